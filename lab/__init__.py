@@ -1,0 +1,1 @@
+"""A scaling laboratory for Ray."""

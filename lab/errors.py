@@ -1,0 +1,25 @@
+"""The errors that the lab raises on purpose: each message says what, where and what to do."""
+
+
+class LabError(Exception):
+    """Something the user can act on."""
+
+
+class ParameterError(LabError):
+    """A parameter is unknown, missing, of the wrong type or out of range."""
+
+
+class DataError(LabError):
+    """A file under `data/` is damaged, foreign, of another schema, or cannot be written."""
+
+
+class ClusterError(LabError):
+    """A cluster could not be started, reached or filled as asked for."""
+
+
+class EngineError(LabError):
+    """An engine could not finish the work: no worker is left, or the deadline passed."""
+
+
+class ClaimError(LabError):
+    """The data contradicts a sentence of the book."""

@@ -1,0 +1,215 @@
+"""The parameters of each experiment: frozen, checked before any work starts.
+
+A notebook hands over its whole namespace, so that a misspelt name, which papermill lets pass with a
+warning, is refused here. Every message names the parameter and the accepted range.
+"""
+
+import ast
+import dataclasses
+import difflib
+import re
+import types
+from collections.abc import Mapping
+from typing import Any
+
+from lab.errors import ParameterError
+
+MODES = ("search", "find", "factor")
+SCHEDULES = ("dynamic", "static")
+PROFILES = ("quick", "full", "reference", "custom")
+MOST_WORKERS = 256
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Whole:
+    """Accepts a whole number from `low` to `high`."""
+
+    low: int
+    high: int
+
+    def accept(self, value: Any) -> int:
+        """Return the number, or raise `ValueError` with the range."""
+        if isinstance(value, str):
+            value = _literal(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not self.low <= value <= self.high:
+            raise ValueError(self.describe())
+        return value
+
+    def describe(self) -> str:
+        """Return the accepted range in words."""
+        return f"a whole number from {self.low} to {self.high}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Seconds:
+    """Accepts a number of seconds from `low` to `high`."""
+
+    low: float
+    high: float
+
+    def accept(self, value: Any) -> float:
+        """Return the seconds, or raise `ValueError` with the range."""
+        if isinstance(value, str):
+            value = _literal(value)
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not self.low <= value <= self.high
+        ):
+            raise ValueError(self.describe())
+        return float(value)
+
+    def describe(self) -> str:
+        """Return the accepted range in words."""
+        return f"a number of seconds from {self.low:g} to {self.high:g}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Choice:
+    """Accepts one of the names."""
+
+    names: tuple[str, ...]
+
+    def accept(self, value: Any) -> str:
+        """Return the name, or raise `ValueError` with the choices."""
+        if value not in self.names:
+            raise ValueError(self.describe())
+        return str(value)
+
+    def describe(self) -> str:
+        """Return the choices in words."""
+        return "one of " + ", ".join(map(repr, self.names))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Text:
+    """Accepts text that fits a pattern."""
+
+    pattern: str
+    words: str
+
+    def accept(self, value: Any) -> str:
+        """Return the text, or raise `ValueError` with the rule."""
+        if not isinstance(value, str) or not re.fullmatch(self.pattern, value):
+            raise ValueError(self.describe())
+        return value
+
+    def describe(self) -> str:
+        """Return the rule in words."""
+        return self.words
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Several:
+    """Accepts a list, without repetitions unless said otherwise; a single value or its text is one, too."""
+
+    of: Whole | Choice
+    distinct: bool = True
+
+    def accept(self, value: Any) -> tuple[Any, ...]:
+        """Return the values as a tuple, or raise `ValueError` with the rule."""
+        if isinstance(value, str) and value.lstrip().startswith("["):
+            value = _literal(value)
+        items = tuple(value) if isinstance(value, list | tuple) else (value,)
+        accepted = tuple(self.of.accept(item) for item in items)
+        if not accepted or (self.distinct and len(set(accepted)) != len(accepted)):
+            raise ValueError(self.describe())
+        return accepted
+
+    def describe(self) -> str:
+        """Return the rule in words."""
+        return (
+            f"a list{' without repetitions' if self.distinct else ''} of which each is {self.of.describe()}"
+        )
+
+
+Rule = Whole | Seconds | Choice | Text | Several
+
+
+def parameter(rule: Rule, unit: str = "") -> Any:
+    """Return a dataclass field that carries its rule and unit."""
+    return dataclasses.field(metadata={"rule": rule, "unit": unit})
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SingleNode:
+    """What `notebooks/single_node.ipynb` can be told."""
+
+    run_id: str = parameter(
+        Text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}|", "empty, or up to 64 letters, digits, '.', '_' and '-'")
+    )
+    profile: str = parameter(Choice(PROFILES))
+    seed: int = parameter(Whole(0, 2**63 - 1))
+    workers: tuple[int, ...] = parameter(Several(Whole(1, MOST_WORKERS)), "workers")
+    repeats: int = parameter(Whole(1, 1000), "blocks")
+    modes: tuple[str, ...] = parameter(Several(Choice(MODES)))
+    schedules: tuple[str, ...] = parameter(Several(Choice(SCHEDULES)))
+    search_bits: int = parameter(Whole(16, 16384), "bits")
+    search_width: int = parameter(Whole(0, 2**26), "numbers")
+    search_tasks: int = parameter(Whole(1, 1_000_000), "tasks")
+    find_bits: tuple[int, ...] = parameter(Several(Whole(16, 16384)), "bits")
+    find_tasks: tuple[int, ...] = parameter(Several(Whole(1, 1_000_000), distinct=False), "tasks")
+    factor_bits: int = parameter(Whole(16, 200), "bits")
+    factor_tasks: int = parameter(Whole(1, 1_000_000), "tasks")
+    sample_seconds: float = parameter(Seconds(0.05, 60.0), "s")
+    deadline_seconds: float = parameter(Seconds(1.0, 86400.0), "s")
+    object_store_megabytes: int = parameter(Whole(80, 1_048_576), "MB")
+    dashboard_port: int = parameter(Whole(0, 65535))
+
+    def __post_init__(self) -> None:
+        """Check what concerns more than one parameter."""
+        if len(self.find_bits) != len(self.find_tasks):
+            raise ParameterError(
+                f"find_bits has {len(self.find_bits)} sizes and find_tasks {len(self.find_tasks)} counts: "
+                "give one count for each size"
+            )
+        if 0 < self.search_width < 256:
+            raise ParameterError(
+                f"search_width is {self.search_width}: 0 (chosen for you) or 256 to {2**26} is accepted"
+            )
+
+
+def parameters_from(kind: type[Any], namespace: Mapping[str, Any]) -> Any:
+    """Return the checked parameters of `kind` out of a notebook's namespace.
+
+    Names that begin with an underscore, modules, functions and classes are the notebook's own business.
+    Raises `ParameterError` for an unknown, missing, mistyped or impossible one.
+    """
+    given = {name: value for name, value in namespace.items() if _is_parameter(name, value)}
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    for name in given:
+        if name not in fields:
+            raise ParameterError(_unknown(name, tuple(fields)))
+    missing = [name for name in fields if name not in given]
+    if missing:
+        raise ParameterError(f"parameter {missing[0]} is missing: the notebook's parameters cell must set it")
+    return kind(**{name: _accept(field, given[name]) for name, field in fields.items()})
+
+
+def _is_parameter(name: str, value: Any) -> bool:
+    own = isinstance(value, types.ModuleType | type) or callable(value)
+    return not (name.startswith("_") or own or name in ("In", "Out"))
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    meant = f"; did you mean {close[0]}?" if close else ""
+    return (
+        f"unknown parameter {name}{meant} The parameters are {', '.join(known)}. "
+        "(A variable of your own in the notebook begins with an underscore.)"
+    )
+
+
+def _accept(field: Any, value: Any) -> Any:
+    try:
+        return field.metadata["rule"].accept(value)
+    except ValueError as error:
+        raise ParameterError(f"{field.name} is {value!r}: accepted is {error}") from None
+
+
+def _literal(text: str) -> Any:
+    """Read a number or list given as text, as papermill's -r and a quoted -p hand it over."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

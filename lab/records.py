@@ -1,0 +1,188 @@
+"""What the lab writes down: one frozen dataclass per CSV file, each column with its unit and meaning.
+
+The column table is the dataclasses themselves: `columns(Trial)` is what the store writes and checks,
+and what the Method page prints. An unknown value is `None` here and an empty field in the file.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, get_type_hints
+
+SCHEMA_VERSION = 1
+"""Raised whenever a column is renamed, removed or changes its meaning."""
+
+
+def column(unit: str, meaning: str, **default: Any) -> Any:
+    """Return a dataclass field that carries its unit and meaning."""
+    return dataclasses.field(metadata={"unit": unit, "meaning": meaning}, **default)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One timed run of one configuration."""
+
+    trial_id: str = column("", "slot and attempt, as in 012-1; the key of this run's trials")
+    slot: int = column("", "place in the plan, counted from 0")
+    attempt: int = column("", "1, or more where an earlier attempt of the slot was cut short")
+    block: int = column("", "the repeat that the trial belongs to: every configuration once per block")
+    mode: str = column("", "the work: search, find or factor")
+    arm: str = column("", "experiment, baseline, or copy (the A/A arm: an experiment once more)")
+    engine: str = column("", "serial (a loop in the driver), processes (plain Python processes) or ray")
+    schedule: str = column("", "dynamic (tasks handed out as workers get free) or static (equal shares)")
+    nodes: int = column("nodes", "nodes that hold workers")
+    workers_per_node: int = column("workers", "workers on each node")
+    workers: int = column("workers", "workers in all")
+    status: str = column("", "ok, failed or interrupted")
+    error_kind: str | None = column("", "type of the error that ended the trial", default=None)
+    error_message: str | None = column("", "first line of that error", default=None)
+    started_at: str = column("UTC", "when the trial began, before its workers were started")
+    startup_seconds: float | None = column(
+        "s", "cold start: from asking for workers to all answering", default=None
+    )
+    warmup_seconds: float | None = column("s", "one warm-up task on every worker", default=None)
+    duration_seconds: float | None = column(
+        "s", "the window: from the first submission to the last completion, warm-up excluded", default=None
+    )
+    tasks: int | None = column("tasks", "tasks finished in the window", default=None)
+    failed_attempts: int | None = column(
+        "attempts", "attempts at a task that failed in the window", default=None
+    )
+    units: int | None = column("units", "primes found, or numbers factored", default=None)
+    digest: str | None = column(
+        "", "of all results in task order; equal work gives equal digests", default=None
+    )
+    task_cpu_seconds: float | None = column("CPU s", "processor time of the tasks' bodies", default=None)
+    driver_cpu_seconds: float | None = column(
+        "CPU s",
+        "processor time of the driver in the window, serial work included, sampler excluded",
+        default=None,
+    )
+    system_cpu_seconds: float | None = column(
+        "CPU s",
+        "processor time of Ray's own processes in the window (idle ones run beside baselines too)",
+        default=None,
+    )
+    sampler_cpu_seconds: float | None = column(
+        "CPU s", "processor time of the sampler in the window", default=None
+    )
+    steal_seconds: float | None = column(
+        "CPU s", "time the hypervisor gave to others, in the window", default=None
+    )
+    load_before: float | None = column(
+        "", "one-minute load average before the trial's workers started", default=None
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRecord:
+    """One attempt at one task; times are seconds since the window began, on the driver's clock."""
+
+    trial_id: str = column("", "the trial")
+    task: int = column("", "index of the task in the trial's work")
+    attempt: int = column("", "1, or more where a worker was lost under the task")
+    warmup: bool = column("", "true for the task that a worker ran before the window; never in a result")
+    node_id: str = column("", "the node, as in nodes.csv")
+    worker: int = column("", "the worker, counted from 0 within the trial")
+    submitted_seconds: float = column("s", "when the driver handed the task to the engine")
+    started_seconds: float | None = column(
+        "s", "when the body began, on the worker's monotonic clock", default=None
+    )
+    finished_seconds: float | None = column(
+        "s", "when the body ended, on the worker's monotonic clock", default=None
+    )
+    received_seconds: float | None = column("s", "when the driver knew of the result", default=None)
+    cpu_seconds: float | None = column("CPU s", "processor time of the body", default=None)
+    status: str = column("", "ok or failed")
+    error_kind: str | None = column("", "type of the error", default=None)
+    error_message: str | None = column("", "first line of the error", default=None)
+    units: int | None = column("units", "primes found, or numbers factored", default=None)
+    digest: str | None = column("", "of the task's result", default=None)
+    result_bytes: int | None = column("B", "size of the pickled result", default=None)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One reading of one node inside a trial's window."""
+
+    trial_id: str = column("", "the trial")
+    node_id: str = column("", "the node, as in nodes.csv")
+    at_seconds: float = column("s", "when it was read, since the window began")
+    cpu_cores: float | None = column(
+        "cores", "cores in use on the node (its cgroup where limited) since the last", default=None
+    )
+    steal_cores: float | None = column(
+        "cores", "cores that the hypervisor gave to others since the last", default=None
+    )
+    throttled_seconds: float | None = column(
+        "s", "time the cgroup's quota held the node back since the last", default=None
+    )
+    memory_bytes: int | None = column(
+        "B", "memory in use on the node (its cgroup where limited)", default=None
+    )
+    lab_memory_bytes: int | None = column(
+        "B",
+        "private memory of the driver, the workers and, for engine ray, Ray's own processes",
+        default=None,
+    )
+    object_store_bytes: int | None = column("B", "bytes in Ray's object store", default=None)
+    gpu_percent: float | None = column(
+        "%", "mean use of the node's GPUs; empty where NVML does not answer", default=None
+    )
+    gpu_memory_bytes: int | None = column(
+        "B", "memory in use on the node's GPUs; empty likewise", default=None
+    )
+    queue_length: int | None = column(
+        "tasks", "submitted minus completed, as the driver sees it", default=None
+    )
+    sampler_cpu_seconds: float | None = column(
+        "CPU s", "processor time of the sampler since the window began", default=None
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class NodeFacts:
+    """One node of the cluster, as found when the cluster was ready."""
+
+    node_id: str = column("", "Ray's id of the node, first 12 digits")
+    session: int = column("", "1, or more where the run was started again")
+    host_id: str = column("", "digest of the host's boot id: equal ids are one machine")
+    cores: int = column("cores", "logical processors that the node sees")
+    quota_cores: float = column("cores", "cores that the node may use (cgroup quota and affinity)")
+    memory_bytes: int = column("B", "memory that the node may use")
+    object_store_bytes: int | None = column("B", "capacity of the node's object store", default=None)
+    gpus: int = column("GPUs", "GPUs that NVML reports")
+    cluster_start_seconds: float = column("s", "from asking for the cluster until it was ready")
+
+
+FILES: Mapping[str, type] = {
+    "trials.csv": Trial,
+    "tasks.csv": TaskRecord,
+    "samples.csv": Sample,
+    "nodes.csv": NodeFacts,
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a file: its name, Python type, whether it may be empty, unit and meaning."""
+
+    name: str
+    kind: type
+    optional: bool
+    unit: str
+    meaning: str
+
+
+def columns(record: type) -> tuple[Column, ...]:
+    """Return the columns of a record type, in the order of the file."""
+    hints = get_type_hints(record)
+    return tuple(
+        Column(
+            field.name,
+            next(kind for kind in getattr(hints[field.name], "__args__", (hints[field.name],))),
+            type(None) in getattr(hints[field.name], "__args__", ()),
+            field.metadata["unit"],
+            field.metadata["meaning"],
+        )
+        for field in dataclasses.fields(record)
+    )

@@ -1,0 +1,168 @@
+"""Runs as they lie on disk: find, read and check them. Nothing is guessed around and nothing is filled in."""
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lab.errors import DataError
+from lab.records import FILES, SCHEMA_VERSION, Column, columns
+
+ENVIRONMENT = "environment.json"
+VERSION_COLUMN = "schema_version"
+_DTYPES = {int: "Int64", float: "float64", str: "str", bool: "boolean"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One run as it lies on disk: four frames with the columns of `lab.records`, and its environment."""
+
+    directory: Path
+    environment: Mapping[str, Any]
+    trials: pd.DataFrame
+    tasks: pd.DataFrame
+    samples: pd.DataFrame
+    nodes: pd.DataFrame
+
+    @property
+    def run_id(self) -> str:
+        """Return the name of the run's folder."""
+        return self.directory.name
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether every slot of the plan has a trial that ended, well or not."""
+        return is_complete(self.trials, self.environment)
+
+
+def is_complete(trials: pd.DataFrame, environment: Mapping[str, Any]) -> bool:
+    """Tell whether every slot of the plan has a trial that ended, well or not."""
+    ended = trials.loc[trials["status"] != "interrupted", "slot"].nunique()
+    return bool(ended == environment["planned_trials"])
+
+
+def read_run(directory: Path) -> Run:
+    """Read and check all files of a run; raises `DataError` that names file, line and column."""
+    environment = read_environment(directory)
+    tables = {name.removesuffix(".csv"): read_table(directory / name) for name in FILES}
+    _refuse_repeated(directory / "trials.csv", tables["trials"], ["trial_id"])
+    _refuse_repeated(
+        directory / "tasks.csv", tables["tasks"], ["trial_id", "task", "attempt", "warmup", "worker"]
+    )
+    return Run(directory, environment, **tables)
+
+
+def run_directories(experiment: str, data: Path) -> tuple[Path, ...]:
+    """Return the folders of all runs of an experiment, oldest first by their start."""
+    folders = [path.parent for path in (data / experiment).glob(f"*/{ENVIRONMENT}")]
+    return tuple(sorted(folders, key=lambda folder: read_environment(folder)["sessions"][0]["started_at"]))
+
+
+def read_environment(directory: Path) -> dict[str, Any]:
+    """Read the environment file of a run."""
+    path = directory / ENVIRONMENT
+    try:
+        environment = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing: {directory} is not a run of this lab") from None
+    except ValueError as error:
+        raise DataError(
+            f"{path} is damaged ({error}): restore it from git or remove the run's folder"
+        ) from error
+    if not isinstance(environment, dict) or environment.get("schema_version") != SCHEMA_VERSION:
+        found = environment.get("schema_version") if isinstance(environment, dict) else None
+        raise DataError(_other_schema(path, found))
+    if not environment.get("sessions") or "planned_trials" not in environment:
+        raise DataError(f"{path} names no sessions or no planned trials: it is not a run of this lab")
+    return environment
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read one CSV file of a run with the types of its columns; raises `DataError` where it does not fit."""
+    record = FILES[path.name]
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DataError(
+            f"{path} is missing: the run is damaged, restore it from git or run it again"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is not text ({error.reason}): restore it from git or run it again"
+        ) from error
+    text = text[: text.rfind("\n") + 1]
+    _check_lines(path, text, record)
+    frame = pd.read_csv(io.StringIO(text), dtype="str", keep_default_na=False)
+    return pd.DataFrame({column.name: _typed(path, frame[column.name], column) for column in columns(record)})
+
+
+def _typed(path: Path, texts: pd.Series, column: Column) -> pd.Series:
+    empty = texts == ""
+    if column.kind is not str and not column.optional and empty.any():
+        line = int(empty.to_numpy().argmax()) + 2
+        raise DataError(f"{path}, line {line}, column {column.name}: empty, where a value is required")
+    if column.kind is str:
+        return texts.mask(empty) if column.optional else texts
+    if column.kind is bool:
+        values = texts.map({"true": True, "false": False})
+    else:
+        values = pd.to_numeric(texts.mask(empty), errors="coerce")
+    wrong = values.isna() & ~empty
+    if column.kind is int:
+        wrong |= values.notna() & (values % 1 != 0)
+    if wrong.any():
+        line = int(wrong.to_numpy().argmax()) + 2
+        raise DataError(
+            f"{path}, line {line}, column {column.name}: {texts.iloc[line - 2]!r} is not "
+            f"{'a number' if column.kind is float else f'of type {column.kind.__name__}'}"
+        )
+    return values.astype(_DTYPES[column.kind])  # type: ignore[call-overload, no-any-return]
+
+
+def _check_lines(path: Path, text: str, record: type) -> None:
+    """Check header, schema version and number of fields, each before pandas guesses around it."""
+    rows = csv.reader(io.StringIO(text))
+    expected = header(record)
+    header = next(rows, [])
+    if header[:1] != [VERSION_COLUMN]:
+        raise DataError(
+            f"{path} was not written by this lab: its header does not begin with {VERSION_COLUMN}"
+        )
+    for line, row in enumerate(rows, start=2):
+        if row and row[0] != str(SCHEMA_VERSION):
+            raise DataError(_other_schema(path, row[0]))
+        if len(row) != len(header):
+            raise DataError(
+                f"{path}, line {line}: {len(row)} fields where {len(header)} belong; the row is damaged"
+            )
+    if header != expected:
+        missing, foreign = set(expected) - set(header), set(header) - set(expected)
+        raise DataError(
+            f"{path} has another header than this lab writes (missing: {sorted(missing) or 'none'}, "
+            f"foreign: {sorted(foreign) or 'none'}): it comes from another version; run the experiment again"
+        )
+
+
+def header(record: type) -> list[str]:
+    return [VERSION_COLUMN, *(column.name for column in columns(record))]
+
+
+def _refuse_repeated(path: Path, table: pd.DataFrame, key: list[str]) -> None:
+    repeated = table.duplicated(key)
+    if repeated.any():
+        row = table.loc[repeated, key].iloc[0].to_dict()
+        raise DataError(
+            f"{path} holds {row} more than once ({int(repeated.sum())} rows): the file was edited or merged"
+        )
+
+
+def _other_schema(path: Path, found: object) -> str:
+    return (
+        f"{path} has schema version {found}, this lab reads {SCHEMA_VERSION}: use the version "
+        "of the lab that wrote it, or run the experiment again"
+    )
