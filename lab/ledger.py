@@ -13,13 +13,15 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import pandas as pd
 
 from lab.errors import DataError
-from lab.records import FILES, SCHEMA_VERSION
+from lab.records import FILES, SCHEMA_VERSION, TaskRecord, Trial
 from lab.store import ENVIRONMENT, header, read_environment, read_table
 
 T = TypeVar("T")
@@ -34,10 +36,13 @@ class Ledger:
         self._files = {record: directory / name for name, record in FILES.items()}
         self._handles: dict[type, int] = {}
         _ask_disk(directory, lambda: directory.mkdir(parents=True, exist_ok=True))
-        self._lock = _lock(directory)
-        self.session = self._begin_session(facts)
-        for record, path in self._files.items():
-            self._handles[record] = _ask_disk(path, lambda r=record, p=path: _open_for_append(p, r))
+        with ExitStack() as opened:
+            opened.callback(os.close, _lock(directory))
+            self.session = self._begin_session(facts)
+            for record, path in self._files.items():
+                self._handles[record] = _ask_disk(path, partial(_open_for_append, path, record))
+                opened.callback(os.close, self._handles[record])
+            self._opened = opened.pop_all()
 
     def __enter__(self) -> Self:
         """Return the ledger."""
@@ -45,10 +50,7 @@ class Ledger:
 
     def __exit__(self, *_: object) -> None:
         """Close the files and let the next writer in."""
-        for handle in self._handles.values():
-            os.close(handle)
-        os.close(self._lock)
-        (self.directory / ".lock").unlink(missing_ok=True)
+        self._opened.close()
 
     def append(self, record: Any) -> None:
         """Write one row; a full disk leaves the file as it was before and raises `DataError`."""
@@ -65,24 +67,21 @@ class Ledger:
     def sync(self) -> None:
         """Have the operating system bring all rows to the disk."""
         for record, handle in self._handles.items():
-            _ask_disk(self._files[record], lambda h=handle: os.fsync(h))
+            _ask_disk(self._files[record], partial(os.fsync, handle))
 
     def earlier_trials(self) -> pd.DataFrame:
         """Return the trials that are in the ledger."""
-        return read_table(self._files_by_name("trials.csv"))
+        return read_table(self._files[Trial])
 
     def trial_ids_with_tasks(self) -> tuple[str, ...]:
         """Return the ids of all trials that have task rows, in order of first appearance."""
-        return tuple(read_table(self._files_by_name("tasks.csv"))["trial_id"].unique())
+        return tuple(read_table(self._files[TaskRecord])["trial_id"].unique())
 
     def note(self, **facts: Any) -> None:
         """Set facts of this session in the environment file, such as its end."""
         environment = read_environment(self.directory)
         environment["sessions"][self.session - 1].update(facts)
         self._write_environment(environment)
-
-    def _files_by_name(self, name: str) -> Path:
-        return self.directory / name
 
     def _begin_session(self, facts: Mapping[str, Any]) -> int:
         session = dict(facts["session"])

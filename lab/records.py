@@ -35,7 +35,9 @@ class Trial:
     status: str = column("", "ok, failed or interrupted")
     error_kind: str | None = column("", "type of the error that ended the trial", default=None)
     error_message: str | None = column("", "first line of that error", default=None)
-    started_at: str = column("UTC", "when the trial began, before its workers were started")
+    started_at: str | None = column(
+        "UTC", "when the trial began, before its workers were started; empty after a kill", default=None
+    )
     startup_seconds: float | None = column(
         "s", "cold start: from asking for workers to all answering", default=None
     )

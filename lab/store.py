@@ -128,20 +128,20 @@ def _check_lines(path: Path, text: str, record: type) -> None:
     """Check header, schema version and number of fields, each before pandas guesses around it."""
     rows = csv.reader(io.StringIO(text))
     expected = header(record)
-    header = next(rows, [])
-    if header[:1] != [VERSION_COLUMN]:
+    found = next(rows, [])
+    if found[:1] != [VERSION_COLUMN]:
         raise DataError(
             f"{path} was not written by this lab: its header does not begin with {VERSION_COLUMN}"
         )
     for line, row in enumerate(rows, start=2):
         if row and row[0] != str(SCHEMA_VERSION):
             raise DataError(_other_schema(path, row[0]))
-        if len(row) != len(header):
+        if len(row) != len(found):
             raise DataError(
-                f"{path}, line {line}: {len(row)} fields where {len(header)} belong; the row is damaged"
+                f"{path}, line {line}: {len(row)} fields where {len(found)} belong; the row is damaged"
             )
-    if header != expected:
-        missing, foreign = set(expected) - set(header), set(header) - set(expected)
+    if found != expected:
+        missing, foreign = set(expected) - set(found), set(found) - set(expected)
         raise DataError(
             f"{path} has another header than this lab writes (missing: {sorted(missing) or 'none'}, "
             f"foreign: {sorted(foreign) or 'none'}): it comes from another version; run the experiment again"
@@ -149,6 +149,7 @@ def _check_lines(path: Path, text: str, record: type) -> None:
 
 
 def header(record: type) -> list[str]:
+    """Return the header of the file that holds records of a type."""
     return [VERSION_COLUMN, *(column.name for column in columns(record))]
 
 

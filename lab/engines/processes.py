@@ -1,0 +1,127 @@
+"""Plain Python processes, one a worker: what one would write by hand without a framework.
+
+Dynamic: all workers draw the next task's number from one shared counter, without asking the driver.
+Static: each works through its own share. Results come back over one pipe for each worker.
+"""
+
+import contextlib
+import multiprocessing
+import time
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import psutil
+
+from lab.engines import Completion, Observer, Work, shares
+from lab.errors import EngineError
+from lab.measure.task import Measurement, measure_task
+
+POLL_SECONDS = 0.5
+READY_SECONDS = 60.0
+
+
+class Processes:
+    """W processes that wait for work."""
+
+    def __init__(self, workers: Sequence[Any], connections: Sequence[Connection], counter: Any) -> None:
+        self._workers, self._connections, self._counter = workers, connections, counter
+        self.processes = tuple(psutil.Process(worker.pid) for worker in workers)
+
+    def run(self, work: Work, schedule: str, observer: Observer) -> None:
+        """Hand the whole work over at once, then collect."""
+        self._counter.value = 0
+        mine = shares(len(work.payloads), len(self._workers)) if schedule == "static" else None
+        observer.submitted(len(work.payloads))
+        submitted = time.monotonic()
+        for number, connection in enumerate(self._connections):
+            connection.send((work.function, work.payloads, None if mine is None else mine[number]))
+        self._collect(work, submitted, observer)
+
+    def _collect(self, work: Work, submitted: float, observer: Observer) -> None:
+        open_tasks = set(range(len(work.payloads)))
+        busy: dict[Any, int] = {connection: number for number, connection in enumerate(self._connections)}
+        while busy:
+            ready: list[Any] = wait(list(busy), timeout=POLL_SECONDS)
+            for connection in ready:
+                result = _receive(connection)
+                if isinstance(result, tuple):
+                    task, measurement = result
+                    worker = busy[connection]
+                    open_tasks.discard(task)
+                    observer.completed(
+                        Completion(task, 1, worker, None, submitted, time.monotonic(), measurement)
+                    )
+                else:
+                    del busy[connection]
+            if time.monotonic() > work.deadline:
+                raise EngineError(
+                    f"the deadline passed with {len(open_tasks)} of {len(work.payloads)} tasks open"
+                )
+        for task in sorted(open_tasks):
+            now = time.monotonic()
+            observer.completed(
+                Completion(task, 1, -1, None, submitted, now, None, "WorkerLost", "its process ended")
+            )
+
+
+@contextlib.contextmanager
+def team(workers: int) -> Iterator[Processes]:
+    """Start the processes and yield them once each has answered."""
+    context = multiprocessing.get_context("spawn")
+    counter = context.Value("q", 0)
+    pipes = [context.Pipe() for _ in range(workers)]
+    started = [context.Process(target=_serve, args=(child, counter), daemon=True) for _, child in pipes]
+    try:
+        for process in started:
+            process.start()
+        for _, child in pipes:
+            child.close()
+        connections = [parent for parent, _ in pipes]
+        _await_ready(connections)
+        yield Processes(started, connections, counter)
+    finally:
+        for process in started:
+            if process.pid is not None:
+                process.kill()
+                process.join()
+        for parent, _ in pipes:
+            parent.close()
+
+
+def _await_ready(connections: Sequence[Connection]) -> None:
+    for number, connection in enumerate(connections):
+        if not connection.poll(READY_SECONDS) or _receive(connection) != "ready":
+            raise EngineError(
+                f"process {number} of {len(connections)} did not start within {READY_SECONDS:.0f} s"
+            )
+
+
+def _receive(connection: Connection) -> Any:
+    """Return the next message, or `None` where the process is gone."""
+    try:
+        return connection.recv()
+    except (EOFError, ConnectionResetError):
+        return None
+
+
+def _serve(connection: Connection, counter: Any) -> None:
+    """Run in the worker: take the work, send a measurement a task, then say that nothing is left."""
+    connection.send("ready")
+    with contextlib.suppress(EOFError, KeyboardInterrupt):
+        while True:
+            function, payloads, share = connection.recv()
+            for task in _drawn(counter, len(payloads)) if share is None else share:
+                result: tuple[int, Measurement] = (task, measure_task(function, payloads[task]))
+                connection.send(result)
+            connection.send("done")
+
+
+def _drawn(counter: Any, tasks: int) -> Iterator[int]:
+    while True:
+        with counter.get_lock():
+            task = counter.value
+            counter.value += 1
+        if task >= tasks:
+            return
+        yield task

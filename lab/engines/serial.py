@@ -1,0 +1,35 @@
+"""The baseline of all baselines: a plain loop in the driver's own process."""
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+
+import psutil
+
+from lab.engines import Completion, Observer, Work
+from lab.errors import EngineError
+from lab.measure.task import measure_task
+
+
+class Loop:
+    """One worker: the driver itself."""
+
+    processes: Sequence[psutil.Process] = ()
+
+    def run(self, work: Work, schedule: str, observer: Observer) -> None:  # noqa: ARG002  one worker, one schedule
+        """Run the tasks one after another."""
+        for task, payload in enumerate(work.payloads):
+            observer.submitted(1)
+            submitted = time.monotonic()
+            measurement = measure_task(work.function, payload)
+            observer.completed(Completion(task, 1, 0, None, submitted, time.monotonic(), measurement))
+            if time.monotonic() > work.deadline:
+                raise EngineError(f"the deadline passed after {task + 1} of {len(work.payloads)} tasks")
+
+
+@contextlib.contextmanager
+def team(workers: int) -> Iterator[Loop]:
+    """Yield the loop; it takes exactly one worker."""
+    if workers != 1:
+        raise EngineError(f"engine serial has one worker, not {workers}")
+    yield Loop()

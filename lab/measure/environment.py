@@ -1,0 +1,93 @@
+"""Facts about the environment that a run was made in: never a user, host, address, token or home path."""
+
+import datetime
+import hashlib
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from lab import paths
+from lab.measure.node import Cgroup, gpu_handles, host_id, usable_cores, usable_memory_bytes
+
+PACKAGES = ("ray", "numpy", "gmpy2", "python-flint", "pandas", "psutil", "papermill")
+
+
+def utc_now() -> str:
+    """Return the time now, in UTC, as ISO 8601 text with the zone."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+
+
+def code_facts() -> dict[str, Any]:
+    """Return the lab's version and a digest of its source, so that runs of other code do not mix."""
+    digest = hashlib.sha256()
+    for path in sorted((paths.ROOT / "lab").rglob("*.py")):
+        digest.update(path.relative_to(paths.ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+    return {"version": importlib.metadata.version("ray-scaling-lab"), "digest": digest.hexdigest()[:16]}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that the numbers depend on."""
+    import gmpy2
+
+    found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), **found, "gmp": gmpy2.mp_version()}
+
+
+def machine_facts(cgroup: Cgroup) -> dict[str, Any]:
+    """Return what this machine is, in cores, bytes and names of models."""
+    return {
+        "cpu_model": _cpu_model(),
+        "cores": os.cpu_count(),
+        "quota_cores": usable_cores(cgroup),
+        "memory_bytes": usable_memory_bytes(cgroup),
+        "gpus": len(gpu_handles()),
+        "architecture": platform.machine(),
+        "system": platform.system(),
+        "kernel": platform.release(),
+        "hypervisor": "hypervisor" in _cpu_flags(),
+    }
+
+
+def session_facts() -> dict[str, Any]:
+    """Return what may differ between two sessions of one run: time, commit, boot, load."""
+    commit = _git("rev-parse", "HEAD")
+    changes = _git("status", "--porcelain", "--untracked-files=no")
+    return {
+        "started_at": utc_now(),
+        "commit": commit,
+        "uncommitted_changes": None if changes is None else bool(changes),
+        "host_id": host_id(),
+        "load_before": os.getloadavg()[0],
+        "processes": len(psutil.pids()),
+    }
+
+
+def _cpu_model() -> str:
+    for line in _cpuinfo():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _cpu_flags() -> list[str]:
+    return next((line.split() for line in _cpuinfo() if line.startswith("flags")), [])
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=paths.ROOT, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,112 @@
+"""The per-node sampler: reads the node at fixed times inside a trial's window, and knows its own cost."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from lab.measure.node import Cgroup, private_memory_bytes, read_node
+from lab.records import Sample
+
+OBJECT_STORE_SECONDS = 1.0
+"""Asking Ray costs more than the rest of a sample together, so it is asked once a second."""
+
+
+class Sampler:
+    """A thread that samples this node between `begin` and `end`.
+
+    `queue_length` and `object_store_bytes` are asked for what only the driver or Ray knows; `processes`
+    are those whose private memory counts as the lab's. The samples are in `samples` after the end.
+    """
+
+    def __init__(
+        self,
+        trial_id: str,
+        node_id: str,
+        cgroup: Cgroup,
+        processes: Iterable[psutil.Process],
+        interval_seconds: float,
+        queue_length: Callable[[], int],
+        object_store_bytes: Callable[[], int | None],
+    ) -> None:
+        self.trial_id, self.node_id, self.cgroup = trial_id, node_id, cgroup
+        self.processes = tuple(processes)
+        self.interval_seconds = interval_seconds
+        self.queue_length, self.object_store_bytes = queue_length, object_store_bytes
+        self.samples: list[Sample] = []
+        self.cpu_seconds = 0.0
+        self.error: BaseException | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin to sample: the window starts now."""
+        self.began = time.monotonic()
+        self._first = self._last = read_node(self.cgroup)
+        self._last_at = self.began
+        self._store_at = -OBJECT_STORE_SECONDS
+        self._store: int | None = None
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the last sample and end."""
+        self._stop.set()
+        self._thread.join()
+        if error is None and self.error is not None:
+            raise self.error
+
+    def steal_seconds(self) -> float | None:
+        """Return the time that the hypervisor gave to others while sampling."""
+        if self._last.steal_seconds is None or self._first.steal_seconds is None:
+            return None
+        return self._last.steal_seconds - self._first.steal_seconds
+
+    def _run(self) -> None:
+        cpu_before = time.thread_time()
+        due = self.began
+        try:
+            stopped = False
+            while not stopped:
+                due = max(due + self.interval_seconds, time.monotonic())
+                stopped = self._stop.wait(due - time.monotonic())
+                self._sample(cpu_before)
+        except Exception as error:  # noqa: BLE001  the trial that asked for samples is told at its end
+            self.error = error
+        self.cpu_seconds = time.thread_time() - cpu_before
+
+    def _sample(self, cpu_before: float) -> None:
+        now, last = time.monotonic(), self._last
+        if now - self._last_at < 0.25 * self.interval_seconds and self.samples:
+            return
+        reading = read_node(self.cgroup)
+        if now - self.began - self._store_at >= OBJECT_STORE_SECONDS:
+            self._store_at, self._store = now - self.began, self.object_store_bytes()
+        seconds = now - self._last_at
+        self.samples.append(
+            Sample(
+                trial_id=self.trial_id,
+                node_id=self.node_id,
+                at_seconds=now - self.began,
+                cpu_cores=(reading.cpu_seconds - last.cpu_seconds) / seconds,
+                steal_cores=_rate(reading.steal_seconds, last.steal_seconds, seconds),
+                throttled_seconds=_rate(reading.throttled_seconds, last.throttled_seconds, 1.0),
+                memory_bytes=reading.memory_bytes,
+                lab_memory_bytes=private_memory_bytes(self.processes),
+                object_store_bytes=self._store,
+                gpu_percent=reading.gpu_percent,
+                gpu_memory_bytes=reading.gpu_memory_bytes,
+                queue_length=self.queue_length(),
+                sampler_cpu_seconds=time.thread_time() - cpu_before,
+            )
+        )
+        self._last, self._last_at = reading, now
+
+
+def _rate(now: float | None, before: float | None, seconds: float) -> float | None:
+    return None if now is None or before is None else (now - before) / seconds

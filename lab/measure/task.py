@@ -1,0 +1,40 @@
+"""The measured body of a task: it times itself where it runs, and turns an error into a record."""
+
+import dataclasses
+import pickle
+import time
+from collections.abc import Callable
+from typing import Any
+
+from lab.workloads import Outcome
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Measurement:
+    """What a worker knows of one task: monotonic seconds of its host, processor seconds, and the result."""
+
+    started: float
+    finished: float
+    cpu_seconds: float
+    outcome: Outcome | None
+    result_bytes: int | None
+    error_kind: str | None = None
+    error_message: str | None = None
+
+
+def measure_task(function: Callable[[Any], Outcome], payload: Any) -> Measurement:
+    """Run one task and measure it; an exception of the workload becomes part of the measurement."""
+    outcome, kind, message = None, None, None
+    cpu, started = time.process_time(), time.monotonic()
+    try:
+        outcome = function(payload)
+    except Exception as error:  # noqa: BLE001  whatever the workload raises is a failed task, and is recorded
+        kind, message = type(error).__name__, first_line(error)
+    finished, cpu_end = time.monotonic(), time.process_time()
+    size = None if outcome is None else len(pickle.dumps(outcome))
+    return Measurement(started, finished, cpu_end - cpu, outcome, size, kind, message)
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, at most 300 characters."""
+    return next(iter(str(error).strip().splitlines()), "")[:300]

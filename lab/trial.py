@@ -1,0 +1,221 @@
+"""One trial from start to end: workers up, warm-up, the timed window, and every row of it in the ledger."""
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import psutil
+
+from lab.clusters import Cluster
+from lab.engines import Completion, Team, Work, processes, ray_actors, serial
+from lab.errors import EngineError, LabError
+from lab.ledger import Ledger
+from lab.measure.environment import utc_now
+from lab.measure.node import Cgroup, cpu_seconds
+from lab.measure.sampler import Sampler
+from lab.measure.task import first_line
+from lab.plan import PlannedTrial
+from lab.records import TaskRecord, Trial
+from lab.workloads import Outcome
+
+Engine = Callable[[int], contextlib.AbstractContextManager[Team]]
+
+ENGINES: Mapping[str, Engine] = {
+    "serial": serial.team,
+    "processes": processes.team,
+    "ray": ray_actors.team,
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Setting:
+    """What all trials of a session share."""
+
+    ledger: Ledger
+    cluster: Cluster
+    cgroup: Cgroup
+    sample_seconds: float
+    deadline_seconds: float
+    engines: Mapping[str, Engine] = dataclasses.field(default_factory=lambda: ENGINES)
+
+
+class Recorder:
+    """The observer of a window: writes a row for each completion and keeps what the trial's row needs."""
+
+    def __init__(self, trial_id: str, node_id: str, ledger: Ledger, warmup: bool) -> None:
+        self.trial_id, self.node_id, self.ledger, self.warmup = trial_id, node_id, ledger, warmup
+        self.origin = 0.0
+        self.last_received: float | None = None
+        self.outcomes: dict[int, Outcome] = {}
+        self.task_cpu_seconds = 0.0
+        self.failures: list[str] = []
+        self._submitted = self._ended = 0
+
+    def submitted(self, tasks: int) -> None:
+        """Count what the engine has taken."""
+        self._submitted += tasks
+
+    def completed(self, completion: Completion) -> None:
+        """Write the attempt down."""
+        record = task_record(completion, self.trial_id, self.node_id, self.warmup, self.origin)
+        self.ledger.append(record)
+        self._ended += 1
+        self.last_received = completion.received
+        measurement = completion.measurement
+        self.task_cpu_seconds += 0.0 if measurement is None else measurement.cpu_seconds
+        if measurement is not None and measurement.outcome is not None:
+            self.outcomes[completion.task] = measurement.outcome
+        else:
+            self.failures.append(f"{record.error_kind}: {record.error_message}")
+
+    def queue_length(self) -> int:
+        """Return submitted minus completed."""
+        return self._submitted - self._ended
+
+    def check(self, tasks: int) -> None:
+        """Raise `EngineError` where a task has no result."""
+        missing = tasks - len(self.outcomes)
+        if missing:
+            raise EngineError(
+                f"{missing} of {tasks} tasks have no result; the last failure: {self.failures[-1]}"
+            )
+
+    def digest(self) -> str:
+        """Return the digest of all results in task order, 16 hexadecimal digits."""
+        texts = (self.outcomes[task].digest for task in sorted(self.outcomes))
+        return hashlib.sha256("".join(texts).encode()).hexdigest()[:16]
+
+
+def run_trial(
+    planned: PlannedTrial,
+    attempt: int,
+    function: Callable[[Any], Outcome],
+    payloads: Sequence[Any],
+    expected_digest: str | None,
+    setting: Setting,
+) -> Trial:
+    """Run a trial and write its row, whatever happens; a `LabError` makes it a failed one.
+
+    Raises `KeyboardInterrupt` and errors of the lab itself after the row is written.
+    """
+    configuration = dataclasses.asdict(planned.configuration)
+    row: dict[str, Any] = {
+        "trial_id": f"{planned.slot:03d}-{attempt}",
+        "slot": planned.slot,
+        "attempt": attempt,
+        "block": planned.block,
+        **configuration,
+        "workers": planned.configuration.workers,
+        "started_at": utc_now(),
+        "load_before": os.getloadavg()[0],
+        "status": "interrupted",
+    }
+    try:
+        _measure(row, function, payloads, setting)
+        if expected_digest not in (None, row["digest"]):
+            raise EngineError(
+                f"its results differ: digest {row['digest']}, where earlier trials of mode {row['mode']} "
+                f"have {expected_digest}"
+            )
+        row["status"] = "ok"
+    except BaseException as error:
+        row["status"] = "failed" if isinstance(error, Exception) else "interrupted"
+        row["error_kind"], row["error_message"] = type(error).__name__, first_line(error)
+        if not isinstance(error, LabError):
+            raise
+    finally:
+        trial = Trial(**row)
+        setting.ledger.append(trial)
+        setting.ledger.sync()
+    return trial
+
+
+def task_record(
+    completion: Completion, trial_id: str, node_id: str, warmup: bool, origin: float
+) -> TaskRecord:
+    """Return the row of a completion, its times counted from the window's begin."""
+    measurement = completion.measurement
+    outcome = None if measurement is None else measurement.outcome
+    return TaskRecord(
+        trial_id=trial_id,
+        task=completion.task,
+        attempt=completion.attempt,
+        warmup=warmup,
+        node_id=completion.node_id or node_id,
+        worker=completion.worker,
+        submitted_seconds=completion.submitted - origin,
+        started_seconds=None if measurement is None else measurement.started - origin,
+        finished_seconds=None if measurement is None else measurement.finished - origin,
+        received_seconds=completion.received - origin,
+        cpu_seconds=None if measurement is None else measurement.cpu_seconds,
+        status="failed" if outcome is None else "ok",
+        error_kind=completion.error_kind if measurement is None else measurement.error_kind,
+        error_message=completion.error_message if measurement is None else measurement.error_message,
+        units=None if outcome is None else outcome.units,
+        digest=None if outcome is None else outcome.digest,
+        result_bytes=None if measurement is None else measurement.result_bytes,
+    )
+
+
+def _measure(
+    row: dict[str, Any], function: Callable[[Any], Outcome], payloads: Sequence[Any], setting: Setting
+) -> None:
+    """Fill the row: workers up and warm, then the window."""
+    node_id = setting.cluster.nodes[0].node_id
+    deadline = time.monotonic() + setting.deadline_seconds
+    asked = time.monotonic()
+    with setting.engines[row["engine"]](row["workers"]) as team:
+        row["startup_seconds"] = time.monotonic() - asked
+        warm = Recorder(row["trial_id"], node_id, setting.ledger, warmup=True)
+        warm.origin = began = time.monotonic()
+        team.run(Work(function, [payloads[0]] * row["workers"], deadline), "static", warm)
+        row["warmup_seconds"] = time.monotonic() - began
+        warm.check(row["workers"])
+        task_seconds = warm.task_cpu_seconds / row["workers"]
+        work = Work(function, payloads, deadline, task_seconds)
+        recorder = Recorder(row["trial_id"], node_id, setting.ledger, warmup=False)
+        try:
+            _window(row, team, work, recorder, setting)
+        finally:
+            row |= {
+                "tasks": len(recorder.outcomes),
+                "failed_attempts": len(recorder.failures),
+                "units": sum(outcome.units for outcome in recorder.outcomes.values()),
+                "digest": recorder.digest(),
+                "task_cpu_seconds": recorder.task_cpu_seconds,
+            }
+        recorder.check(len(payloads))
+
+
+def _window(row: dict[str, Any], team: Team, work: Work, recorder: Recorder, setting: Setting) -> None:
+    """Run the work between two readings of the clocks, with the node sampled in between."""
+    system = setting.cluster.system_processes
+    mine = [psutil.Process(), *team.processes, *(system if row["engine"] == "ray" else ())]
+    sampler = Sampler(
+        row["trial_id"],
+        setting.cluster.nodes[0].node_id,
+        setting.cgroup,
+        mine,
+        setting.sample_seconds,
+        recorder.queue_length,
+        setting.cluster.object_store_bytes,
+    )
+    system_before, driver_before = cpu_seconds(system), time.process_time()
+    try:
+        with sampler:
+            recorder.origin = sampler.began
+            team.run(work, row["schedule"], recorder)
+    finally:
+        row |= {
+            "duration_seconds": (recorder.last_received or time.monotonic()) - recorder.origin,
+            "driver_cpu_seconds": time.process_time() - driver_before - sampler.cpu_seconds,
+            "system_cpu_seconds": cpu_seconds(system) - system_before,
+            "sampler_cpu_seconds": sampler.cpu_seconds,
+            "steal_seconds": sampler.steal_seconds(),
+        }
+        for sample in sampler.samples:
+            setting.ledger.append(sample)
