@@ -1,0 +1,131 @@
+"""Configurations: their means over blocks, how they compare in pairs, and the trials that are not in them."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from lab.analysis.intervals import Estimate, detectable_ratio, log_ratios, mean_estimate, ratio_estimate
+from lab.errors import DataError
+
+CONFIGURATION = ["mode", "arm", "engine", "schedule", "nodes", "workers_per_node", "workers"]
+"""The columns that tell one configuration from another."""
+
+METRICS = ("throughput", "node_efficiency", "cpu_efficiency", "cpu_percent", "lab_memory_bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class CopyComparison:
+    """The A/A comparison of one mode: copy / experiment, and the ratio that these blocks could detect."""
+
+    mode: str
+    ratio: Estimate
+    detectable_ratio: float | None
+
+
+def configurations(measures: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
+    """Return one row per configuration and metric: the columns of CONFIGURATION, metric, n, value, low, high.
+
+    Takes the frame of `lab.analysis.measures.measures`. The interval is Student's t over the blocks; what is
+    unknown is NaN. Raises DataError on an unknown metric.
+    """
+    _check_columns(measures, metrics)
+    rows = []
+    for key, group in measures.groupby(CONFIGURATION, dropna=False):
+        for metric in metrics:
+            estimate = mean_estimate(group[metric])
+            rows.append((*key, metric, estimate.n, estimate.value, estimate.low, estimate.high))
+    table = pd.DataFrame(rows, columns=[*CONFIGURATION, "metric", "n", "value", "low", "high"])
+    return table.astype({"value": float, "low": float, "high": float})
+
+
+def failures(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials whose status is not ok: trial_id, block, CONFIGURATION, status and reason.
+
+    The reason is the error's type and first line, or says that none was written down.
+    """
+    failed = trials[trials["status"] != "ok"]
+    kind = failed["error_kind"].astype(object).fillna("no reason was recorded")
+    message = failed["error_message"].astype(object).fillna("")
+    reason = [f"{one}: {other}" if other else str(one) for one, other in zip(kind, message, strict=True)]
+    return failed[["trial_id", "block", *CONFIGURATION, "status"]].assign(reason=reason)
+
+
+def pairs(
+    measures: pd.DataFrame, metric: str, first: Mapping[str, object], second: Mapping[str, object]
+) -> pd.DataFrame:
+    """Return the metric of two configurations side by side: columns first, second; index mode, block.
+
+    A configuration is given by column values, such as {"engine": "ray", "workers": 2}. Blocks that hold only
+    one of the two are left out. Raises DataError on an unknown column, and where a choice names more than
+    one trial of a block.
+    """
+    sides = [
+        _one_per_key(_select(measures, chosen), metric, ["mode", "block"], dict(chosen))
+        for chosen in (first, second)
+    ]
+    return pd.concat(sides, axis="columns", join="inner", keys=["first", "second"])
+
+
+def compare(
+    measures: pd.DataFrame, metric: str, first: Mapping[str, object], second: Mapping[str, object]
+) -> Estimate:
+    """Return the ratio first / second of a metric over the blocks that hold both, with its interval.
+
+    Chosen and checked as in `pairs`; n = 0 and None where no block holds both.
+    """
+    table = pairs(measures, metric, first, second)
+    return ratio_estimate(table["first"].tolist(), table["second"].tolist())
+
+
+def copy_comparison(measures: pd.DataFrame, metric: str) -> tuple[CopyComparison, ...]:
+    """Return, for every mode with a copy arm, how the copy compares with the experiment that it repeats.
+
+    Pairs have the same configuration and block. The true ratio is 1: an interval without 1 tells of a
+    disturbed measurement, and no difference below detectable_ratio should be read into the same data.
+    """
+    key = [column for column in CONFIGURATION if column != "arm"] + ["block"]
+    copy, experiment = (
+        _one_per_key(_select(measures, {"arm": arm}), metric, key, {"arm": arm})
+        for arm in ("copy", "experiment")
+    )
+    table = pd.concat([copy, experiment], axis="columns", join="inner", keys=["copy", "experiment"])
+    comparisons = []
+    for mode, group in table.groupby(level="mode"):
+        sides = group["copy"].tolist(), group["experiment"].tolist()
+        detectable = detectable_ratio(log_ratios(*sides))
+        comparisons.append(CopyComparison(str(mode), ratio_estimate(*sides), detectable))
+    return tuple(comparisons)
+
+
+def _select(measures: pd.DataFrame, chosen: Mapping[str, object]) -> pd.DataFrame:
+    _check_columns(measures, list(chosen))
+    selected = measures
+    for column, value in chosen.items():
+        selected = selected[selected[column] == value]
+    return selected
+
+
+def _one_per_key(
+    selected: pd.DataFrame, metric: str, key: Sequence[Hashable], chosen: Mapping[str, Any]
+) -> pd.Series:
+    _check_columns(selected, [metric])
+    keys = list(key)
+    double = selected[selected.duplicated(keys, keep=False)]
+    if not double.empty:
+        block = int(double["block"].iloc[0])
+        trials = ", ".join(str(trial) for trial in double.index[double["block"] == block])
+        raise DataError(
+            f"{chosen} names more than one trial of block {block} ({trials}): give more columns, such as"
+            f" {', '.join(CONFIGURATION)}"
+        )
+    return selected.set_index(keys)[metric]
+
+
+def _check_columns(measures: pd.DataFrame, names: Sequence[str]) -> None:
+    unknown = [name for name in names if name not in measures.columns]
+    if unknown:
+        raise DataError(
+            f"no measure is called {', '.join(unknown)}: choose from {', '.join(measures.columns)}"
+        )

@@ -1,0 +1,118 @@
+"""Estimates with their uncertainty: means, paired ratios, proportions, and what could be detected."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import exp, isnan, log, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special, stats
+
+from lab.errors import DataError
+
+LEVEL = 0.95
+POWER = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value from n observations with its two-sided interval; what is unknown is None, never 0."""
+
+    n: int
+    value: float | None
+    low: float | None
+    high: float | None
+    level: float = LEVEL
+
+
+def mean_estimate(values: Iterable[float | None], level: float = LEVEL) -> Estimate:
+    """Return the mean with its interval by Student's t; missing values are dropped.
+
+    Value None without any value, low and high None below two: a spread cannot be told from one.
+    Source: Student, The probable error of a mean, Biometrika 6 (1908).
+    """
+    known = _known(values)
+    n = len(known)
+    if n == 0:
+        return Estimate(0, None, None, None, level)
+    mean = float(known.mean())
+    if n == 1:
+        return Estimate(1, mean, None, None, level)
+    half = float(stats.t.ppf((1 + level) / 2, n - 1)) * float(known.std(ddof=1)) / sqrt(n)
+    return Estimate(n, mean, mean - half, mean + half, level)
+
+
+def ratio_estimate(
+    numerators: Sequence[float | None], denominators: Sequence[float | None], level: float = LEVEL
+) -> Estimate:
+    """Return the geometric mean of the ratios of pairs, with its interval.
+
+    Student's t on the log ratios, transformed back: the interval of a ratio and that of its inverse agree.
+    A pair with a missing side is dropped. Raises DataError on unequal lengths and on values <= 0.
+    """
+    mean = mean_estimate(log_ratios(numerators, denominators), level)
+    low, high = (None if bound is None else exp(bound) for bound in (mean.low, mean.high))
+    return Estimate(mean.n, None if mean.value is None else exp(mean.value), low, high, level)
+
+
+def log_ratios(numerators: Sequence[float | None], denominators: Sequence[float | None]) -> list[float]:
+    """Return the natural log of the ratio of every pair of which both sides are known.
+
+    Raises DataError on unequal lengths and on values <= 0, naming the value.
+    """
+    if len(numerators) != len(denominators):
+        raise DataError(
+            f"pairs need two equally long columns, but got {len(numerators)}, {len(denominators)}"
+        )
+    return [
+        log(_positive(top)) - log(_positive(bottom))
+        for top, bottom in zip(numerators, denominators, strict=True)
+        if not _missing(top) and not _missing(bottom)
+    ]
+
+
+def proportion_estimate(failures: int, attempts: int, level: float = LEVEL) -> Estimate:
+    """Return failures / attempts with its exact interval; all None without attempts.
+
+    Source: Clopper and Pearson, The use of confidence or fiducial limits, Biometrika 26 (1934).
+    Raises DataError unless 0 <= failures <= attempts.
+    """
+    if not 0 <= failures <= attempts:
+        raise DataError(f"failures must lie in 0..attempts, but got {failures} of {attempts}")
+    if attempts == 0:
+        return Estimate(0, None, None, None, level)
+    successes, tail = attempts - failures, (1 - level) / 2
+    low = float(stats.beta.ppf(tail, failures, successes + 1)) if failures else 0.0
+    high = float(stats.beta.ppf(1 - tail, failures + 1, successes)) if successes else 1.0
+    return Estimate(attempts, failures / attempts, low, high, level)
+
+
+def detectable_ratio(log_ratios: Iterable[float | None], level: float = LEVEL) -> float | None:
+    """Return the smallest true ratio above 1 that a comparison like this one would have seen.
+
+    Seen: with power 0.8, by a two-sided paired t test over as many blocks with this spread of the log
+    ratios. The noncentrality at which the upper tail has that power is that of Cohen, Statistical Power
+    Analysis (1988), section 2.2; the other tail is negligible. None below two pairs.
+    """
+    known = _known(log_ratios)
+    n = len(known)
+    if n < 2:
+        return None
+    critical = stats.t.ppf((1 + level) / 2, n - 1)
+    noncentrality = float(special.nctdtrinc(n - 1, 1 - POWER, critical))
+    return float(np.exp(noncentrality * known.std(ddof=1) / sqrt(n)))
+
+
+def _known(values: Iterable[float | None]) -> NDArray[np.float64]:
+    return np.array([float(value) for value in values if value is not None and not _missing(value)])
+
+
+def _missing(value: float | None) -> bool:
+    # str() of pandas' own missing value, which float() refuses, is "<NA>"
+    return value is None or str(value) == "<NA>" or isnan(value)
+
+
+def _positive(value: float | None) -> float:
+    if value is None or value <= 0:
+        raise DataError(f"a ratio needs values above 0, but got {value}: look at the trial it comes from")
+    return float(value)

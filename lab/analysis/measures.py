@@ -1,0 +1,131 @@
+"""One row per trial: throughput, latency, efficiency, use of the processors and of memory, errors."""
+
+import pandas as pd
+
+from lab.analysis.queue import mean_and_max, queue_lengths
+from lab.analysis.usage import usage
+
+KEPT = [
+    "slot",
+    "block",
+    "mode",
+    "arm",
+    "engine",
+    "schedule",
+    "nodes",
+    "workers_per_node",
+    "workers",
+    "digest",
+    "duration_seconds",
+    "startup_seconds",
+]
+"""Columns of trials.csv that a row of `measures` begins with."""
+
+
+def measures(
+    trials: pd.DataFrame, tasks: pd.DataFrame, samples: pd.DataFrame, nodes: pd.DataFrame
+) -> pd.DataFrame:
+    """Return what was measured in every trial whose status is ok, indexed by trial_id.
+
+    Takes the four frames of one run. A missing input gives NaN, never 0; warm-up tasks never count. After
+    the columns of KEPT come, with `window` the trial's duration_seconds:
+
+    - throughput (units/s), tasks_per_second
+    - node_efficiency: work time of the window's attempts / (workers * window), the reference report's
+      "work time / time alive"; cpu_efficiency: CPU seconds of tasks / (cores of the quota * window)
+    - driver_cpu_cores, system_cpu_cores, sampler_cpu_cores: CPU seconds per second of window
+    - attempts, failed_attempts, error_rate (0..1)
+    - wait (started - submitted), run (finished - started) and latency (received - submitted) of successful
+      attempts, each as _p50_seconds, _p95_seconds and _p99_seconds
+    - queue_mean, queue_max (tasks), as in lab.analysis.queue
+    - cpu_percent, memory_percent, gpu_percent, lab_memory_bytes, object_store_bytes, as in lab.analysis.usage
+    """
+    done = trials[trials["status"] == "ok"].set_index("trial_id")
+    mine = tasks[tasks["trial_id"].isin(done.index)]
+    window = mine[~mine["warmup"].astype(bool)]
+    in_use = _nodes_in_use(mine, nodes)
+    parts = [
+        done[KEPT],
+        _rates(done),
+        _efficiencies(done, window, in_use),
+        _attempts(window),
+        _delays(window),
+        _queues(done, window),
+        usage(samples[samples["trial_id"].isin(done.index)], in_use),
+    ]
+    return pd.concat([part.reindex(done.index) for part in parts], axis="columns")
+
+
+def _nodes_in_use(tasks: pd.DataFrame, nodes: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per trial and node that its task rows name: quota_cores, node_memory_bytes."""
+    facts = nodes[["node_id", "quota_cores", "memory_bytes"]].rename(
+        columns={"memory_bytes": "node_memory_bytes"}
+    )
+    return tasks[["trial_id", "node_id"]].drop_duplicates().merge(facts, on="node_id", how="left")
+
+
+def _window_seconds(done: pd.DataFrame) -> pd.Series:
+    seconds = done["duration_seconds"].astype(float)
+    return seconds.where(seconds > 0)
+
+
+def _rates(done: pd.DataFrame) -> pd.DataFrame:
+    window = _window_seconds(done)
+    return pd.DataFrame(
+        {
+            name: done[column].astype(float) / window
+            for name, column in (
+                ("throughput", "units"),
+                ("tasks_per_second", "tasks"),
+                ("driver_cpu_cores", "driver_cpu_seconds"),
+                ("system_cpu_cores", "system_cpu_seconds"),
+                ("sampler_cpu_cores", "sampler_cpu_seconds"),
+            )
+        }
+    )
+
+
+def _efficiencies(done: pd.DataFrame, window: pd.DataFrame, in_use: pd.DataFrame) -> pd.DataFrame:
+    work = window["finished_seconds"].astype(float) - window["started_seconds"].astype(float)
+    # an attempt lost with its worker leaves no times and is left out; a successful one has to have them
+    counted = (window["status"] == "ok") | work.notna()
+    work_seconds = work[counted].groupby(window["trial_id"]).sum(skipna=False)
+    quota_cores = in_use.groupby("trial_id")["quota_cores"].sum(skipna=False)
+    seconds = _window_seconds(done)
+    return pd.DataFrame(
+        {
+            "node_efficiency": work_seconds / (done["workers"] * seconds),
+            "cpu_efficiency": done["task_cpu_seconds"].astype(float) / (quota_cores * seconds),
+        }
+    )
+
+
+def _attempts(window: pd.DataFrame) -> pd.DataFrame:
+    failed = (window["status"] != "ok").groupby(window["trial_id"])
+    return pd.DataFrame(
+        {"attempts": failed.size(), "failed_attempts": failed.sum(), "error_rate": failed.mean()}
+    )
+
+
+def _delays(window: pd.DataFrame) -> pd.DataFrame:
+    succeeded = window[window["status"] == "ok"]
+    columns = {}
+    for name, begin, end in (
+        ("wait", "submitted_seconds", "started_seconds"),
+        ("run", "started_seconds", "finished_seconds"),
+        ("latency", "submitted_seconds", "received_seconds"),
+    ):
+        seconds = succeeded[end].astype(float) - succeeded[begin].astype(float)
+        for percent in (50, 95, 99):
+            quantile = seconds.groupby(succeeded["trial_id"]).quantile(percent / 100)
+            columns[f"{name}_p{percent}_seconds"] = quantile
+    return pd.DataFrame(columns)
+
+
+def _queues(done: pd.DataFrame, window: pd.DataFrame) -> pd.DataFrame:
+    seconds = _window_seconds(done)
+    rows = {
+        trial_id: mean_and_max(queue_lengths(attempts), float(seconds[trial_id]))
+        for trial_id, attempts in window.groupby("trial_id")
+    }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["queue_mean", "queue_max"], dtype=float)

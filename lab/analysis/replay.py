@@ -1,0 +1,85 @@
+"""Replaying task durations with no cost of scheduling: the efficiency that luck alone leaves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lab.analysis.intervals import Estimate, mean_estimate
+from lab.errors import DataError, ParameterError
+
+SCHEDULES = ("dynamic", "static")
+
+Durations = Sequence[float] | NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """One replay: its makespan, its efficiency (0..1), and when each worker finished its last task."""
+
+    makespan_seconds: float
+    efficiency: float
+    finish_seconds: tuple[float, ...]
+
+
+def replay(durations: Durations, workers: int, schedule: str) -> Replay:
+    """Replay durations (seconds, in task order) on workers that lose no time between tasks.
+
+    Dynamic: the next task goes to the worker that is free first (list scheduling; Graham, Bell System
+    Technical Journal 45, 1966). Static: task i goes to worker i mod workers. Efficiency is work / (workers *
+    makespan). Raises DataError without durations or where one is not above 0, ParameterError on an unknown
+    schedule and below one worker.
+    """
+    work = _checked(durations, workers, schedule)
+    finish = _finish_times(work[np.newaxis, :], workers, schedule)[0]
+    makespan = float(finish.max())
+    return Replay(makespan, float(work.sum()) / (workers * makespan), tuple(finish.tolist()))
+
+
+def replayed_efficiency(
+    batches: Sequence[tuple[Durations, int]], workers: int, schedule: str, repeats: int, seed: int
+) -> Estimate:
+    """Return the mean efficiency over repeats of batches of random durations, with its interval.
+
+    Each batch is (pool of durations in seconds, count): count of them are drawn with replacement. Batches run
+    one after another, with a barrier between; the efficiency of a repeat is work / (workers * the sum of the
+    makespans). The interval is that of the mean, so it narrows with repeats. Errors as in `replay`.
+    """
+    if not batches or repeats < 1 or any(count < 1 for _, count in batches):
+        raise ParameterError(
+            f"a replay needs batches with a count >= 1 and repeats >= 1, but got {len(batches)} batches of"
+            f" {[count for _, count in batches]} tasks, {repeats=}"
+        )
+    generator = np.random.default_rng(seed)
+    work, makespan = np.zeros(repeats), np.zeros(repeats)
+    for pool, count in batches:
+        drawn = generator.choice(_checked(pool, workers, schedule), size=(repeats, count))
+        work += drawn.sum(axis=1)
+        makespan += _finish_times(drawn, workers, schedule).max(axis=1)
+    return mean_estimate((work / (workers * makespan)).tolist())
+
+
+def _checked(durations: Durations, workers: int, schedule: str) -> NDArray[np.float64]:
+    if workers < 1:
+        raise ParameterError(f"a replay needs at least 1 worker, but got {workers}")
+    if schedule not in SCHEDULES:
+        raise ParameterError(f"schedule must be one of {', '.join(SCHEDULES)}, but got {schedule!r}")
+    work = np.asarray(durations, dtype=float)
+    if work.size == 0:
+        raise DataError("a replay needs task durations, but got none: drop tasks that have no times first")
+    if not (np.isfinite(work) & (work > 0)).all():
+        wrong = work[~(np.isfinite(work) & (work > 0))][0]
+        raise DataError(f"a task duration must be finite and above 0 seconds, but got {wrong}")
+    return work
+
+
+def _finish_times(drawn: NDArray[np.float64], workers: int, schedule: str) -> NDArray[np.float64]:
+    # drawn has shape (repeats, tasks), the result (repeats, workers): all repeats advance together
+    repeats, tasks = drawn.shape
+    finish = np.zeros((repeats, workers))
+    row = np.arange(repeats)
+    for task in range(tasks):
+        worker = finish.argmin(axis=1) if schedule == "dynamic" else task % workers
+        finish[row, worker] += drawn[:, task]
+    return finish
