@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.analysis.replay import replay, replayed_efficiency
+from lab.analysis.replay import given_up, replay, replayed_efficiency
 from lab.errors import DataError, ParameterError
 
 durations = st.lists(st.floats(0.01, 10), min_size=1, max_size=30)
@@ -127,3 +127,11 @@ def test_empty_replays_are_refused(batches, repeats):
     """Neither no batch, nor an empty batch, nor no repeat is an efficiency."""
     with pytest.raises(ParameterError, match="replay"):
         replayed_efficiency(batches, 1, "static", repeats, 0)
+
+
+def test_given_up_cuts_at_the_time_of_the_last_try():
+    """A search that would have given up is cut at its limit of tries, and shorter ones stay as they are."""
+    durations = [1.0] * 99 + [101.0]  # mean 2 s: of 1024 bits that is 354.9 tries
+    cut = given_up(durations, bits=1024, tries=1000)
+    assert cut[:99].tolist() == [1.0] * 99
+    assert cut[99] == pytest.approx(2.0 * 1000 / (1024 * log(2) / 2))

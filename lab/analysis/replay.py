@@ -60,6 +60,17 @@ def replayed_efficiency(
     return mean_estimate((work / (workers * makespan)).tolist())
 
 
+def given_up(durations: Durations, bits: int, tries: int) -> NDArray[np.float64]:
+    """Return the durations of searches for primes, cut where each would have given up after so many tries.
+
+    Among odd numbers of that size one in bits * ln 2 / 2 is prime (prime number theorem), so the mean duration
+    is that of so many tries.
+    """
+    work = np.asarray(durations, dtype=float)
+    tries_of_the_mean = bits * np.log(2) / 2
+    return np.minimum(work, work.mean() * tries / tries_of_the_mean)
+
+
 def _checked(durations: Durations, workers: int, schedule: str) -> NDArray[np.float64]:
     if workers < 1:
         raise ParameterError(f"a replay needs at least 1 worker, but got {workers}")
