@@ -63,8 +63,8 @@ def replayed_efficiency(
 def given_up(durations: Durations, bits: int, tries: int) -> NDArray[np.float64]:
     """Return the durations of searches for primes, cut where each would have given up after so many tries.
 
-    Among odd numbers of that size one in bits * ln 2 / 2 is prime (prime number theorem), so the mean duration
-    is that of so many tries.
+    Among odd numbers of that size one in bits * ln 2 / 2 is prime (prime number theorem), so the mean
+    duration is that of so many tries.
     """
     work = np.asarray(durations, dtype=float)
     tries_of_the_mean = bits * np.log(2) / 2

@@ -1,8 +1,9 @@
 """Random primes of a given size: every prime of a window, or one unbiased prime at a time."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from math import isqrt
+from math import gcd, isqrt
 from random import Random
 
 import gmpy2
@@ -13,11 +14,32 @@ from numpy.typing import NDArray
 from lab.errors import ParameterError
 from lab.workloads.outcome import Outcome, digest
 
-# With primes below 2^20, a residue times 2^32 plus a 32-bit limb stays below 2^53: exact in float64.
-LARGEST_SIEVE_BITS = 20
-LIMB_BITS = 32
-# Primes per pass of the residues: six float64 arrays of this length stay in a 1 MiB second-level cache.
-RESIDUE_BLOCK = 1 << 14
+# For primes below 2^21, a residue times 2^32 plus a 32-bit limb stays below 2^53: exact in float64.
+SIEVE_LIMIT = 1 << 21
+LIMB = 2.0**32
+# Primes per pass: four float64 arrays of this length stay in a second-level cache.
+BLOCK = 1 << 14
+
+# From this size on, a modular power before FLINT's BPSW test pays: that test begins with trial divisions.
+FERMAT_BITS = 256
+TWO = fmpz(2)
+
+# (bits, log2 of the width) of a task of 0.05 to 0.16 CPU seconds, measured on one AMD Zen 5 core
+MEASURED_WIDTHS = (
+    (40, 22),
+    (64, 21),
+    (128, 19),
+    (192, 18),
+    (256, 17),
+    (384, 16),
+    (512, 15),
+    (768, 14),
+    (1024, 13),
+    (2048, 11),
+    (3072, 9),
+    (4096, 7),
+    (8192, 5),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +48,13 @@ class Window:
 
     start: int
     width: int
+
+    def __post_init__(self) -> None:
+        """Raise ParameterError unless start >= 0 and width >= 1."""
+        if self.start < 0 or self.width < 1:
+            raise ParameterError(
+                f"a window needs start >= 0 and width >= 1, not {self.start} and {self.width}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,34 +69,30 @@ class Target:
 def default_width(bits: int) -> int:
     """Return the power of two for which one search task takes very roughly 0.1 CPU seconds.
 
-    Measured on one AMD Zen 5 core. It keeps at least 8 windows at small sizes; above 4096 bits one
-    probable-prime test is longer than that, and so is a task.
+    Small sizes keep 8 windows. Above 4096 bits a single test of a number takes longer, and so does a task.
     """
-    measured = ((64, 21), (96, 20), (160, 19), (256, 17), (384, 16), (512, 15), (768, 14), (1024, 13), (1536, 12), (2048, 10))
-    exponent = next((exponent for size, exponent in measured if bits <= size), 4)
+    exponent = next((exponent for size, exponent in MEASURED_WIDTHS if bits <= size), 4)
     return 1 << max(1, min(exponent, bits - 4))
 
 
 def search_tasks(bits: int, width: int, count: int, seed: int) -> tuple[Window, ...]:
-    """Return `count` different windows of `width` integers, aligned on multiples of width, of `bits` bits.
+    """Return `count` different windows of `width` numbers of `bits` bits, aligned on multiples of the width.
 
     Raises ParameterError if fewer exist between 2^(bits-1) and 2^bits.
     """
     if bits < 2 or width < 1 or count < 1:
-        raise ParameterError(
-            f"search needs bits >= 2, width >= 1 and count >= 1, but got {bits=}, {width=}, {count=}: raise them"
-        )
+        raise ParameterError(f"search needs bits >= 2, width >= 1, count >= 1, not {bits}, {width}, {count}")
     first = -(-(1 << (bits - 1)) // width)
-    available = (1 << bits) // width - first
+    available = max(0, (1 << bits) // width - first)
     if count > available:
         raise ParameterError(
-            f"{count} windows of width {width} were asked for, but only {max(available, 0)} fit into the"
-            f" {bits}-bit numbers: lower the count or the width, or raise the bits"
+            f"count = {count} windows of width {width} do not fit into the {bits}-bit numbers, which hold"
+            f" {available}: lower the count or the width, or raise the bits"
         )
     generator = Random(seed)
     indices: dict[int, None] = {}
     while len(indices) < count:
-        # getrandbits and rejection, since the algorithm of randrange and sample may change between Pythons
+        # getrandbits and rejection, since other methods of Random may change between versions of Python
         index = generator.getrandbits(available.bit_length())
         if index < available:
             indices.setdefault(index)
@@ -81,81 +106,132 @@ def search(window: Window) -> Outcome:
 
 
 def primes_in(window: Window) -> list[int]:
-    """Return every prime of a window, ascending: BPSW probable primes, proven below 2^64.
+    """Return every prime of a window, ascending: proven below 2^64, above that BPSW probable primes.
 
-    Baillie and Wagstaff (1980); no composite is known to pass, of any size.
+    Baillie and Wagstaff, Lucas pseudoprimes (1980): no composite of any size is known to pass.
     """
     end = window.start + window.width
-    limit = min(sieve_limit(end.bit_length(), window.width), isqrt(max(end - 1, 0)) + 1)
+    limit = min(_sieve_limit(end.bit_length(), window.width), isqrt(end - 1) + 1)
     odd = window.start | 1
-    composite = _sieve(odd, max(0, (end - odd + 1) // 2), limit)
+    composite = _sieve(odd, (end - odd + 1) // 2, limit)
     offsets: list[int] = (2 * np.flatnonzero(~composite)).tolist()
     found = [2] if window.start <= 2 < end else []
-    if limit * limit >= end:  # nothing composite is left
-        return found + [odd + offset for offset in offsets if odd + offset > 1]
-    base = fmpz(odd)
-    return found + [odd + offset for offset in offsets if (base + offset).is_probable_prime()]
+    if limit * limit >= end:  # every composite below end has a divisor below limit
+        return found + [odd + offset for offset in offsets]
+    number, is_prime = fmpz(odd), _fastest_test(end.bit_length())
+    return found + [odd + offset for offset in offsets if is_prime(number + offset)]
 
 
-def sieve_limit(bits: int, width: int) -> int:
-    """XXX"""
-    import os
-    return 1<<int(os.environ.get("SL", "18"))
+def _fastest_test(bits: int) -> Callable[[fmpz], bool]:
+    """Return the fastest test of sieved numbers of this size; both accept the same numbers."""
+    return fmpz.is_probable_prime if bits < FERMAT_BITS else _passes_fermat_and_bpsw
+
+
+def _passes_fermat_and_bpsw(number: fmpz) -> bool:
+    """Return whether 2^(n-1) = 1 modulo n, and n passes BPSW: nearly every composite costs one power alone.
+
+    FLINT's BPSW test by itself first repeats the trial divisions of our sieve.
+    """
+    return pow(TWO, number - 1, number) == 1 and bool(number.is_probable_prime())
+
+
+def _sieve_limit(bits: int, width: int) -> int:
+    """Return how far to sieve: to where one more prime costs what the tests that it saves cost.
+
+    A prime p removes about width / (p log p) candidates, and a test costs about bits^2 as much as the
+    residue modulo p; the factor is measured, and the optimum is flat.
+    """
+    return max(1 << 10, min(SIEVE_LIMIT, width * bits * bits >> 12))
 
 
 def _sieve(odd: int, length: int, limit: int) -> NDArray[np.bool_]:
-    """Mark which of odd, odd + 2, ... (length numbers) have a proper divisor among the primes below limit."""
+    """Mark the numbers among odd, odd + 2, ... that are 1 or have a proper prime divisor below limit."""
     primes = _odd_primes()
     primes = primes[: np.searchsorted(primes, limit)]
     composite = np.zeros(length, dtype=np.bool_)
-    # the first multiple of p is odd + 2 position, with position = -odd / 2 modulo p
-    negative = (primes - _residues(odd, primes)) % primes if False else primes - _residues(odd, primes)
-    negative += np.where(negative & 1, primes, 0)
-    position = negative >> 1
-    position[position == primes] = 0
-    few = int(np.searchsorted(primes, length // 16))
-    for prime, first in zip(primes[:few].tolist(), position[:few].tolist(), strict=True):
-        composite[first::prime] = True
-    primes_left, position = primes[few:], position[few:]
-    while True:
+    position = _first_multiples(odd >> 1, primes)
+    dense = int(np.searchsorted(primes, length // 16))
+    for prime, first in zip(primes[:dense].tolist(), position[:dense].tolist(), strict=True):
+        composite[int(first) :: prime] = True
+    position, step = position[dense:], primes[dense:]
+    while position.size:
         inside = position < length
-        if not inside.any(): break
-        position, primes_left = position[inside], primes_left[inside]
-        composite[position] = True
-        position = position + primes_left
-    if odd < limit:
-        own = primes[np.searchsorted(primes, odd) :]
-        composite[(own[own < odd + 2 * length] - odd) // 2] = False
+        position, step = position[inside], step[inside]
+        composite[position.astype(np.intp)] = True
+        position = position + step
+    if odd < limit:  # a prime of the window has sieved itself out
+        own = primes[np.searchsorted(primes, odd) : np.searchsorted(primes, odd + 2 * length)]
+        composite[(own - odd) // 2] = False
+        composite[: int(odd == 1)] = True
     return composite
 
 
-def _residues(number, primes):
-    limbs = np.frombuffer(number.to_bytes(-(-number.bit_length() // 32) * 4, "big"), dtype=">u4").astype(np.float64).tolist()
-    result = np.empty(len(primes), dtype=np.int64)
-    for begin in range(0, len(primes), RESIDUE_BLOCK):
-        block = slice(begin, begin + RESIDUE_BLOCK)
-        p = primes[block].astype(np.float64)
-        inv = 1.0 / p
-        r = np.zeros_like(p); q = np.empty_like(p)
+def _first_multiples(half: int, primes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return, for each odd prime p, the least j >= 0 such that p divides (2 half + 1) + 2 j.
+
+    That is j = (p - 1) / 2 - half modulo p. The residues of half are taken by Horner's rule over its 32-bit
+    limbs, in float64: the integer quotient from the reciprocal of p is off by at most one, and the limits
+    above keep every product exact.
+    """
+    limbs = np.frombuffer(half.to_bytes(4 * -(-half.bit_length() // 32), "big"), dtype=">u4").tolist()
+    position = np.empty(len(primes))
+    for begin in range(0, len(primes), BLOCK):
+        prime = primes[begin : begin + BLOCK].astype(np.float64)
+        reciprocal = 1.0 / prime
+        residue, quotient = np.zeros_like(prime), np.empty_like(prime)
         for limb in limbs:
-            r *= 4294967296.0
-            r += limb
-            np.multiply(r, inv, out=q)
-            np.floor(q, out=q)
-            q *= p
-            r -= q
-        r += np.where(r<0, p, 0); r -= np.where(r>=p, p, 0)
-        result[block] = r
-    return result
+            residue *= LIMB
+            residue += limb
+            np.multiply(residue, reciprocal, out=quotient)
+            np.floor(quotient, out=quotient)
+            quotient *= prime
+            residue -= quotient
+        first = (prime - 1.0) / 2.0 - residue
+        position[begin : begin + BLOCK] = first + prime * (first < 0.0)
+    return position
 
 
 @cache
 def _odd_primes() -> NDArray[np.int64]:
-    limit = 1<<20
-    composite = np.zeros(limit // 2, dtype=np.bool_)
+    """Return the odd primes below SIEVE_LIMIT, by the sieve of Eratosthenes on odd numbers."""
+    composite = np.zeros(SIEVE_LIMIT // 2, dtype=np.bool_)
     composite[0] = True
-    for h in range(1, 512):
-        if not composite[h]:
-            p = 2*h+1
-            composite[p*p//2::p] = True
-    return 2*np.flatnonzero(~composite)+1
+    for odd in range(3, isqrt(SIEVE_LIMIT) + 1, 2):
+        if not composite[odd // 2]:
+            composite[odd * odd // 2 :: odd] = True
+    return 2 * np.flatnonzero(~composite) + 1
+
+
+def find_tasks(bits: int, count: int, seed: int) -> tuple[Target, ...]:
+    """Return `count` independent targets of `bits` bits; at small sizes two may find the same prime."""
+    if bits < 3 or count < 1:
+        raise ParameterError(f"find needs bits >= 3 and count >= 1, not {bits} and {count}")
+    return tuple(Target(bits, seed, index) for index in range(count))
+
+
+def find(target: Target) -> Outcome:
+    """Find one prime; the time is geometric, since every draw succeeds with the same chance."""
+    return Outcome(1, digest([random_prime(target)]))
+
+
+def random_prime(target: Target) -> int:
+    """Return a prime of exactly `bits` bits, each with the same chance; BPSW, proven below 2^64.
+
+    Every draw is fresh: the next prime after a random number would favour primes that follow a long gap.
+    """
+    generator = Random(f"{target.bits}/{target.seed}/{target.index}")
+    ends = (1 << (target.bits - 1)) | 1
+    small_primes = _product_of_primes(min(8 * target.bits, ends - 2))
+    is_prime = _fastest_test(target.bits)
+    digit = int(_product_of_primes(min(23, ends - 2)))  # fits one 30-bit digit of an int: the quickest screen
+    while True:
+        number = generator.getrandbits(target.bits) | ends
+        screened = gcd(number, digit) == 1 and gmpy2.gcd(number, small_primes) == 1
+        if screened and is_prime(fmpz(number)):
+            return number
+
+
+@cache
+def _product_of_primes(limit: int) -> gmpy2.mpz:
+    """Return the product of the primes up to limit, for one greatest common divisor per candidate."""
+    return gmpy2.primorial(limit)
