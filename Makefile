@@ -1,0 +1,138 @@
+# The shortcuts of the laboratory; `make help` lists them. Everything here can be typed by hand too: see README.md.
+# Written for GNU make 3.81 (macOS) and newer. Paths are relative, so the folder's name may hold spaces.
+
+PYTHON ?= python3
+PROFILE = quick
+WORKERS =
+RUN_ID =
+TESTS =
+
+python = .venv/bin/python
+first_page = _build/html/index.html
+# jupyter looks for its kernel in .venv before it looks in the user's home
+export JUPYTER_PREFER_ENV_PATH = 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help report book test tidy bench-primes lock clean distclean known-profile
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+
+report: known-profile .venv/.installed-report ## Run the experiment, build the book (PROFILE=full WORKERS=[1,2] RUN_ID=name)
+	@mkdir -p out
+	@echo "==> Running notebooks/single_node.ipynb with the profile $(PROFILE) (Ctrl-C stops it)"
+	@$(run_notebook)
+	@$(MAKE) --no-print-directory book
+
+book: .venv/.installed-report ## Build the book alone, from the CSV files in data/
+	@echo "==> Building the book from data/ (about half a minute)"
+	@rm -rf _build
+	@mkdir -p out
+	@.venv/bin/jupyter-book build . -W -n --keep-going -q >/dev/null 2>out/book.log; status=$$?; \
+		grep -v IPKernelApp out/book.log >&2; test $$status -eq 0 || \
+		{ echo "The book was not built: the lines above say why." >&2; exit 1; }
+	@test -f $(first_page) || { echo "The book has no first page $(first_page)." >&2; exit 1; }
+	@echo "==> Done. The first page: $$(pwd)/$(first_page)"
+
+test: .venv/.installed-test ## Run every check and every test (TESTS=tests/test_house.py: these only)
+	@echo "==> ruff: errors and style"
+	@$(python) -m ruff check --quiet .
+	@$(python) -m ruff format --quiet --check . || \
+		{ echo "Some files are not formatted: make tidy" >&2; exit 1; }
+	@echo "==> mypy: types of lab/"
+	@$(python) -m mypy --no-error-summary
+	@echo "==> nbstripout: notebooks hold no outputs"
+	@$(python) -m nbstripout --verify $(notebooks) </dev/null || \
+		{ echo "Some notebooks hold outputs: make tidy" >&2; exit 1; }
+	@echo "==> pytest"
+	@$(python) -m pytest $(TESTS)
+
+tidy: .venv/.installed-test ## Format the code and strip the notebooks
+	@$(python) -m ruff check --quiet --fix .
+	@$(python) -m ruff format .
+	@$(python) -m nbstripout $(notebooks) </dev/null
+
+bench-primes: .venv/.installed-bench ## Compare the prime kernel with other generators
+	@$(python) benchmarks/primes.py
+
+lock: .venv/.installed-uv ## Renew requirements.lock from pyproject.toml (UPGRADE=1: newest versions)
+	@$(python) -m uv pip compile --quiet --universal --python-version 3.11 \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		--extra setup --extra test --extra bench $(if $(UPGRADE),--upgrade) \
+		--output-file requirements.lock pyproject.toml
+	@echo "==> requirements.lock is up to date"
+
+clean: ## Remove what was built: the book, executed notebooks, caches (never data/)
+	@rm -rf _build out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find lab tests benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+distclean: clean ## Remove .venv as well
+	@rm -rf .venv *.egg-info
+
+notebooks = $(wildcard notebooks/*.ipynb)
+
+# --- the notebook -----------------------------------------------------------------------------------------
+# What the notebook prints, its progress bar included, comes through papermill's standard output: `-` and not
+# /dev/stderr, which papermill would open for writing and so cut off a log file. What papermill and the kernel
+# say themselves goes to the log; of a failure only the error's message is shown. The trap lets this recipe
+# outlive a Ctrl-C; the kernel gets its own from papermill and has 5 seconds to close its files.
+define run_notebook
+trap 'stopped=yes' INT; \
+$(python) -m papermill notebooks/single_node.ipynb out/single_node.ipynb \
+	-f notebooks/profiles/$(PROFILE).yaml \
+	$(if $(WORKERS),-y 'workers: $(WORKERS)') $(if $(RUN_ID),-r run_id '$(RUN_ID)') \
+	--no-progress-bar --log-level WARNING --stdout-file - --stderr-file - 2>out/single_node.log \
+	&& exit 0; \
+if [ -n "$$stopped" ]; then printf '\nStopped. Go on with: make report PROFILE=$(PROFILE)$(if $(WORKERS), WORKERS="$(WORKERS)") RUN_ID=%s\n' '$(or $(RUN_ID),<the name of the run>)' >&2; exit 1; fi; \
+printf '\nThe experiment failed. The whole log is out/single_node.log.\n\n' >&2; \
+awk '/^[A-Za-z_.]+(Error|Exception)([(:]|$$)/ {text = ""; found = 1} found {text = text $$0 "\n"} \
+	END {printf "%s", text; exit !found}' out/single_node.log >&2 || tail -n 20 out/single_node.log >&2; \
+exit 1
+endef
+
+known-profile:
+	@test -f 'notebooks/profiles/$(PROFILE).yaml' || { \
+		echo "There is no profile '$(PROFILE)'. Choose one of: $(basename $(notdir $(wildcard notebooks/profiles/*.yaml)))." >&2; \
+		echo "For example: make report PROFILE=quick" >&2; exit 1; }
+
+# --- the set-up: .venv, made once and renewed when pyproject.toml or requirements.lock change ---------------
+.venv/pyvenv.cfg:
+	@command -v "$(PYTHON)" >/dev/null || { \
+		echo "There is no '$(PYTHON)' here. The lab needs Python 3.11 or newer: install it, or name yours:" >&2; \
+		echo "    make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		found=$$("$(PYTHON)" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])'); \
+		echo "The lab needs Python 3.11 or newer, and '$(PYTHON)' is Python $$found. Name a newer one:" >&2; \
+		echo "    make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo "'$(PYTHON)' cannot make virtual environments: its venv module is not complete." >&2; \
+		echo "On Debian and Ubuntu: sudo apt-get install python3-venv" >&2; exit 1; }
+	@echo "==> Making .venv with $$("$(PYTHON)" --version)"
+	@"$(PYTHON)" -m venv .venv
+
+.venv/.installed-uv: .venv/pyvenv.cfg
+	@echo "==> Installing uv, which installs the rest fast"
+	@$(python) -m pip install --quiet --disable-pip-version-check -c requirements.lock uv
+	@touch $@
+
+.venv/.installed-report: .venv/.installed-uv pyproject.toml requirements.lock
+	@$(call install,.)
+
+.venv/.installed-test: .venv/.installed-uv pyproject.toml requirements.lock
+	@$(call install,.[test])
+	@touch .venv/.installed-report
+
+.venv/.installed-bench: .venv/.installed-uv pyproject.toml requirements.lock
+	@$(call install,.[bench])
+	@touch .venv/.installed-report
+
+# pip stands in where uv cannot reach an index that only pip is configured for
+define install
+echo "==> Installing the lab and what it needs, as requirements.lock pins it (once; about a minute)"; \
+$(python) -m uv pip install --quiet --python .venv -c requirements.lock -e '$(1)' || { \
+	echo "==> uv could not; trying once more with pip, which takes longer"; \
+	$(python) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '$(1)'; }; \
+status=$$?; test $$status -eq 0 && touch $@; exit $$status
+endef
