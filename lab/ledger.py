@@ -2,7 +2,8 @@
 
 A row is one line, written by a single call to the operating system, so a kill at any moment costs at
 most the row in flight; a torn last line is cut off when the run is opened again. Only one process at a
-time may write to a run.
+time may write to a run. The environment file is written last, by `begin_session`: a folder without one is
+no run yet.
 """
 
 import csv
@@ -32,13 +33,14 @@ class Ledger:
 
     def __init__(self, directory: Path, facts: Mapping[str, Any]) -> None:
         """Open or make `directory`; `facts["parameters"]` must equal those of an earlier session."""
-        self.directory = directory
+        self.directory, self._facts = directory, facts
+        self.session = 0
         self._files = {record: directory / name for name, record in FILES.items()}
         self._handles: dict[type, int] = {}
         _ask_disk(directory, lambda: directory.mkdir(parents=True, exist_ok=True))
         with ExitStack() as opened:
             opened.callback(os.close, _lock(directory))
-            self.session = self._begin_session(facts)
+            self._refuse_other()
             for record, path in self._files.items():
                 self._handles[record] = _ask_disk(path, partial(_open_for_append, path, record))
                 opened.callback(os.close, self._handles[record])
@@ -54,15 +56,8 @@ class Ledger:
 
     def append(self, record: Any) -> None:
         """Write one row; a full disk leaves the file as it was before and raises `DataError`."""
-        handle, path = self._handles[type(record)], self._files[type(record)]
         line = _line([SCHEMA_VERSION, *(_field(value) for value in _values(record))])
-        size = os.fstat(handle).st_size
-        try:
-            if os.write(handle, line) != len(line):
-                raise OSError(errno.ENOSPC, "only part of the row was written")
-        except OSError as error:
-            os.ftruncate(handle, size)
-            raise _disk_error(path, error) from error
+        _ask_disk(self._files[type(record)], partial(_write, self._handles[type(record)], line))
 
     def sync(self) -> None:
         """Have the operating system bring all rows to the disk."""
@@ -77,24 +72,24 @@ class Ledger:
         """Return the ids of all trials that have task rows, in order of first appearance."""
         return tuple(read_table(self._files[TaskRecord])["trial_id"].unique())
 
+    def begin_session(self) -> None:
+        """Write the facts of this session into the environment file: from here on there is a run."""
+        environment = {"schema_version": SCHEMA_VERSION, **_constant(self._facts), "sessions": []}
+        if (self.directory / ENVIRONMENT).exists():
+            environment = read_environment(self.directory)
+        environment["sessions"].append(dict(self._facts["session"]))
+        self._write_environment(environment)
+        self.session = len(environment["sessions"])
+
     def note(self, **facts: Any) -> None:
         """Set facts of this session in the environment file, such as its end."""
         environment = read_environment(self.directory)
         environment["sessions"][self.session - 1].update(facts)
         self._write_environment(environment)
 
-    def _begin_session(self, facts: Mapping[str, Any]) -> int:
-        session = dict(facts["session"])
-        constant = {key: value for key, value in facts.items() if key != "session"}
-        path = self.directory / ENVIRONMENT
-        if not path.exists():
-            self._write_environment({"schema_version": SCHEMA_VERSION, **constant, "sessions": [session]})
-            return 1
-        environment = read_environment(self.directory)
-        _refuse_other(path, environment, constant)
-        environment["sessions"].append(session)
-        self._write_environment(environment)
-        return len(environment["sessions"])
+    def _refuse_other(self) -> None:
+        if (self.directory / ENVIRONMENT).exists():
+            _refuse_other(self.directory, read_environment(self.directory), _constant(self._facts))
 
     def _write_environment(self, environment: Mapping[str, Any]) -> None:
         path = self.directory / ENVIRONMENT
@@ -108,16 +103,35 @@ class Ledger:
 
 
 def _open_for_append(path: Path, record: type) -> int:
-    """Open for appending, with the header in place and a torn last line cut off."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-    size = os.fstat(handle).st_size
-    whole = os.pread(handle, size, 0).rfind(b"\n") + 1
-    os.ftruncate(handle, whole)
-    if whole == 0:
-        os.write(handle, _line(header(record)))
-    else:
+    """Open for appending, with the header in place and a torn last line cut off; checks before it cuts."""
+    head = _line(header(record))
+    content = path.read_bytes() if path.exists() else b""
+    whole = content.rfind(b"\n") + 1
+    if whole or not head.startswith(content):
         read_table(path)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.ftruncate(handle, whole)
+    if not whole:
+        _write(handle, head)
     return handle
+
+
+def _write(handle: int, line: bytes) -> None:
+    """Write the whole line, or leave the file as it was and raise `OSError`."""
+    size = os.fstat(handle).st_size
+    try:
+        if os.write(handle, line) != len(line):
+            raise OSError(errno.ENOSPC, "only part of the row was written")
+    except OSError:
+        os.ftruncate(handle, size)
+        raise
+
+
+def _constant(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts that all sessions of a run share, as JSON would give them back."""
+    constant: dict[str, Any] = json.loads(json.dumps({**facts, "session": None}))
+    del constant["session"]
+    return constant
 
 
 def _values(record: Any) -> Iterable[Any]:
@@ -138,7 +152,7 @@ def _field(value: Any) -> str:
 def _line(values: Iterable[Any]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(values)
-    return text.getvalue().encode()
+    return text.getvalue().encode(errors="backslashreplace")
 
 
 def _lock(directory: Path) -> int:
@@ -146,25 +160,28 @@ def _lock(directory: Path) -> int:
     handle = _ask_disk(path, lambda: os.open(path, os.O_RDWR | os.O_CREAT, 0o644))
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         os.close(handle)
         raise DataError(
             f"another process is writing to {directory}: wait for it, or choose another run_id"
         ) from None
+    except OSError as error:
+        os.close(handle)
+        raise _disk_error(path, error) from error
     return handle
 
 
-def _refuse_other(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+def _refuse_other(directory: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     """Refuse to mix measurements: a run goes on only with its own parameters, code, versions and machine."""
     for key, value in wanted.items():
-        if found.get(key) == json.loads(json.dumps(value)):
-            continue
         before, now = found.get(key), value
-        if isinstance(before, dict) and isinstance(now, Mapping):
+        if before == now:
+            continue
+        if isinstance(before, dict) and isinstance(now, dict):
             keys = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
             before, now = {k: before.get(k) for k in keys}, {k: now.get(k) for k in keys}
         raise DataError(
-            f"the run in {path.parent} was begun with other {key}: {before} there, {now} now. "
+            f"the run in {directory} was begun with other {key}: {before} there, {now} now. "
             "Go on with the same, or choose another run_id for a new run"
         )
 

@@ -136,7 +136,10 @@ class SingleNode:
     """What `notebooks/single_node.ipynb` can be told."""
 
     run_id: str = parameter(
-        Text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}|", "empty, or up to 64 letters, digits, '.', '_' and '-'")
+        Text(
+            r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}|",
+            "text: empty, or up to 64 of letters, digits, '.', '_', '-', the first a letter or digit",
+        )
     )
     profile: str = parameter(Choice(PROFILES))
     seed: int = parameter(Whole(0, 2**63 - 1))
@@ -203,13 +206,14 @@ def _unknown(name: str, known: tuple[str, ...]) -> str:
 def _accept(field: Any, value: Any) -> Any:
     try:
         return field.metadata["rule"].accept(value)
-    except ValueError as error:
-        raise ParameterError(f"{field.name} is {value!r}: accepted is {error}") from None
+    except ValueError:
+        rule: Rule = field.metadata["rule"]
+        raise ParameterError(f"{field.name} is {value!r}: accepted is {rule.describe()}") from None
 
 
 def _literal(text: str) -> Any:
     """Read a number or list given as text, as papermill's -r and a quoted -p hand it over."""
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return text

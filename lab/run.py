@@ -34,9 +34,10 @@ ROW_BYTES = 150
 Payloads = Mapping[str, tuple[Any, ...]]
 
 
-def single_node(namespace: Mapping[str, Any], data: Path = paths.DATA) -> Run:
+def single_node(namespace: Mapping[str, Any], data: Path | None = None) -> Run:
     """Run the single-node experiment with the parameters of a notebook's namespace and return its rows.
 
+    Rows go to `data`, by default to the folder that `lab.paths` tells.
     A run id that is there already is gone on with: only slots without an ended trial are run. Raises
     `ParameterError`, `DataError` or `ClusterError` before any work starts.
     """
@@ -46,6 +47,7 @@ def single_node(namespace: Mapping[str, Any], data: Path = paths.DATA) -> Run:
     check_memory(max(parameters.workers), parameters.object_store_megabytes, usable_memory_bytes(cgroup))
     payloads = {mode: payloads_of(mode, parameters) for mode in parameters.modes}
     plan = single_node_plan(parameters, cores=int(usable_cores(cgroup)))
+    data = data or paths.data_folder()
     directory = data / "single_node" / (parameters.run_id or new_run_id(parameters.profile))
     check_disk(data, sum(len(payloads[one.configuration.mode]) for one in plan))
     check_port(parameters.dashboard_port)
@@ -61,7 +63,7 @@ def check_memory(workers: int, object_store_megabytes: int, memory_bytes: int) -
         raise ParameterError(
             f"workers is up to {workers}: with {WORKER_BYTES / 1e6:.0f} MB each and an object store of "
             f"{object_store_megabytes} MB they need {needed / 1e9:.1f} GB, this machine has "
-            f"{memory_bytes / 1e9:.1f} GB; choose fewer workers"
+            f"{memory_bytes / 1e9:.1f} GB; choose fewer workers or a smaller object_store_megabytes"
         )
 
 
@@ -81,7 +83,12 @@ def payloads_of(mode: str, parameters: SingleNode) -> tuple[Any, ...]:
     seed = parameters.seed
     if mode == "search":
         width = parameters.search_width or default_width(parameters.search_bits)
-        return search_tasks(parameters.search_bits, width, parameters.search_tasks, seed)
+        try:
+            return search_tasks(parameters.search_bits, width, parameters.search_tasks, seed)
+        except ParameterError as error:
+            raise ParameterError(
+                f"search_bits, search_width and search_tasks do not go together: {error}"
+            ) from None
     if mode == "factor":
         return factor_tasks(parameters.factor_bits, parameters.factor_tasks, seed)
     sizes = zip(parameters.find_bits, parameters.find_tasks, strict=True)
@@ -120,6 +127,7 @@ def _carry_out(
     print(f"run {name}: {len(open_slots)} of {len(plan)} trials to do, rows go to {ledger.directory}")
     if not open_slots:
         return
+    ledger.begin_session()
     try:
         cpus = max(parameters.workers)
         with embedded(cpus, parameters.object_store_megabytes, parameters.dashboard_port, cgroup) as cluster:
@@ -129,7 +137,7 @@ def _carry_out(
             run_slots(open_slots, payloads, setting, show_progress)
     except KeyboardInterrupt:
         print(
-            f"stopped; all finished trials are kept. Go on with: -p run_id {name}",
+            f"\nstopped; all finished trials are kept. Go on with the same command and: -r run_id {name}",
             file=sys.stderr,
         )
         raise

@@ -67,9 +67,11 @@ def read_environment(directory: Path) -> dict[str, Any]:
     """Read the environment file of a run."""
     path = directory / ENVIRONMENT
     try:
-        environment = json.loads(path.read_text())
+        environment = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise DataError(f"{path} is missing: {directory} is not a run of this lab") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise DataError(
             f"{path} is damaged ({error}): restore it from git or remove the run's folder"
@@ -77,7 +79,9 @@ def read_environment(directory: Path) -> dict[str, Any]:
     if not isinstance(environment, dict) or environment.get("schema_version") != SCHEMA_VERSION:
         found = environment.get("schema_version") if isinstance(environment, dict) else None
         raise DataError(_other_schema(path, found))
-    if not environment.get("sessions") or "planned_trials" not in environment:
+    sessions = environment.get("sessions")
+    begun = isinstance(sessions, list) and sessions and all("started_at" in one for one in sessions)
+    if not begun or not isinstance(environment.get("planned_trials"), int):
         raise DataError(f"{path} names no sessions or no planned trials: it is not a run of this lab")
     return environment
 
@@ -86,24 +90,25 @@ def read_table(path: Path) -> pd.DataFrame:
     """Read one CSV file of a run with the types of its columns; raises `DataError` where it does not fit."""
     record = FILES[path.name]
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
+        # a torn last line may end within a character
+        text = content[: content.rfind(b"\n") + 1].decode()
+        _check_lines(path, text, record)
     except FileNotFoundError:
         raise DataError(
             f"{path} is missing: the run is damaged, restore it from git or run it again"
         ) from None
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is not text ({error.reason}): restore it from git or run it again"
-        ) from error
-    text = text[: text.rfind("\n") + 1]
-    _check_lines(path, text, record)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is damaged ({error}): restore it from git or run it again") from error
     frame = pd.read_csv(io.StringIO(text), dtype="str", keep_default_na=False)
     return pd.DataFrame({column.name: _typed(path, frame[column.name], column) for column in columns(record)})
 
 
 def _typed(path: Path, texts: pd.Series, column: Column) -> pd.Series:
     empty = texts == ""
-    if column.kind is not str and not column.optional and empty.any():
+    if not column.optional and empty.any():
         line = int(empty.to_numpy().argmax()) + 2
         raise DataError(f"{path}, line {line}, column {column.name}: empty, where a value is required")
     if column.kind is str:
@@ -112,7 +117,7 @@ def _typed(path: Path, texts: pd.Series, column: Column) -> pd.Series:
         values = texts.map({"true": True, "false": False})
     else:
         values = pd.to_numeric(texts.mask(empty), errors="coerce")
-    wrong = values.isna() & ~empty
+    wrong = (values.isna() & ~empty) | values.isin([float("inf"), float("-inf")])
     if column.kind is int:
         wrong |= values.notna() & (values % 1 != 0)
     if wrong.any():

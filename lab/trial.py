@@ -12,7 +12,7 @@ import psutil
 
 from lab.clusters import Cluster
 from lab.engines import Completion, Team, Work, processes, ray_actors, serial
-from lab.errors import EngineError, LabError
+from lab.errors import DataError, EngineError
 from lab.ledger import Ledger
 from lab.measure.environment import utc_now
 from lab.measure.node import Cgroup, cpu_seconds
@@ -80,9 +80,8 @@ class Recorder:
         """Raise `EngineError` where a task has no result."""
         missing = tasks - len(self.outcomes)
         if missing:
-            raise EngineError(
-                f"{missing} of {tasks} tasks have no result; the last failure: {self.failures[-1]}"
-            )
+            last = self.failures[-1] if self.failures else "none was reported"
+            raise EngineError(f"{missing} of {tasks} tasks have no result; the last failure: {last}")
 
     def digest(self) -> str:
         """Return the digest of all results in task order, 16 hexadecimal digits."""
@@ -98,9 +97,10 @@ def run_trial(
     expected_digest: str | None,
     setting: Setting,
 ) -> Trial:
-    """Run a trial and write its row, whatever happens; a `LabError` makes it a failed one.
+    """Run a trial and write its row, whatever happens; an `EngineError` makes it a failed one.
 
-    Raises `KeyboardInterrupt` and errors of the lab itself after the row is written.
+    All else is raised after the row is written, such as `KeyboardInterrupt`. What is no fault of the trial,
+    a full disk or a user's Ctrl-C, leaves it interrupted, so that it is done again.
     """
     configuration = dataclasses.asdict(planned.configuration)
     row: dict[str, Any] = {
@@ -123,9 +123,10 @@ def run_trial(
             )
         row["status"] = "ok"
     except BaseException as error:
-        row["status"] = "failed" if isinstance(error, Exception) else "interrupted"
         row["error_kind"], row["error_message"] = type(error).__name__, first_line(error)
-        if not isinstance(error, LabError):
+        if isinstance(error, Exception) and not isinstance(error, DataError):
+            row["status"] = "failed"
+        if not isinstance(error, EngineError):
             raise
     finally:
         trial = Trial(**row)
@@ -175,6 +176,8 @@ def _measure(
         team.run(Work(function, [payloads[0]] * row["workers"], deadline), "static", warm)
         row["warmup_seconds"] = time.monotonic() - began
         warm.check(row["workers"])
+        if warm.failures:
+            raise EngineError(f"a worker was lost in its warm-up: {warm.failures[-1]}")
         task_seconds = warm.task_cpu_seconds / row["workers"]
         work = Work(function, payloads, deadline, task_seconds)
         recorder = Recorder(row["trial_id"], node_id, setting.ledger, warmup=False)

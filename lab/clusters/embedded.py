@@ -37,10 +37,13 @@ SETTINGS = {
 
 def check_ray_version() -> None:
     """Refuse another Ray than the pinned one, before it is imported."""
-    found = importlib.metadata.version("ray")
-    if found != PINNED_RAY:
+    try:
+        found = f"{importlib.metadata.version('ray')} is"
+    except importlib.metadata.PackageNotFoundError:
+        found = "is not"
+    if found != f"{PINNED_RAY} is":
         raise ClusterError(
-            f"Ray {found} is installed, the lab measures Ray {PINNED_RAY}: "
+            f"Ray {found} installed, the lab measures Ray {PINNED_RAY}: "
             f'run `make report` again, or `pip install "ray[default]=={PINNED_RAY}"`'
         )
 
@@ -103,7 +106,7 @@ def _ray(cpus: int, object_store_megabytes: int, dashboard_port: int) -> Iterato
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
-    except (RuntimeError, ValueError, ConnectionError, TimeoutError) as error:
+    except Exception as error:  # Ray raises plain Exception where a node does not come up in time
         ray.shutdown()
         raise ClusterError(f"Ray did not start: {error}") from error
     try:
@@ -117,7 +120,7 @@ def _facts(context: Any, seconds: float, cgroup: Cgroup) -> NodeFacts:
 
     capacity = ray.cluster_resources().get("object_store_memory")
     return NodeFacts(
-        node_id=context["node_id"][:12],
+        node_id=context.address_info["node_id"][:12],
         session=1,
         host_id=host_id(),
         cores=os.cpu_count() or 1,

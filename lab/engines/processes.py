@@ -35,7 +35,8 @@ class Processes:
         observer.submitted(len(work.payloads))
         submitted = time.monotonic()
         for number, connection in enumerate(self._connections):
-            connection.send((work.function, work.payloads, None if mine is None else mine[number]))
+            with contextlib.suppress(BrokenPipeError):  # the process has died: its end is seen on collecting
+                connection.send((work.function, work.payloads, None if mine is None else mine[number]))
         self._collect(work, submitted, observer)
 
     def _collect(self, work: Work, submitted: float, observer: Observer) -> None:
@@ -54,7 +55,7 @@ class Processes:
                     )
                 else:
                     del busy[connection]
-            if time.monotonic() > work.deadline:
+            if open_tasks and time.monotonic() > work.deadline:
                 raise EngineError(
                     f"the deadline passed with {len(open_tasks)} of {len(work.payloads)} tasks open"
                 )

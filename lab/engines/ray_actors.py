@@ -65,11 +65,12 @@ class _Dispatch:
 
     def __init__(self, team: Actors, work: Work, schedule: str, observer: Observer) -> None:
         self.team, self.work, self.observer = team, work, observer
-        tasks, workers = len(work.payloads), max(team.actors) + 1
-        static = schedule == "static"
+        tasks, static = len(work.payloads), schedule == "static"
         self.common: deque[Attempt] = deque(() if static else ((task, 1) for task in range(tasks)))
-        own = shares(tasks, workers) if static else [[] for _ in range(workers)]
-        self.own = {worker: deque((task, 1) for task in own[worker]) for worker in team.actors}
+        own = shares(tasks if static else 0, len(team.actors))
+        self.own = {
+            worker: deque((task, 1) for task in share) for worker, share in zip(team.actors, own, strict=True)
+        }
         self.calls: dict[Any, tuple[int, list[Attempt], float]] = {}
         self.in_flight = dict.fromkeys(team.actors, 0)
 
@@ -84,7 +85,7 @@ class _Dispatch:
             done, _ = ray.wait(list(self.calls), num_returns=1, timeout=POLL_SECONDS)
             for call in done:
                 self._collect(call)
-            if time.monotonic() > self.work.deadline:
+            if self.calls and time.monotonic() > self.work.deadline:
                 raise EngineError(
                     f"the deadline passed with {self._left()} of {len(self.work.payloads)} tasks open"
                 )
@@ -122,6 +123,12 @@ class _Dispatch:
         worker, batch, submitted = self.calls.pop(call)
         try:
             measurements = ray.get(call)
+        except ray.exceptions.RayTaskError as error:
+            # the worker lives, but could not take the call: a module is missing there, or the like
+            self.in_flight[worker] -= 1
+            self._fail(worker, batch, submitted, error.cause)
+            self._feed(worker)
+            return
         except ray.exceptions.RayError as error:
             self._lose(worker, batch, submitted, error)
             return
@@ -134,17 +141,20 @@ class _Dispatch:
                 Completion(task, attempt, worker, node_id, submitted, received, measurement)
             )
 
-    def _lose(self, worker: int, batch: list[Attempt], submitted: float, error: Exception) -> None:
-        """Write down the failed attempts and hand the lost worker's tasks to the others."""
-        self.team.actors.pop(worker, None)
-        self.common.extend(self.own.pop(worker, ()))
+    def _fail(self, worker: int, batch: list[Attempt], submitted: float, error: Exception) -> None:
+        """Write the attempts down as failed; the first line of Ray's own errors names no address."""
         node_id, kind, now = self.team.node_ids[worker], type(error).__name__, time.monotonic()
         for task, attempt in batch:
             self.observer.completed(
                 Completion(task, attempt, worker, node_id, submitted, now, None, kind, first_line(error))
             )
-            if attempt < MOST_ATTEMPTS:
-                self.common.append((task, attempt + 1))
+
+    def _lose(self, worker: int, batch: list[Attempt], submitted: float, error: Exception) -> None:
+        """Write down the failed attempts and hand the lost worker's tasks to the others."""
+        self.team.actors.pop(worker, None)
+        self.common.extend(self.own.pop(worker, ()))
+        self._fail(worker, batch, submitted, error)
+        self.common.extend((task, attempt + 1) for task, attempt in batch if attempt < MOST_ATTEMPTS)
         if not self.team.actors:
             raise EngineError(f"the last worker was lost with {self._left()} tasks open: {first_line(error)}")
         for other in list(self.team.actors):
@@ -157,17 +167,26 @@ def team(workers: int) -> Iterator[Actors]:
     import ray
 
     actors = [ray.remote(Worker).options(num_cpus=1).remote() for _ in range(workers)]
-    identities: list[tuple[str, int]] = []
+    processes: tuple[psutil.Process, ...] = ()
     try:
-        identities = ray.get([actor.identity.remote() for actor in actors], timeout=READY_SECONDS)
-        yield Actors(actors, identities)
-    except ray.exceptions.GetTimeoutError:
-        raise EngineError(
-            f"{workers} Ray workers did not all start within {READY_SECONDS:.0f} s: "
-            "the node has too few CPUs declared or too little memory left"
-        ) from None
+        ready = _ready(actors)
+        processes = ready.processes
+        yield ready
     finally:
         for actor in actors:
             ray.kill(actor)
-        processes = [psutil.Process(pid) for _, pid in identities if psutil.pid_exists(pid)]
         psutil.wait_procs(processes, timeout=END_SECONDS)
+
+
+def _ready(actors: Sequence[Any]) -> Actors:
+    """Return the actors once each has answered."""
+    import ray
+
+    try:
+        identities = ray.get([actor.identity.remote() for actor in actors], timeout=READY_SECONDS)
+        return Actors(actors, identities)
+    except (ray.exceptions.RayError, psutil.NoSuchProcess) as error:
+        raise EngineError(
+            f"{len(actors)} Ray workers did not all start within {READY_SECONDS:.0f} s: the node has too few "
+            f"CPUs declared or too little memory left ({type(error).__name__})"
+        ) from error

@@ -20,7 +20,7 @@ UNLIMITED_BYTES = 2**60
 """Above this a cgroup's memory limit means that there is none."""
 
 NOT_OURS = ("idle", "iowait", "steal", "guest", "guest_nice")
-"""Fields of the processor's times that are not use by this host (Linux counts guest within user)."""
+"""Fields of the processor's times that are not use by this host (Linux counts guest within user, too)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def find_cgroup(root: Path = Path("/sys/fs/cgroup")) -> Cgroup:
     """Return the cgroup that limits this process, as seen from inside its container or on the host."""
     if (root / "cgroup.controllers").exists():
         return _cgroup_v2(_own_folder(root, ""))
-    return _cgroup_v1(_own_folder(root / "cpu", "cpu"), _own_folder(root / "memory", "memory"))
+    return _cgroup_v1(*(_own_folder(root / name, name) for name in ("cpu", "cpuacct", "memory")))
 
 
 def usable_cores(cgroup: Cgroup) -> float:
@@ -91,10 +91,7 @@ def usable_memory_bytes(cgroup: Cgroup) -> int:
 def read_node(cgroup: Cgroup) -> Reading:
     """Read the node's counters now; under a quota those of the cgroup, else those of the host."""
     times = psutil.cpu_times()
-    host_cpu = (
-        sum(times) - times.idle - sum(getattr(times, name, 0.0) for name in ("iowait", "guest", "guest_nice"))
-    )
-    host_cpu -= getattr(times, "steal", 0.0)
+    host_cpu = sum(times) - sum(getattr(times, name, 0.0) for name in NOT_OURS)
     limited = cgroup.cpu_seconds() if cgroup.quota_cores is not None else None
     memory = psutil.virtual_memory()
     used = cgroup.memory_bytes()
@@ -142,14 +139,17 @@ def gpu_handles() -> tuple[Any, ...]:
 
 
 def read_gpus() -> tuple[float | None, int | None]:
-    """Return mean use in percent and memory in bytes over the node's GPUs, or two `None`."""
+    """Return mean use in percent and memory in bytes over the node's GPUs, or two `None` if one is silent."""
     handles = gpu_handles()
     if not handles:
         return None, None
     import pynvml
 
-    use = [pynvml.nvmlDeviceGetUtilizationRates(handle).gpu for handle in handles]
-    memory = [pynvml.nvmlDeviceGetMemoryInfo(handle).used for handle in handles]
+    try:
+        use = [pynvml.nvmlDeviceGetUtilizationRates(handle).gpu for handle in handles]
+        memory = [pynvml.nvmlDeviceGetMemoryInfo(handle).used for handle in handles]
+    except pynvml.NVMLError:
+        return None, None
     return sum(use) / len(use), sum(memory)
 
 
@@ -173,14 +173,13 @@ def _cgroup_v2(folder: Path) -> Cgroup:
     )
 
 
-def _cgroup_v1(cpu: Path, memory: Path) -> Cgroup:
+def _cgroup_v1(cpu: Path, accounting: Path, memory: Path) -> Cgroup:
     quota, period = _text(cpu / "cpu.cfs_quota_us"), _text(cpu / "cpu.cfs_period_us")
     limit = int(_text(memory / "memory.limit_in_bytes") or UNLIMITED_BYTES)
-    accounting = Path(str(cpu).replace("/cpu", "/cpuacct", 1)) / "cpuacct.usage"
     return Cgroup(
         quota_cores=None if quota is None or period is None or int(quota) < 0 else int(quota) / int(period),
         memory_limit_bytes=None if limit >= UNLIMITED_BYTES else limit,
-        cpu_usage=_existing(cpu / "cpuacct.usage") or _existing(accounting),
+        cpu_usage=_existing(accounting / "cpuacct.usage"),
         cpu_stat=_existing(cpu / "cpu.stat"),
         memory_usage=_existing(memory / "memory.usage_in_bytes"),
         memory_stat=_existing(memory / "memory.stat"),

@@ -14,6 +14,9 @@ from lab.records import Sample
 OBJECT_STORE_SECONDS = 1.0
 """Asking Ray costs more than the rest of a sample together, so it is asked once a second."""
 
+SHORTEST_SHARE = 0.25
+"""Of the interval: a last sample sooner after the one before is left out."""
+
 
 class Sampler:
     """A thread that samples this node between `begin` and `end`.
@@ -43,10 +46,9 @@ class Sampler:
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
 
     def __enter__(self) -> Self:
-        """Begin to sample: the window starts now."""
-        self.began = time.monotonic()
+        """Begin to sample: the window starts once the node has been read."""
         self._first = self._last = read_node(self.cgroup)
-        self._last_at = self.began
+        self._last_at = self.began = time.monotonic()
         self._store_at = -OBJECT_STORE_SECONDS
         self._store: int | None = None
         self._thread.start()
@@ -82,19 +84,21 @@ class Sampler:
 
     def _sample(self, cpu_before: float) -> None:
         now, last = time.monotonic(), self._last
-        if now - self._last_at < 0.25 * self.interval_seconds and self.samples:
+        seconds = now - self._last_at
+        # the clocks of processor time tick 100 times a second: over a moment they give no rate
+        short = seconds < SHORTEST_SHARE * self.interval_seconds
+        if short and self.samples:
             return
         reading = read_node(self.cgroup)
         if now - self.began - self._store_at >= OBJECT_STORE_SECONDS:
             self._store_at, self._store = now - self.began, self.object_store_bytes()
-        seconds = now - self._last_at
         self.samples.append(
             Sample(
                 trial_id=self.trial_id,
                 node_id=self.node_id,
                 at_seconds=now - self.began,
-                cpu_cores=(reading.cpu_seconds - last.cpu_seconds) / seconds,
-                steal_cores=_rate(reading.steal_seconds, last.steal_seconds, seconds),
+                cpu_cores=None if short else (reading.cpu_seconds - last.cpu_seconds) / seconds,
+                steal_cores=None if short else _rate(reading.steal_seconds, last.steal_seconds, seconds),
                 throttled_seconds=_rate(reading.throttled_seconds, last.throttled_seconds, 1.0),
                 memory_bytes=reading.memory_bytes,
                 lab_memory_bytes=private_memory_bytes(self.processes),

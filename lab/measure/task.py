@@ -27,12 +27,18 @@ def measure_task(function: Callable[[Any], Outcome], payload: Any) -> Measuremen
     outcome, kind, message = None, None, None
     cpu, started = time.process_time(), time.monotonic()
     try:
-        outcome = function(payload)
+        outcome = _checked(function(payload))
     except Exception as error:  # noqa: BLE001  whatever the workload raises is a failed task, and is recorded
         kind, message = type(error).__name__, first_line(error)
     finished, cpu_end = time.monotonic(), time.process_time()
     size = None if outcome is None else len(pickle.dumps(outcome))
     return Measurement(started, finished, cpu_end - cpu, outcome, size, kind, message)
+
+
+def _checked(outcome: Any) -> Outcome:
+    if not isinstance(outcome, Outcome):
+        raise TypeError(f"a workload returns an Outcome, not {type(outcome).__name__}")
+    return outcome
 
 
 def first_line(error: BaseException) -> str:

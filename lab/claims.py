@@ -1,0 +1,88 @@
+"""Sentences bound to the data: one that the data contradicts fails the build, and says which and where.
+
+Only what must hold in every honest run is required here. What depends on the machine is chosen from the
+data where it is written, and the reference report's claims get a verdict instead.
+"""
+
+import pandas as pd
+
+from lab.analysis.verdicts import unequal_digests
+from lab.errors import ClaimError
+from lab.store import Run
+
+CONFIGURATION = ["mode", "arm", "engine", "schedule", "workers_per_node", "nodes"]
+
+
+def require(sentence: str, holds: bool, where: str, found: str) -> str:
+    """Return the sentence if it holds; else raise `ClaimError` with sentence, run and what was found."""
+    if not holds:
+        raise ClaimError(
+            f"the book says: {sentence!r}, but the run in {where} contradicts it: {found}. "
+            "Find out why before you publish: the data or the code that wrote it is wrong"
+        )
+    return sentence
+
+
+def same_results(run: Run) -> str:
+    """Claim that all trials of a mode came to the same results, whatever the engine and the workers."""
+    unequal = unequal_digests(run.trials)
+    return require(
+        "Within each mode, all trials that ended well returned the same results: their digests are equal.",
+        not unequal,
+        str(run.directory),
+        f"more than one digest in {', '.join(unequal)}",
+    )
+
+
+def nothing_left_out(run: Run) -> str:
+    """Claim that every planned trial is counted once, as one that ended well or as one that failed."""
+    ended = run.trials[run.trials["status"] != "interrupted"]
+    well = int((ended["status"] == "ok").sum())
+    failed, planned = len(ended) - well, int(run.environment["planned_trials"])
+    return require(
+        f"Of {planned} planned trials, {well} ended well and {failed} failed; none is left out.",
+        well + failed == planned and ended["slot"].is_unique,
+        str(run.directory),
+        f"{len(ended)} ended trials in {ended['slot'].nunique()} slots, of {planned} planned",
+    )
+
+
+def one_trial_per_block(run: Run) -> str:
+    """Claim that each block holds every configuration exactly once."""
+    ended = run.trials[run.trials["status"] != "interrupted"]
+    counts = ended.groupby([*CONFIGURATION, "block"], dropna=False).size()
+    configurations, blocks = ended.groupby(CONFIGURATION).ngroups, ended["block"].nunique()
+    times = "once" if blocks == 1 else f"{blocks} times, once in every block"
+    return require(
+        f"Each of the {configurations} configurations ran {times}.",
+        bool((counts == 1).all()) and len(counts) == configurations * blocks,
+        str(run.directory),
+        f"{int((counts != 1).sum())} configurations more than once in a block, "
+        f"{configurations * blocks - len(counts)} missing from one",
+    )
+
+
+def tasks_add_up(run: Run) -> str:
+    """Claim that the tasks' rows account for each trial's count of tasks and units."""
+    good = run.trials[run.trials["status"] == "ok"].set_index("trial_id")
+    rows = run.tasks[(run.tasks["status"] == "ok") & ~run.tasks["warmup"].astype(bool)]
+    finished = rows.groupby("trial_id").agg(tasks=("task", "nunique"), units=("units", "sum"))
+    sums = finished.reindex(good.index).fillna(0).astype("int64")
+    wrong = (sums != good[["tasks", "units"]].fillna(0).astype("int64")).any(axis="columns")
+    return require(
+        "Every finished task has its row, and the rows add up to the totals of their trial.",
+        not wrong.any(),
+        str(run.directory),
+        f"they do not in {', '.join(map(str, good.index[wrong][:5]))}",
+    )
+
+
+def work_fits_window(measures: pd.DataFrame, where: str) -> str:
+    """Claim that no worker worked longer than the window lasted; 1 % is left to the two clocks."""
+    over = measures.index[measures["node_efficiency"] > 1.01]
+    return require(
+        "In no trial did the workers work longer than the window allows.",
+        over.empty,
+        where,
+        f"node efficiency is above 1 in {', '.join(map(str, over[:5]))}",
+    )

@@ -1,0 +1,111 @@
+"""Numbers as text for prose and tables: units beside them, digits chosen from the interval, unknowns said."""
+
+import math
+
+from lab.analysis.intervals import Estimate
+
+UNKNOWN = "not known"
+"""What stands where a value is missing; never 0, never nan."""
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a number with `digits` significant digits, thousands set apart by commas."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    # the exponent after rounding: 0.9999 to three digits is 1.00, not 1.000
+    exponent = int(f"{value:.{digits - 1}e}".split("e")[1])
+    return "0" if value == 0 else fixed(value, digits - 1 - exponent)
+
+
+def fixed(value: float, decimals: int) -> str:
+    """Return a number with so many decimals; a negative count rounds to tens, hundreds and so on."""
+    text = f"{round(float(value), decimals):,.{max(decimals, 0)}f}"
+    return text.removeprefix("-") if not text.strip("-0.,") else text
+
+
+def estimate(found: Estimate | None, unit: str = "", scale: float = 1.0) -> str:
+    """Return value, unit, interval and n: '12.3 primes/s (95 % interval 11.9 to 12.7, n = 5)'."""
+    if found is None or found.value is None or not math.isfinite(found.value):
+        return UNKNOWN
+    value = f"{fixed(found.value * scale, decimals(found, scale))}{' ' * bool(unit)}{unit}"
+    between = bounds(found, scale)
+    if between is None:
+        return f"{value} (n = {found.n}, too few for an interval)"
+    return f"{value} ({level(found)} interval {between}, n = {found.n})"
+
+
+def short_estimate(found: Estimate | None, scale: float = 1.0) -> str:
+    """Return value and interval for a table, whose head names unit and level: '12.3 (11.9 to 12.7)'."""
+    if found is None or found.value is None or not math.isfinite(found.value):
+        return UNKNOWN
+    value, between = fixed(found.value * scale, decimals(found, scale)), bounds(found, scale)
+    return value if between is None else f"{value} ({between})"
+
+
+def bounds(found: Estimate, scale: float = 1.0) -> str | None:
+    """Return the two ends of an interval, '11.9 to 12.7'; None where it has none."""
+    if found.low is None or found.high is None:
+        return None
+    places = decimals(found, scale)
+    return f"{fixed(found.low * scale, places)} to {fixed(found.high * scale, places)}"
+
+
+def decimals(found: Estimate, scale: float = 1.0) -> int:
+    """Return the decimals that an estimate deserves, from the width of its interval.
+
+    Two digits of a width that begins with 1 to 4, one of a wider; at most four significant digits of the
+    value, and three where there is no interval.
+    """
+    value = abs(found.value or 0.0) * scale
+    places = 2 - _magnitude(value)
+    if found.low is not None and found.high is not None and found.high > found.low:
+        width = (found.high - found.low) * scale
+        narrow = width / 10 ** _magnitude(width) < 5
+        places = min(-_magnitude(width) + narrow, places + 1)
+    return max(places, 0)
+
+
+def level(found: Estimate) -> str:
+    """Return the level of an estimate's interval: '95 %'."""
+    return f"{100 * found.level:g} %"
+
+
+def percent(fraction: float | None, digits: int = 3) -> str:
+    """Return a fraction as percent: 0.973 is '97.3 %'."""
+    return (
+        UNKNOWN if fraction is None or not math.isfinite(fraction) else f"{number(100 * fraction, digits)} %"
+    )
+
+
+def seconds(value: float | None) -> str:
+    """Return a duration in the unit that reads best: '850 µs', '45 ms', '12.3 s', '3 min 20 s'."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    if value < 0:
+        return f"-{seconds(-value)}"
+    if value < 59.95:
+        scales = ((1e6, "µs"), (1e3, "ms"))
+        scale, unit = next((pair for pair in scales if 0 < value * pair[0] < 999.5), (1.0, "s"))
+        return f"{number(value * scale)} {unit}"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def memory(value: float | None) -> str:
+    """Return bytes in powers of 1024: '4.12 GiB'."""
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
+    scales = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+    scale, unit = next((pair for pair in scales if abs(value) >= pair[0]), (1, "B"))
+    return f"{number(value / scale)} {unit}"
+
+
+def count(how_many: int, noun: str, plural: str = "") -> str:
+    """Return a count and its noun: '1 worker', '6 workers'."""
+    return f"{how_many:,} {noun if how_many == 1 else plural or noun + 's'}"
+
+
+def _magnitude(value: float) -> int:
+    return math.floor(math.log10(abs(value))) if value else 0

@@ -1,0 +1,46 @@
+"""Markdown that a notebook cell shows: prose, tables and figures in one text."""
+
+import dataclasses
+from collections.abc import Collection, Iterable, Sequence
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Markdown:
+    """Text that Jupyter and the book render as Markdown."""
+
+    text: str
+
+    def _repr_markdown_(self) -> str:
+        return self.text
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], right: Collection[int] = ()) -> str:
+    """Return a Markdown table; `right` are the places of the columns of numbers."""
+    rules = ("--:" if place in right else ":--" for place in range(len(head)))
+    lines = [head, tuple(rules), *rows]
+    return "\n".join("| " + " | ".join(_cell(value) for value in line) + " |" for line in lines)
+
+
+def figure(svg: str, caption: str) -> str:
+    """Return a figure and its caption as one block of HTML inside Markdown, which a blank line would end."""
+    drawn = "\n".join(line for line in svg.splitlines() if line.strip())
+    return f'<figure class="lab-chart">\n{drawn}\n<figcaption>{caption}</figcaption>\n</figure>'
+
+
+def folded(summary: str, content: str) -> str:
+    """Return content that opens on a click, below a line that says what it is."""
+    return f'<details class="lab-details"><summary>{summary}</summary>\n\n{content}\n\n</details>'
+
+
+def paragraphs(*texts: str | None) -> Markdown:
+    """Return the texts that there are as paragraphs."""
+    return Markdown("\n\n".join(text for text in texts if text))
+
+
+def literal(text: str) -> str:
+    """Return foreign text, such as an error message, so that no character of it is read as Markdown."""
+    return f"`{' '.join(text.replace('`', chr(39)).split())}`"
+
+
+def _cell(value: object) -> str:
+    return " ".join(str(value).split()).replace("|", "\\|")

@@ -1,0 +1,50 @@
+"""A page of one experiment: its run, and what stands there while no run is complete."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from lab import paths
+from lab.report.markdown import Markdown, paragraphs
+from lab.report.selection import PINS, Selection, select_run
+from lab.report.study import Study, study
+
+NOTHING = "*There is nothing to show here: no trial that ended well has what this section needs.*"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Page:
+    """What a page shows, section by section."""
+
+    selection: Selection
+    study: Study | None
+
+    def show(self, section: Callable[[Study], Markdown]) -> Markdown:
+        """Return a section of the page, or a word on why there is none."""
+        if self.study is None:
+            return no_run(self.selection)
+        shown = section(self.study)
+        return shown if shown.text else Markdown(NOTHING)
+
+
+def page(experiment: str, data: Path = paths.DATA, pins: Path = PINS) -> Page:
+    """Return the page of an experiment's newest complete run, or of the one that the book pins."""
+    selection = select_run(experiment, data, pins)
+    return Page(selection, study(selection))
+
+
+def no_run(selection: Selection) -> Markdown:
+    """Say that no run is complete, which ones were begun, and how to make one."""
+    begun = [
+        f"`{one.run_id}` ({one.trials} of {one.planned_trials} trials)"
+        for one in selection.runs
+        if one.state == "unfinished"
+    ]
+    return paragraphs(
+        f"**There is no complete run of the experiment `{selection.experiment}` yet.** `make report` makes "
+        "one; the page [Run it yourself](run_it_yourself.md) says how to choose its parameters.",
+        f"Begun, but not complete: {', '.join(begun)}. Started again with the same `run_id`, a run does only "
+        "what is missing."
+        if begun
+        else None,
+    )

@@ -1,0 +1,175 @@
+"""Where the numbers come from: the run, the machine, the versions, the files, the other runs."""
+
+import collections
+import datetime
+from pathlib import Path
+from typing import Any
+
+from lab import paths
+from lab.claims import nothing_left_out, one_trial_per_block, same_results, tasks_add_up, work_fits_window
+from lab.formats import UNKNOWN, count, memory, number, percent, seconds
+from lab.records import FILES
+from lab.report.markdown import Markdown, literal, paragraphs, table
+from lab.report.study import Study
+from lab.store import ENVIRONMENT
+
+SYSTEM = ("system", "kernel", "architecture")
+
+
+def which_run(study: Study) -> Markdown:
+    """Name the run, its machine and its repeats in one line, below the title."""
+    machine = study.run.environment.get("machine", {})
+    why = "which the book pins" if study.pinned else "the newest complete one"
+    kind = "virtual machine" if machine.get("hypervisor") else "machine"
+    return paragraphs(
+        f"*Run {literal(study.run.run_id)}, {why}, of {_day(_first(study).get('started_at'))}: "
+        f"{machine.get('cpu_model', 'processor not known')}, {kind} with {count(study.cores, 'core')} and "
+        f"{memory(_memory_bytes(study))}; {count(study.blocks, 'block')}; Ray {_version(study, 'ray')}.*"
+    )
+
+
+def how_measured(study: Study) -> Markdown:
+    """Say what was run and check that the data bear the sentences that hold in every honest run."""
+    where = str(study.run.directory)
+    return paragraphs(
+        f"{works(study)} {one_trial_per_block(study.run)} {nothing_left_out(study.run)}",
+        f"{same_results(study.run)} {tasks_add_up(study.run)} {work_fits_window(study.measures, where)}",
+        "Within a block the order is shuffled by the seed, so that drift of the machine hits every "
+        "configuration alike. Workers are started and warmed before the clock starts. "
+        f"{sampler_cost(study)} {cold_start(study)} The terms are defined on the page [Method](method.md).",
+        machine_table(study),
+    )
+
+
+def works(study: Study) -> str:
+    """Say what the work of each mode was."""
+    given = collections.defaultdict(lambda: UNKNOWN, study.parameters)
+    sizes = zip(given.get("find_tasks", ()), given.get("find_bits", ()), strict=True)
+    found = ", then ".join(f"{tasks} primes of {bits} bits" for tasks, bits in sizes) or "primes"
+    told = {
+        "search": f"*search* finds every prime in {given['search_tasks']} windows of numbers of "
+        f"{given['search_bits']} bits, a window per task",
+        "find": f"*find* finds {found}, a random one per task",
+        "factor": f"*factor* factors {given['factor_tasks']} numbers of {given['factor_bits']} bits, "
+        "one per task",
+    }
+    listed = "; ".join(told[mode] for mode in study.modes)
+    return f"The work, the same in every trial of its mode: {listed}." if listed else ""
+
+
+def sampler_cost(study: Study) -> str:
+    """Say what part of a core the sampler took."""
+    cost = study.measures["sampler_cpu_cores"].dropna()
+    if cost.empty:
+        return "What the sampler cost is not known."
+    return (
+        f"The sampler took {number(100 * cost.mean(), 2)} % of one core on average and "
+        f"{number(100 * cost.max(), 2)} % at most in a trial."
+    )
+
+
+def cold_start(study: Study) -> str:
+    """Say what starting cost, which no throughput includes."""
+    ray = study.measures[study.measures["engine"] == "ray"]
+    if ray.empty:
+        return ""
+    starts = study.run.nodes["cluster_start_seconds"]
+    return (
+        f"Cold starts are outside every window: Ray itself took {seconds(float(starts.median()))}, its "
+        f"workers took {seconds(float(ray['startup_seconds'].median()))} per trial (medians)."
+    )
+
+
+def machine_table(study: Study) -> str:
+    """Return the machine and the versions as a table."""
+    environment = study.run.environment
+    machine, first = environment.get("machine", {}), _first(study)
+    commit = first.get("commit")
+    changed = " with changes that are not committed" if first.get("uncommitted_changes") else ""
+    versions = (f"{name} {version}" for name, version in environment.get("versions", {}).items())
+    rows = [
+        ("processor", machine.get("cpu_model", UNKNOWN)),
+        (
+            "cores, and how many may be used",
+            f"{machine.get('cores', UNKNOWN)}, {machine.get('quota_cores', UNKNOWN)}",
+        ),
+        ("memory that may be used", memory(_memory_bytes(study))),
+        ("system", " ".join(str(machine[key]) for key in SYSTEM if key in machine) or UNKNOWN),
+        ("virtual machine", {True: "yes", False: "no"}.get(machine.get("hypervisor"), UNKNOWN)),
+        ("versions", ", ".join(versions) or UNKNOWN),
+        ("code", f"commit {commit[:12]}{changed}" if commit else UNKNOWN),
+        ("sessions", len(environment["sessions"])),
+    ]
+    return table(("what", "found"), rows)
+
+
+def files(study: Study) -> Markdown:
+    """Link the files of the run that the page shows."""
+    links = ", ".join(link(study.run.directory, name) for name in (*FILES, ENVIRONMENT))
+    return paragraphs(f"Every number on this page comes from these files: {links}.")
+
+
+def other_runs(study: Study) -> Markdown:
+    """List the other runs of the experiment with their files."""
+    others = [one for one in study.runs if one.run_id != study.run.run_id]
+    if not others:
+        return Markdown("There is no other run.")
+    rows = [
+        (
+            literal(one.run_id),
+            _day(one.started_at),
+            one.profile,
+            one.machine,
+            one.state if one.state != "unfinished" else f"{one.trials} of {one.planned_trials} trials",
+            " ".join(link(one.directory, name) for name in ("trials.csv", ENVIRONMENT)),
+        )
+        for one in others
+    ]
+    return Markdown(table(("run", "begun", "profile", "machine", "state", "files"), rows))
+
+
+def limits(study: Study) -> Markdown:
+    """Say what the run cannot tell."""
+    machine = study.run.environment.get("machine", {})
+    steal = float(study.run.trials["steal_seconds"].sum())
+    core_seconds = float(study.run.trials["duration_seconds"].sum()) * study.cores
+    stolen = percent(steal / core_seconds, 2) if core_seconds else UNKNOWN
+    points = [
+        "One machine and one kind of work, bound by the processor: it says nothing about input and output, "
+        "about large objects or about a network between nodes.",
+        f"It is a virtual machine: the hypervisor gave {stolen} of the windows' core time to others."
+        if machine.get("hypervisor")
+        else None,
+        f"With {count(study.blocks, 'block')} there are no intervals: a difference may be chance."
+        if study.blocks < 2
+        else f"The intervals are over {count(study.blocks, 'block')} on one day: they hold the noise of this "
+        "machine on that day, not the difference between machines.",
+        "Intervals are not corrected for their number: of twenty independent ones, one is expected to miss.",
+        "The reference report's numbers were read off its charts; they come from other machines.",
+    ]
+    return Markdown("\n".join(f"- {point}" for point in points if point))
+
+
+def link(directory: Path, name: str) -> str:
+    """Return a link to a file of a run, which the book takes along; its bare name outside the project."""
+    path = directory / name
+    if not path.is_relative_to(paths.ROOT) or not path.exists():
+        return literal(name)
+    return f"[{name}](/{path.relative_to(paths.ROOT).as_posix()})"
+
+
+def _first(study: Study) -> dict[str, Any]:
+    first: dict[str, Any] = study.run.environment["sessions"][0]
+    return first
+
+
+def _day(moment: object) -> str:
+    return datetime.datetime.fromisoformat(str(moment)).strftime("%Y-%m-%d")
+
+
+def _version(study: Study, name: str) -> str:
+    return str(study.run.environment.get("versions", {}).get(name, UNKNOWN))
+
+
+def _memory_bytes(study: Study) -> float | None:
+    return float(study.run.nodes["memory_bytes"].min()) if len(study.run.nodes) else None

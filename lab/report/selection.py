@@ -1,0 +1,95 @@
+"""Which run a page shows: the newest complete one, unless the book pins another; and what else there is."""
+
+import dataclasses
+from pathlib import Path
+
+import yaml
+
+from lab import paths
+from lab.errors import DataError
+from lab.store import Run, is_complete, read_environment, read_run, read_table, run_directories
+
+PINS = paths.BOOK / "pins.yaml"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Listed:
+    """One run as the page lists it: complete, unfinished, or unreadable and why."""
+
+    run_id: str
+    started_at: str
+    profile: str
+    machine: str
+    state: str
+    directory: Path
+    trials: int | None = None
+    planned_trials: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Selection:
+    """The run that a page shows, whether the book pins it, and all runs of the experiment, newest first."""
+
+    experiment: str
+    run: Run | None
+    pinned: bool
+    runs: tuple[Listed, ...]
+
+
+def select_run(experiment: str, data: Path = paths.DATA, pins: Path = PINS) -> Selection:
+    """Return the run to show: the pinned one, or the newest that is complete, or none.
+
+    Raises `DataError` where the pinned run is missing or not complete, and where the run to show is damaged.
+    An older damaged run is listed as such.
+    """
+    folders = {folder.name: folder for folder in reversed(run_directories(experiment, data))}
+    listed = tuple(_listed(folder) for folder in folders.values())
+    pinned = pinned_run(experiment, pins)
+    if pinned is None:
+        # a damaged run may be the newest: to pass over it in silence would publish an older one as the newest
+        chosen = next((one for one in listed if one.state != "unfinished"), None)
+    else:
+        chosen = next((one for one in listed if one.run_id == pinned), None)
+        if chosen is None or chosen.state == "unfinished":
+            what = "is not complete" if chosen else "is not there"
+            raise DataError(
+                f"{pins} pins {experiment} to the run {pinned}, which {what} under {data / experiment} "
+                f"(there are: {', '.join(folders) or 'none'}): correct the pin or remove it"
+            )
+    run = None if chosen is None else read_run(chosen.directory)
+    return Selection(experiment, run, pinned is not None, listed)
+
+
+def pinned_run(experiment: str, pins: Path = PINS) -> str | None:
+    """Return the run id that the book pins for an experiment; None where it pins none."""
+    if not pins.exists():
+        return None
+    try:
+        found = yaml.safe_load(pins.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise DataError(f"{pins} is not YAML ({error}): write lines such as 'single_node: RUN_ID'") from error
+    if not isinstance(found, dict):
+        raise DataError(f"{pins} must hold lines such as 'single_node: RUN_ID'")
+    value = found.get(experiment)
+    return None if value is None else str(value)
+
+
+def _listed(folder: Path) -> Listed:
+    environment = read_environment(folder)
+    machine = environment.get("machine", {})
+    unread = Listed(
+        run_id=folder.name,
+        started_at=str(environment["sessions"][0]["started_at"]),
+        profile=str(environment.get("parameters", {}).get("profile", "")),
+        machine=f"{machine.get('cpu_model', 'unknown processor')}, {machine.get('cores', '?')} cores",
+        state="damaged",
+        directory=folder,
+        planned_trials=int(environment["planned_trials"]),
+    )
+    try:
+        trials = read_table(folder / "trials.csv")
+    except DataError:
+        return unread
+    ended = int(trials.loc[trials["status"] != "interrupted", "slot"].nunique())
+    state = "complete" if is_complete(trials, environment) else "unfinished"
+    return dataclasses.replace(unread, state=state, trials=ended)

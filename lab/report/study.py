@@ -1,0 +1,160 @@
+"""A run as its page reads it: measures per trial, series over workers, ratios over blocks."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from lab.analysis.configurations import compare, configurations, failures
+from lab.analysis.intervals import Estimate
+from lab.analysis.measures import measures
+from lab.report.selection import Listed, Selection
+from lab.store import Run
+
+SERIES: Mapping[str, Mapping[str, str]] = {
+    "Ray, dynamic": {"arm": "experiment", "engine": "ray", "schedule": "dynamic"},
+    "Ray, static": {"arm": "experiment", "engine": "ray", "schedule": "static"},
+    "plain processes": {"arm": "baseline", "engine": "processes"},
+    "serial loop": {"arm": "baseline", "engine": "serial"},
+}
+"""The series of the figures and how their trials are found."""
+
+UNITS = {"search": "primes/s", "find": "primes/s", "factor": "numbers/s"}
+"""What the throughput of each mode counts."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """One run with what its page derives from it."""
+
+    run: Run
+    pinned: bool = False
+    runs: tuple[Listed, ...] = ()
+
+    @cached_property
+    def measures(self) -> pd.DataFrame:
+        """Return one row per trial that ended well."""
+        return measures(self.run.trials, self.run.tasks, self.run.samples, self.run.nodes)
+
+    @cached_property
+    def failures(self) -> pd.DataFrame:
+        """Return the trials that did not end well."""
+        return failures(self.run.trials)
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Return the parameters that the run was given."""
+        found: Mapping[str, Any] = self.run.environment.get("parameters", {})
+        return found
+
+    @property
+    def cores(self) -> int:
+        """Return the whole cores that the node may use, at least 1."""
+        return max(1, int(self.run.nodes["quota_cores"].min())) if len(self.run.nodes) else 1
+
+    @property
+    def blocks(self) -> int:
+        """Return how many times the plan was repeated."""
+        return int(self.run.trials["block"].nunique())
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """Return the modes that have a trial which ended well, the steadier work first."""
+        found = set(self.measures["mode"])
+        return tuple(mode for mode in ("search", "find", "factor") if mode in found)
+
+    @property
+    def main_mode(self) -> str:
+        """Return the mode that the answers are read from; raises IndexError without any."""
+        return self.modes[0]
+
+    @property
+    def others(self) -> pd.Series:
+        """Return the part of the cores that others used in each trial: all in use, less what the lab took."""
+        found = self.measures
+        # a serial trial's tasks run in the driver, whose processor time holds theirs
+        tasks = found["cpu_efficiency"].where(found["engine"] != "serial", 0.0)
+        lab = found[["driver_cpu_cores", "system_cpu_cores", "sampler_cpu_cores"]]
+        rest = found["cpu_percent"] / 100 - tasks - lab.sum(axis="columns", skipna=False) / self.cores
+        return rest.clip(lower=0).dropna().astype(float)
+
+    def rows(self, mode: str, series: str | None = None) -> pd.DataFrame:
+        """Return the measures of a mode, or of one of its series."""
+        wanted = {"mode": mode, **(SERIES[series] if series else {})}
+        found = self.measures
+        for column, value in wanted.items():
+            found = found[found[column] == value]
+        return found
+
+    def series(self, mode: str) -> tuple[str, ...]:
+        """Return the series that a mode has trials of."""
+        return tuple(name for name in SERIES if not self.rows(mode, name).empty)
+
+    def ray_series(self, mode: str) -> str | None:
+        """Return the Ray series that the answers speak of: dynamic, or else static, or none."""
+        return next((name for name in self.series(mode) if name.startswith("Ray")), None)
+
+    def workers(self, mode: str, series: str) -> tuple[int, ...]:
+        """Return the worker counts of a series, ascending."""
+        return tuple(sorted(int(count) for count in self.rows(mode, series)["workers"].unique()))
+
+    def levels(self, mode: str, metric: str, names: Sequence[str] | None = None) -> pd.DataFrame:
+        """Return series, workers, n, value, low, high of a metric; one row per series and worker count."""
+        parts = [
+            configurations(self.rows(mode, name), [metric]).assign(series=name)
+            for name in (self.series(mode) if names is None else names)
+            if not self.rows(mode, name).empty
+        ]
+        columns = ["series", "workers", "n", "value", "low", "high"]
+        return pd.concat(parts)[columns] if parts else pd.DataFrame(columns=columns)
+
+    def ratio(
+        self, mode: str, first: tuple[str, int], second: tuple[str, int], metric: str = "throughput"
+    ) -> Estimate:
+        """Return the ratio of two configurations, each a series and a worker count, over their blocks."""
+        sides = [{"mode": mode, **SERIES[name], "workers": workers} for name, workers in (first, second)]
+        return compare(self.measures, metric, *sides)
+
+    def speedups(self, mode: str) -> pd.DataFrame:
+        """Return each series' throughput relative to its own at one worker, in the form of `levels`."""
+        return ratio_frame(
+            (name, count, self.ratio(mode, (name, count), (name, 1)))
+            for name in self.series(mode)
+            if name != "serial loop" and 1 in self.workers(mode, name)
+            for count in self.workers(mode, name)
+        )
+
+    def ratios_to(self, mode: str, baseline: str) -> pd.DataFrame:
+        """Return Ray's throughput relative to a baseline with as many workers, in the form of `levels`."""
+        counts = set(self.workers(mode, baseline))
+        return ratio_frame(
+            (name, count, self.ratio(mode, (name, count), (baseline, count)))
+            for name in self.series(mode)
+            if name.startswith("Ray")
+            for count in self.workers(mode, name)
+            if count in counts
+        )
+
+
+def ratio_frame(rows: Iterable[tuple[str, int, Estimate]]) -> pd.DataFrame:
+    """Return series, workers and estimate as a frame in the form of `Study.levels`."""
+    return pd.DataFrame(
+        [(name, count, one.n, one.value, one.low, one.high) for name, count, one in rows],
+        columns=["series", "workers", "n", "value", "low", "high"],
+    ).astype({"value": float, "low": float, "high": float})
+
+
+def estimate_of(rows: pd.DataFrame) -> Estimate:
+    """Return the estimate of a frame of one row; n = 0 where it has none."""
+    if rows.empty:
+        return Estimate(0, None, None, None)
+    row = rows.iloc[0]
+    value, low, high = (None if pd.isna(row[name]) else float(row[name]) for name in ("value", "low", "high"))
+    return Estimate(int(row["n"]), value, low, high)
+
+
+def study(selection: Selection) -> Study | None:
+    """Return the study of the selected run; None where there is none."""
+    return None if selection.run is None else Study(selection.run, selection.pinned, selection.runs)

@@ -1,0 +1,212 @@
+"""Stand-ins for the run side's tests: tiny parameters, workloads that misbehave, engines and a cluster."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from lab.clusters import Cluster
+from lab.engines import Completion, Observer, Work
+from lab.measure.node import Cgroup
+from lab.measure.task import Measurement, measure_task
+from lab.parameters import SingleNode, parameters_from
+from lab.records import NodeFacts
+from lab.workloads import Outcome
+
+NO_LIMITS = Cgroup(None, None, None, None, None, None)
+NODE_ID = "0123456789ab"
+
+TINY: dict[str, Any] = {
+    "run_id": "tiny",
+    "profile": "custom",
+    "seed": 7,
+    "workers": [1, 2],
+    "repeats": 2,
+    "modes": ["search", "find"],
+    "schedules": ["dynamic", "static"],
+    "search_bits": 64,
+    "search_width": 256,
+    "search_tasks": 5,
+    "find_bits": [32, 48],
+    "find_tasks": [3, 2],
+    "factor_bits": 32,
+    "factor_tasks": 4,
+    "sample_seconds": 0.2,
+    "deadline_seconds": 120.0,
+    "object_store_megabytes": 80,
+    "dashboard_port": 0,
+}
+"""A notebook's parameters for a run that takes no time to speak of."""
+
+
+def tiny(**changes: Any) -> SingleNode:
+    """Return the tiny parameters with some changed."""
+    return parameters_from(SingleNode, TINY | changes)
+
+
+# --- workloads: plain functions of this module, so that any engine can carry them to its workers ---
+
+
+def square(number: int) -> Outcome:
+    """Return at once."""
+    return Outcome(1, f"{number * number:016x}")
+
+
+def slow_square(number: int) -> Outcome:
+    """Return after 50 ms of sleep."""
+    time.sleep(0.05)
+    return square(number)
+
+
+def sleep_long(number: int) -> Outcome:
+    """Return after the deadline of any test."""
+    time.sleep(600)
+    return square(number)
+
+
+def fail_on_three(number: int) -> Outcome:
+    """Raise where the number is 3."""
+    if number == 3:
+        raise ValueError('three is "not" allowed,\nand a second line')
+    return square(number)
+
+
+def no_outcome(number: int) -> Any:
+    """Return what is no outcome and cannot even be pickled."""
+    return lambda: number
+
+
+def exit_on_three(number: int) -> Outcome:
+    """Leave Python where the number is 3."""
+    if number == 3:
+        raise SystemExit(3)
+    return square(number)
+
+
+class Unreadable:
+    """A payload that travels, but cannot be unpacked where it arrives."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Name a function that raises."""
+        return _refuse_to_unpack, ()
+
+
+def _refuse_to_unpack() -> None:
+    raise ValueError("this payload cannot be unpacked")
+
+
+def die_once(payload: tuple[int, str]) -> Outcome:
+    """Kill the worker's own process under the first task that finds the mark; sleep a little before."""
+    number, mark = payload
+    time.sleep(0.02)
+    with contextlib.suppress(FileNotFoundError):
+        Path(mark).unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return square(number)
+
+
+def die_always(number: int) -> Outcome:
+    """Kill the worker's own process, unless the number is below 100: that is the warm-up."""
+    if number >= 100:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return square(number)
+
+
+# --- observers, engines, clusters ---
+
+
+class Collector:
+    """An observer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.submissions = 0
+        self.completions: list[Completion] = []
+
+    def submitted(self, tasks: int) -> None:
+        """Count."""
+        self.submissions += tasks
+
+    def completed(self, completion: Completion) -> None:
+        """Keep."""
+        self.completions.append(completion)
+
+    def good(self) -> dict[int, Outcome]:
+        """Return the outcome of each task; a task that came to two of them fails the test."""
+        found: dict[int, Outcome] = {}
+        for one in self.completions:
+            if one.measurement is not None and one.measurement.outcome is not None:
+                assert one.task not in found
+                found[one.task] = one.measurement.outcome
+        return found
+
+    def failed(self) -> list[Completion]:
+        """Return the attempts without an outcome."""
+        return [one for one in self.completions if one.measurement is None or one.measurement.outcome is None]
+
+
+class FakeTeam:
+    """Runs everything in the driver, in order, and keeps a transcript."""
+
+    processes: Sequence[Any] = ()
+
+    def __init__(self, engine: str, workers: int, transcript: list[str]) -> None:
+        self.engine, self.workers, self.transcript = engine, workers, transcript
+
+    def run(self, work: Work, schedule: str, observer: Observer) -> None:
+        """Run the tasks one after another, dealt out in turn."""
+        self.transcript.append(f"{self.engine} runs {len(work.payloads)} tasks, {schedule}")
+        for task, payload in enumerate(work.payloads):
+            observer.submitted(1)
+            submitted = time.monotonic()
+            measurement: Measurement = measure_task(work.function, payload)
+            observer.completed(
+                Completion(task, 1, task % self.workers, None, submitted, time.monotonic(), measurement)
+            )
+
+
+class FakeEngines:
+    """Engines that write down what is asked of them."""
+
+    def __init__(self, *names: str, team: type[FakeTeam] = FakeTeam) -> None:
+        self.transcript: list[str] = []
+        self.table = {name: self._engine(name, team) for name in names or ("serial", "processes", "ray")}
+
+    def _engine(self, name: str, kind: type[FakeTeam]) -> Any:
+        @contextlib.contextmanager
+        def team(workers: int) -> Iterator[FakeTeam]:
+            self.transcript.append(f"{name} starts {workers}")
+            try:
+                yield kind(name, workers, self.transcript)
+            finally:
+                self.transcript.append(f"{name} ends")
+
+        return team
+
+
+def node_facts() -> NodeFacts:
+    """Return the facts of a node that is not there."""
+    return NodeFacts(
+        node_id=NODE_ID,
+        session=1,
+        host_id="feedfacecafe",
+        cores=2,
+        quota_cores=2.0,
+        memory_bytes=8 * 2**30,
+        object_store_bytes=80_000_000,
+        gpus=0,
+        cluster_start_seconds=0.5,
+    )
+
+
+def fake_cluster() -> Cluster:
+    """Return a cluster of one node that takes no time and no memory."""
+    return Cluster(0.5, (node_facts(),), (), lambda: 0)
+
+
+@contextlib.contextmanager
+def fake_embedded(*_: Any) -> Iterator[Cluster]:
+    """Stand in for `lab.clusters.embedded.embedded`."""
+    yield fake_cluster()

@@ -1,0 +1,125 @@
+"""Tests of the one arrow of the house: which part of lab/ may import which, read from the source."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import paths
+
+LAB = paths.ROOT / "lab"
+
+RUN_SIDE = ("run", "trial", "ledger", "plan", "clusters", "engines", "workloads", "measure")
+READER_SIDE = ("analysis", "figures", "claims", "report", "formats")
+WRITING = ("run", "trial", "ledger", "clusters", "engines", "workloads", "measure")
+SHARED = ("store", "records", "parameters", "errors", "paths")
+FOUNDATION = {
+    "errors": set(),
+    "paths": set(),
+    "records": set(),
+    "parameters": {"errors"},
+    "plan": {"parameters"},
+    "store": {"errors", "records"},
+}
+"""Modules that stand alone, or lean on the few that are named."""
+
+
+def sources() -> list[Path]:
+    """Return every source file of the lab."""
+    return sorted(LAB.rglob("*.py"))
+
+
+def part_of(path: Path) -> str:
+    """Return the part of the house that a file belongs to: lab/engines/serial.py is of `engines`."""
+    return path.relative_to(LAB).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the full name of everything that a file imports, wherever in it the import stands."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide where they point"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def importers(package: str) -> set[str]:
+    """Return the parts of the house that import a package from outside."""
+    return {part_of(path) for path in sources() for name in imports(path) if name.split(".")[0] == package}
+
+
+def parts_imported(part: str) -> set[str]:
+    """Return the parts of the house that a part imports, itself left out."""
+    return {
+        name.split(".")[1]
+        for path in sources()
+        if part_of(path) == part
+        for name in imports(path)
+        if name.startswith("lab.") and name.split(".")[1] != part
+    }
+
+
+def test_every_part_is_on_a_side():
+    """A new module of lab/ is put on one side of the arrow, here too."""
+    known = {*RUN_SIDE, *READER_SIDE, *SHARED, "__init__"}
+    assert {part_of(path) for path in sources()} <= known
+
+
+@pytest.mark.parametrize("part", RUN_SIDE)
+def test_the_run_side_never_looks_at_results(part):
+    """What measures imports nothing of what analyses, draws, claims or reports."""
+    assert parts_imported(part) & set(READER_SIDE) == set()
+
+
+@pytest.mark.parametrize("part", READER_SIDE)
+def test_the_reader_side_never_runs_anything(part):
+    """What reads data/ imports nothing of what makes it."""
+    assert parts_imported(part) & set(WRITING) == set()
+
+
+@pytest.mark.parametrize("part", FOUNDATION)
+def test_the_foundation_leans_on_nothing_above(part):
+    """Errors, paths, records, parameters, plan and store import only what lies below them."""
+    assert parts_imported(part) <= FOUNDATION[part]
+
+
+@pytest.mark.parametrize(
+    ("package", "parts"),
+    [
+        ("ray", {"clusters", "engines"}),
+        ("matplotlib", {"figures"}),
+        ("gmpy2", {"workloads", "measure"}),
+        ("flint", {"workloads"}),
+        ("psutil", {"clusters", "engines", "measure", "trial"}),
+        ("pynvml", {"measure"}),
+        ("tqdm", {"run"}),
+        ("papermill", set()),
+        ("IPython", set()),
+    ],
+)
+def test_each_dependency_has_its_place(package, parts):
+    """Ray is known to clusters and engines alone, matplotlib to figures alone, and so on."""
+    assert importers(package) <= parts
+
+
+def test_workloads_know_nothing_of_their_distribution():
+    """A workload is a plain function: it imports neither engines nor anything that runs them."""
+    assert parts_imported("workloads") <= {"errors"}
+
+
+def test_ray_is_never_imported_with_a_module():
+    """Ray is imported within the functions that use it, so that the lab's modules load without it."""
+    for path in sources():
+        top = {
+            name.split(".")[0]
+            for node in ast.parse(path.read_text()).body
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else _names(node))
+        }
+        assert "ray" not in top, path
+
+
+def _names(node: ast.Import) -> list[str]:
+    return [alias.name for alias in node.names]

@@ -1,0 +1,271 @@
+"""The book as it is built: without Ray, without a network, from whatever run is the newest."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from synthetic import synthetic_run
+from written import write_run
+
+from lab.records import FILES, columns
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ("index", "single_node", "method", "run_it_yourself")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def project(folder: Path) -> Path:
+    """Return a copy of what the book is built from, without data, and with Ray that cannot be imported."""
+    for name in ("lab", "book"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "pins.yaml"))
+    (folder / "notebooks").mkdir()
+    for name in ("_config.yml", "_toc.yml", "notebooks/single_node.ipynb"):
+        shutil.copy(ROOT / name, folder / name)
+    for name in ("ray", "gmpy2", "flint", "docker"):
+        blocked = folder / "blocked" / f"{name}.py"
+        blocked.parent.mkdir(exist_ok=True)
+        blocked.write_text(f"raise ImportError('{name} is not installed here')\n")
+    return folder
+
+
+def build(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Build the book as the Makefile does: warnings are errors."""
+    path = os.pathsep.join(map(str, (folder, folder / "blocked")))
+    environment = {**os.environ, "PYTHONPATH": path, "JUPYTER_PREFER_ENV_PATH": "1"}
+    jupyter_book = Path(sys.executable).parent / "jupyter-book"
+    command = [jupyter_book, "build", ".", "-W", "-n", "--keep-going", "-q"]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the built book of two runs, the newer of which has a failed trial."""
+    folder = project(tmp_path_factory.mktemp("book"))
+    older, newer = (synthetic_run(workers=(1, 2, 6), blocks=2, seed=seed) for seed in (0, 1))
+    write_run(folder / "data" / "single_node" / "the-older", older, cpu_model="Older processor")
+    trials = newer[0]
+    chosen = (trials["engine"] == "ray") & (trials["arm"] == "experiment") & (trials["workers"] == 2)
+    place = trials.index[chosen][0]
+    trials.loc[place, ["status", "error_kind", "error_message"]] = ["failed", "EngineError", "a lost worker"]
+    write_run(
+        folder / "data" / "single_node" / "the-newer",
+        newer,
+        started_at="2026-03-01T00:00:00.000+00:00",
+        cpu_model="Newer processor",
+    )
+    done = build(folder)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return folder / "_build" / "html"
+
+
+class Addresses(HTMLParser):
+    """Collects what a page loads by itself, and what it links to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.linked: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an address of a script, style, image, font or frame, or of a link to be followed."""
+        found = dict(attrs)
+        if tag == "a":
+            self.linked.append(found.get("href") or "")
+        elif tag != "link" or found.get("rel") in ("stylesheet", "preload", "icon", "shortcut icon"):
+            self.loaded += [found[key] or "" for key in ("src", "href", "data", "srcset") if key in found]
+
+
+def addresses(path: Path) -> Addresses:
+    """Return the addresses in a page."""
+    parser = Addresses()
+    parser.feed(path.read_text(encoding="utf-8"))
+    return parser
+
+
+def words(path: Path) -> str:
+    """Return the visible words of a page, tags taken out."""
+    text = re.sub(
+        r"<(script|style|desc|svg)\b.*?</\1>", " ", path.read_text(encoding="utf-8"), flags=re.DOTALL
+    )
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
+
+
+def test_the_first_page_is_there(book: Path) -> None:
+    """The book opens at index.html, which leads to the page with the answer."""
+    assert "book/index.html" in (book / "index.html").read_text()
+    assert "Ray did the same work" in words(book / "book" / "index.html")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_loads_anything_from_elsewhere(book: Path, page: str) -> None:
+    """Scripts, styles, images and fonts come from the book's own folder, and are there."""
+    path = book / "book" / f"{page}.html"
+    for address in addresses(path).loaded:
+        if not address.startswith(("#", "data:")):
+            assert "//" not in address, address
+            assert (path.parent / address.split("?")[0].split("#")[0]).exists(), address
+
+
+def test_no_style_loads_anything_from_elsewhere(book: Path) -> None:
+    """No stylesheet of the book imports or draws from another address."""
+    for path in book.rglob("*.css"):
+        assert not re.search(r"(@import|url\()\s*['\"]?(https?:)?//", path.read_text(errors="replace")), path
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_inside_the_book_lead_somewhere(book: Path, page: str) -> None:
+    """Every link to another page or a CSV file leads to a file of the book."""
+    path = book / "book" / f"{page}.html"
+    for address in addresses(path).linked:
+        target = address.split("#")[0]
+        if target and not target.startswith(("http:", "https:", "mailto:")):
+            assert (path.parent / target).exists(), address
+
+
+def test_the_newer_run_took_the_older_one_s_place(book: Path) -> None:
+    """Pages name the newer run and its machine; the older one is in the list of other runs."""
+    assert "the-newer , the newest complete one, of 2026-03-01: Newer" in words(book / "book" / "index.html")
+    assert "Older" not in words(book / "book" / "index.html")
+    page = words(book / "book" / "single_node.html")
+    assert page.index("Newer processor") < page.index("Other runs") < page.index("the-older")
+
+
+def test_the_csv_files_are_in_the_book(book: Path) -> None:
+    """Every file of the run that is shown can be had from the page, byte for byte."""
+    linked = addresses(book / "book" / "single_node.html").linked
+    run = book.parent.parent / "data" / "single_node" / "the-newer"
+    for name in FILES:
+        offered = [(book / "book" / one).read_bytes() for one in linked if one.endswith(f"/{name}")]
+        assert (run / name).read_bytes() in offered
+
+
+def test_the_failed_trial_is_on_the_page(book: Path) -> None:
+    """The failed trial is listed with its reason, and is a cross in a figure."""
+    assert "EngineError: a lost worker" in words(book / "book" / "single_node.html")
+    assert ">failed trial<" in (book / "book" / "single_node.html").read_text()
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_method_page_explains_every_column(book: Path, file: str) -> None:
+    """Each column of each file stands on the Method page, under the file's name."""
+    text = (book / "book" / "method.html").read_text()
+    section = text.split(f'<section id="{file.replace(".", "-")}">')[1].split("</section>")[0]
+    names = re.findall(r"<tr[^>]*><td[^>]*><p><code[^>]*><span class=\"pre\">(\w+)</span>", section)
+    assert names == [column.name for column in columns(FILES[file])]
+
+
+def test_no_code_and_no_error_is_shown(book: Path) -> None:
+    """Pages show results only: no source of a cell, no traceback."""
+    for page in PAGES:
+        text = (book / "book" / f"{page}.html").read_text()
+        assert "cell_input" not in text
+        assert "Traceback" not in text
+        assert "from lab" not in words(book / "book" / f"{page}.html")
+
+
+def test_pages_hold_no_logic() -> None:
+    """A page's cells only import and show: no function, no arithmetic, no number."""
+    for page in PAGES:
+        text = (ROOT / "book" / f"{page}.md").read_text()
+        for cell in re.findall(r"```\{code-cell\}\n(.*?)```", text, flags=re.DOTALL):
+            assert ":tags: [remove-input]" in cell
+            for line in cell.splitlines()[1:]:
+                assert re.fullmatch(r"|from lab[\w.]* import [\w, ]+|(\w+ = )?[\w.]+\([^()]*\)", line), line
+
+
+def test_data_that_contradict_a_claim_stop_the_build(tmp_path: Path) -> None:
+    """The build fails and names the sentence and the run."""
+    folder = project(tmp_path)
+    frames = synthetic_run(workers=(1, 2), blocks=2, modes=("search",))
+    frames[0].loc[0, "digest"] = "another"
+    write_run(folder / "data" / "single_node" / "contradicting", frames)
+    done = build(folder)
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "returned the same results" in said
+    assert "contradicting" in said
+
+
+def test_a_book_without_a_run_says_so(tmp_path: Path) -> None:
+    """Without any data the book still builds, without a warning, and says how to make a run."""
+    folder = project(tmp_path)
+    done = build(folder)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    for page in ("index", "single_node"):
+        assert "There is no complete run" in words(folder / "_build" / "html" / "book" / f"{page}.html")
+
+
+# --- as a browser shows it ------------------------------------------------------------------------------
+
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+CONTRAST = """
+() => {
+  const channels = colour => colour.match(/[\\d.]+/g).map(Number);
+  const light = ([red, green, blue]) => [red, green, blue]
+    .map(one => one / 255)
+    .map(one => one <= 0.03928 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, one, place) => sum + one * [0.2126, 0.7152, 0.0722][place], 0);
+  const behind = element => {
+    for (let one = element; one; one = one.parentElement) {
+      const found = channels(getComputedStyle(one).backgroundColor);
+      if (found.length === 3 || found[3] > 0) return found;
+    }
+    return [255, 255, 255];
+  };
+  return [...document.querySelectorAll('svg.lab-figure text')].map(text => {
+    const pair = [channels(getComputedStyle(text).fill), behind(text)].map(light).sort((a, b) => b - a);
+    return (pair[0] + 0.05) / (pair[1] + 0.05);
+  });
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Return a headless Chromium; without one, skip, or fail where LAB_REQUIRE_BROWSER is set."""
+    if CHROMIUM is None:
+        if os.environ.get("LAB_REQUIRE_BROWSER"):
+            pytest.fail("LAB_REQUIRE_BROWSER is set and there is no Chromium on the PATH")
+        pytest.skip("there is no Chromium on the PATH")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_reads_with_the_network_cut(
+    book: Path, browser: Any, tmp_path: Path, page: str, scheme: str, width: int
+) -> None:
+    """From disk, offline: nothing sticks out sideways, no error, and all words of the figures can be read."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
+    errors: list[str] = []
+    asked: list[str] = []
+    opened = context.new_page()
+    opened.on("console", lambda one: errors.append(one.text) if one.type == "error" else None)
+    opened.on("pageerror", lambda one: errors.append(str(one)))
+    opened.on("request", lambda one: asked.append(one.url))
+    opened.goto((book / "book" / f"{page}.html").as_uri())
+    opened.wait_for_load_state("load")
+    opened.screenshot(path=tmp_path / f"{page}.png", full_page=True)
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    # the theme preloads its icon fonts as cross-origin, which Chromium refuses for files; it loads them after
+    assert [one for one in errors if "font" not in one and "net::ERR_FAILED" not in one] == []
+    assert opened.evaluate(OVERFLOW) <= 0
+    contrasts = opened.evaluate(CONTRAST)
+    assert bool(contrasts) == (page in ("index", "single_node"))
+    assert min(contrasts, default=21) >= 4.5
+    assert opened.evaluate("document.documentElement.dataset.theme") == scheme
+    context.close()

@@ -1,0 +1,130 @@
+"""Figures: SVG that stands in a page, follows its colours, speaks, and is the same in every build."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+
+import pandas as pd
+import pytest
+
+from lab.figures.lines import Line, Panel, chart
+from lab.figures.single_node import throughput
+from lab.figures.style import BLUE, INK, LOOKS, Look
+
+LOOK = Look(BLUE, "-", "o")
+LINE = Line("ray", LOOK, [1, 2, 4], [1.0, 1.9, 2.2], [0.9, 1.8, 2.0], [1.1, 2.0, 2.4])
+
+
+def drawn(*lines: Line, **options) -> str:
+    """Return a figure of one panel."""
+    return chart("A title", [Panel("Throughput", "primes/s", lines, **options)])
+
+
+def texts(svg: str) -> list[str]:
+    """Return the words in a figure, in order."""
+    return [text.strip() for text in ElementTree.fromstring(svg).itertext() if text.strip()]
+
+
+def test_equal_data_give_equal_bytes() -> None:
+    """A rebuild changes no figure, whatever the time and the random numbers."""
+    assert drawn(LINE) == drawn(LINE)
+
+
+def test_a_figure_is_one_well_formed_element() -> None:
+    """The figure has no prologue, no metadata, and nothing outside its own element."""
+    svg = drawn(LINE)
+    assert ElementTree.fromstring(svg).tag.endswith("}svg")
+    assert svg.startswith("<svg ")
+    assert "<metadata" not in svg
+    assert "<!DOCTYPE" not in svg
+
+
+def test_ink_follows_the_page_and_nothing_is_painted_behind_it() -> None:
+    """Text and axes take the page's colour, in light and dark mode; no white box is left."""
+    svg = drawn(LINE)
+    assert "currentColor" in svg
+    assert INK not in svg
+    assert not re.search(r"#fff(fff)?\b|fill: white", svg)
+    assert not re.search(r"#000(000)?\b", svg)
+
+
+def test_text_stays_text_in_the_page_s_font() -> None:
+    """Labels can be searched, read aloud and scaled, and ask for no font of their own."""
+    svg = drawn(LINE)
+    assert {"Throughput", "primes/s", "workers"} <= set(texts(svg))
+    assert "DejaVu" not in svg
+
+
+def test_ids_and_styles_of_two_figures_do_not_meet() -> None:
+    """Two figures on one page share no id, every reference stays inside, and no rule reaches the page."""
+    first, second = drawn(LINE), drawn(LINE, x_label="nodes")
+    ids = [set(re.findall(r'\bid="([^"]+)"', svg)) for svg in (first, second)]
+    assert not ids[0] & ids[1]
+    for svg, own in zip((first, second), ids, strict=True):
+        used = re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', svg)
+        assert {one or other for one, other in used} <= own
+        for rule in re.findall(r"<style>(.*?)\{", svg):
+            assert rule.startswith(".lab-figure")
+
+
+def test_a_figure_speaks() -> None:
+    """A screen reader gets the title and the drawn values."""
+    svg = drawn(LINE)
+    root = ElementTree.fromstring(svg)
+    assert root.get("role") == "img"
+    named = [root.find(f".//*[@id='{one}']") for one in root.get("aria-labelledby", "").split()]
+    assert [one.text for one in named if one is not None] == [
+        "A title",
+        "Throughput, primes/s against workers. ray: 1.00 at 1, 1.90 at 2, 2.20 at 4.",
+    ]
+
+
+def test_a_figure_shrinks_with_the_page() -> None:
+    """The figure has no fixed width in the page, and its letters are large enough on a phone."""
+    root = ElementTree.fromstring(drawn(LINE))
+    width = float(root.get("viewBox", "").split()[2])
+    assert root.get("width") == "100%"
+    assert root.get("height") is None
+    sizes = {float(size) for size in re.findall(r"font-size: ([\d.]+)px", drawn(LINE))}
+    assert min(sizes) * 350 / width >= 9
+
+
+def test_a_failed_trial_is_drawn_and_said() -> None:
+    """A failed trial is a cross in the figure, a word in the legend and in the description."""
+    svg = drawn(LINE, failed=[(3.0, LOOK)])
+    assert "failed trial" in texts(svg)
+    assert "Failed trials at workers 3." in svg
+    assert svg != drawn(LINE)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        Line("one", LOOK, [2], [1.0], [float("nan")], [float("nan")]),
+        Line("wide", LOOK, [1, 2], [1.0, 2.0], [-40.0, -50.0], [42.0, 54.0]),
+        Line("unknown", LOOK, [1, 2], [float("nan"), float("nan")]),
+        Line("none", LOOK, [], []),
+        Line("zero", LOOK, [1, 2], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_little_data_makes_a_small_figure_not_an_error(line: Line) -> None:
+    """One point, no point, unknown values and intervals wider than the panel are drawn as what they are."""
+    assert "nan" not in drawn(line).lower().replace("dominant", "")
+
+
+def test_the_reference_report_shares_only_a_relative_scale() -> None:
+    """Its primes per second, from other machines, are nowhere on our axis; its ratios are."""
+    columns = ["series", "workers", "n", "value", "low", "high"]
+    levels = pd.DataFrame([("Ray, dynamic", 1, 2, 80.0, 79.0, 81.0)], columns=columns)
+    speedups = levels.assign(value=1.0, low=1.0, high=1.0)
+    report = pd.DataFrame({"workers": [1, 2], "throughput": [3.6, 6.5], "ratio": [1.0, 6.5 / 3.6]})
+    svg = throughput(levels, levels, speedups, report, [], "primes/s", "T")
+    description = ElementTree.fromstring(svg).findtext("{http://www.w3.org/2000/svg}desc") or ""
+    absolute, relative = description.split("Relative to")
+    assert "reference report" not in absolute
+    assert "reference report: 1.00 at 1, 1.81 at 2" in relative
+
+
+def test_every_series_differs_in_more_than_colour() -> None:
+    """Series can be told apart in grey: no two share line style and marker."""
+    assert len({(look.line, look.marker) for look in LOOKS.values()}) == len(LOOKS)

@@ -1,0 +1,486 @@
+"""Tests of lab.measure: the node's counters, the sampler, the measured task, and the facts of a machine."""
+
+import dataclasses
+import getpass
+import json
+import os
+import pickle
+import platform
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+from fakes import NO_LIMITS, fail_on_three, no_outcome, slow_square, square
+
+from lab.measure import node, sampler
+from lab.measure.environment import code_facts, machine_facts, session_facts, utc_now, versions
+from lab.measure.node import (
+    Reading,
+    cpu_seconds,
+    find_cgroup,
+    host_id,
+    private_memory_bytes,
+    read_gpus,
+    read_node,
+    usable_cores,
+    usable_memory_bytes,
+)
+from lab.measure.sampler import Sampler
+from lab.measure.task import first_line, measure_task
+
+# --- cgroups ---
+
+V1_STAT = "nr_periods 10\nnr_throttled 4\nthrottled_time 2500000000\n"
+V2_STAT = (
+    "usage_usec 3500000\nuser_usec 3000000\nsystem_usec 500000\nnr_throttled 4\nthrottled_usec 2500000\n"
+)
+V1_MEMORY = "cache 100\ninactive_file 1\ntotal_inactive_file 300\n"
+V2_MEMORY = "anon 100\ninactive_file 300\n"
+
+
+def folder(root, files):
+    """Write files under a root and return it."""
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content)
+    return root
+
+
+@pytest.fixture
+def version_1(tmp_path):
+    """Return the files of a limited cgroup of version 1, as a container sees them."""
+    return folder(
+        tmp_path / "cpu_and_memory",
+        {
+            "cpu/cpu.cfs_quota_us": "150000\n",
+            "cpu/cpu.cfs_period_us": "100000\n",
+            "cpu/cpu.stat": V1_STAT,
+            "cpuacct/cpuacct.usage": "3500000000\n",
+            "memory/memory.limit_in_bytes": "1000000\n",
+            "memory/memory.usage_in_bytes": "5000\n",
+            "memory/memory.stat": V1_MEMORY,
+        },
+    )
+
+
+@pytest.fixture
+def version_2(tmp_path):
+    """Return the files of a limited cgroup of version 2, as a container sees them."""
+    return folder(
+        tmp_path / "unified",
+        {
+            "cgroup.controllers": "cpu memory\n",
+            "cpu.max": "150000 100000\n",
+            "cpu.stat": V2_STAT,
+            "memory.max": "1000000\n",
+            "memory.current": "5000\n",
+            "memory.stat": V2_MEMORY,
+        },
+    )
+
+
+@pytest.mark.parametrize("version", ["version_1", "version_2"])
+def test_limits_and_counters_of_a_cgroup(request, version):
+    """Quota, use, throttling and memory without the droppable page cache, from both versions' files."""
+    cgroup = find_cgroup(request.getfixturevalue(version))
+    assert cgroup.quota_cores == 1.5
+    assert cgroup.memory_limit_bytes == 1_000_000
+    assert cgroup.cpu_seconds() == 3.5
+    assert cgroup.throttled_seconds() == 2.5
+    assert cgroup.memory_bytes() == 4700
+    assert usable_cores(cgroup) == min(1.5, len(os.sched_getaffinity(0)))
+    assert usable_memory_bytes(cgroup) == 1_000_000
+
+
+@pytest.mark.parametrize("version", ["version_1", "version_2"])
+def test_a_limited_node_is_read_by_its_cgroup(request, version):
+    """Under a quota the node's use is the cgroup's, not the host's."""
+    reading = read_node(find_cgroup(request.getfixturevalue(version)))
+    assert (reading.cpu_seconds, reading.throttled_seconds, reading.memory_bytes) == (3.5, 2.5, 4700)
+
+
+@pytest.mark.parametrize(
+    ("version", "unlimited"),
+    [
+        (
+            "version_1",
+            {"cpu/cpu.cfs_quota_us": "-1\n", "memory/memory.limit_in_bytes": "9223372036854771712\n"},
+        ),
+        ("version_2", {"cpu.max": "max 100000\n", "memory.max": "max\n"}),
+    ],
+)
+def test_a_cgroup_without_limits(request, version, unlimited):
+    """Without a limit the host counts: its cores, its memory, and nothing is throttled."""
+    cgroup = find_cgroup(folder(request.getfixturevalue(version), unlimited))
+    assert (cgroup.quota_cores, cgroup.memory_limit_bytes) == (None, None)
+    assert (cgroup.throttled_seconds(), cgroup.memory_bytes()) == (None, None)
+    assert usable_cores(cgroup) == len(os.sched_getaffinity(0))
+    assert usable_memory_bytes(cgroup) == psutil.virtual_memory().total
+    assert read_node(cgroup).cpu_seconds > 3.5
+
+
+@pytest.mark.parametrize("version", ["version_1", "version_2"])
+def test_any_file_may_be_missing(request, version):
+    """Whatever file a kernel or container does not have, the node can be read, from the host if need be."""
+    root = request.getfixturevalue(version)
+    for path in [path for path in root.rglob("*") if path.is_file()]:
+        content = path.read_text()
+        path.unlink()
+        cgroup = find_cgroup(root)
+        reading = read_node(cgroup)
+        assert reading.cpu_seconds > 0
+        assert reading.memory_bytes > 0
+        assert usable_cores(cgroup) > 0
+        path.write_text(content)
+
+
+def test_no_cgroup_at_all(tmp_path):
+    """Where there are no cgroups, as on macOS, the host's own readings are used."""
+    assert find_cgroup(tmp_path / "none") == NO_LIMITS
+
+
+def test_this_machine_can_be_read():
+    """The real cgroup of this process gives a reading, and time only ever adds up."""
+    cgroup = find_cgroup()
+    before = read_node(cgroup)
+    end = time.process_time() + 0.1
+    while time.process_time() < end:
+        pass
+    after = read_node(cgroup)
+    assert after.cpu_seconds > before.cpu_seconds
+    assert 0 < after.memory_bytes <= usable_memory_bytes(cgroup)
+    assert 0 < usable_cores(cgroup) <= os.cpu_count()
+
+
+def test_use_of_the_host_leaves_out_what_is_no_use(monkeypatch):
+    """Idle, waiting, stolen and guest time (which Linux counts within user time, too) are not use."""
+    names = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal", "guest", "guest_nice")
+    times = dict(zip(names, (10.0, 1.0, 2.0, 1000.0, 500.0, 0.25, 0.5, 7.0, 3.0, 0.5), strict=True))
+
+    class Times(tuple):
+        __slots__ = ()
+
+    for name in names:
+        setattr(Times, name, times[name])
+    monkeypatch.setattr(psutil, "cpu_times", lambda: Times(times.values()))
+    reading = read_node(NO_LIMITS)
+    assert reading.cpu_seconds == pytest.approx(10 + 1 + 2 + 0.25 + 0.5)
+    assert reading.steal_seconds == 7.0
+
+
+# --- GPUs ---
+
+
+class FakeNvml:
+    """An NVML whose GPUs answer, or do not."""
+
+    class NVMLError(Exception):
+        """Not supported."""
+
+    def __init__(self, use):
+        self.use = use
+
+    def nvmlDeviceGetUtilizationRates(self, handle):
+        """Return the use of a GPU, or say that this one does not tell."""
+        if self.use[handle] is None:
+            raise self.NVMLError
+        return SimpleNamespace(gpu=self.use[handle])
+
+    def nvmlDeviceGetMemoryInfo(self, handle):
+        """Return the memory of a GPU."""
+        return SimpleNamespace(used=1000 + handle)
+
+
+@pytest.mark.parametrize(
+    ("use", "expected"), [([], (None, None)), ([20, 60], (40.0, 2001)), ([20, None], (None, None))]
+)
+def test_gpus_are_read_where_they_answer(monkeypatch, use, expected):
+    """Mean use and memory of all; empty where there is none, and where one of them does not tell."""
+    monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(use))
+    monkeypatch.setattr(node, "gpu_handles", lambda: tuple(range(len(use))))
+    assert read_gpus() == expected
+
+
+# --- processes ---
+
+
+def test_private_memory_and_time_survive_ended_processes():
+    """A process that has ended, reaped or not, counts 0 and stops nothing."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        both = [psutil.Process(), psutil.Process(child.pid)]
+        assert private_memory_bytes(both) > private_memory_bytes(both[:1]) > 0
+        child.kill()
+        deadline = time.monotonic() + 20
+        while both[1].status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert private_memory_bytes(both[1:]) == 0
+    assert private_memory_bytes(both[1:]) == 0
+    assert cpu_seconds(both[1:]) == 0
+    assert cpu_seconds(both) > 0
+
+
+# --- the sampler ---
+
+
+@pytest.fixture
+def sample(monkeypatch):
+    """Return a function that samples this process while something is done, from a fake node."""
+    clock = SimpleNamespace(reads=0)
+
+    def read(_):
+        clock.reads += 1
+        return Reading(float(clock.reads), 0.5 * clock.reads, None, 1000, None, None)
+
+    monkeypatch.setattr(sampler, "read_node", read)
+
+    def start(during, interval=0.05, queue=lambda: 3, store=lambda: 7):
+        one = Sampler("000-1", "node", NO_LIMITS, [psutil.Process()], interval, queue, store)
+        with one:
+            during()
+            one.left = time.monotonic()
+        return one
+
+    return start
+
+
+def test_samples_lie_inside_the_window(sample):
+    """Every sample is later than the begin, in order, and taken at the end at the latest."""
+    one = sample(lambda: time.sleep(0.4))
+    times = [sample.at_seconds for sample in one.samples]
+    assert len(times) >= 3
+    assert times == sorted(times)
+    assert times[0] > 0
+    # only the last may be taken after the work has ended, and before the sampler has
+    assert all(at <= one.left - one.began for at in times[:-1])
+    assert times[-1] <= time.monotonic() - one.began
+
+
+def test_nothing_is_sampled_after_the_end(sample):
+    """Once the window is over the thread has ended and the list stays as it is."""
+    one = sample(lambda: time.sleep(0.1))
+    count = len(one.samples)
+    time.sleep(0.2)
+    assert len(one.samples) == count
+    assert "sampler" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_sample_holds_what_it_was_asked_for(sample):
+    """Queue, object store and memory are asked for; rates are per second since the reading before."""
+    one = sample(lambda: time.sleep(0.3))
+    first, second = one.samples[:2]
+    assert (first.trial_id, first.node_id, first.queue_length, first.object_store_bytes) == (
+        "000-1",
+        "node",
+        3,
+        7,
+    )
+    assert first.cpu_cores == pytest.approx(1 / first.at_seconds, rel=0.01)
+    assert second.cpu_cores == pytest.approx(1 / (second.at_seconds - first.at_seconds), rel=0.01)
+    assert second.steal_cores == pytest.approx(0.5 * second.cpu_cores)
+    assert first.throttled_seconds is None
+    assert first.lab_memory_bytes > 1_000_000
+    assert one.steal_seconds() == 0.5 * len(one.samples)
+
+
+def test_the_samplers_cost_is_counted(sample):
+    """The processor time of its own thread is measured, and grows from sample to sample."""
+
+    def expensive_queue():
+        end = time.thread_time() + 0.01
+        while time.thread_time() < end:
+            pass
+        return 0
+
+    one = sample(lambda: time.sleep(0.3), queue=expensive_queue)
+    costs = [sample.sampler_cpu_seconds for sample in one.samples]
+    assert costs == sorted(costs)
+    assert one.cpu_seconds >= costs[-1] >= 0.01 * len(one.samples)
+
+
+def test_the_driver_does_not_pay_for_the_sampler(sample):
+    """What the window's own thread burns is not the sampler's cost."""
+
+    def burn():
+        end = time.thread_time() + 0.3
+        while time.thread_time() < end:
+            pass
+
+    assert sample(burn, interval=60).cpu_seconds < 0.1
+
+
+def test_a_moment_has_no_rates(sample):
+    """A window much shorter than the interval has one sample, whose rates are unknown rather than noise."""
+    one = sample(lambda: None, interval=60)
+    (only,) = one.samples
+    assert (only.cpu_cores, only.steal_cores) == (None, None)
+    assert only.queue_length == 3
+
+
+def test_ray_is_asked_once_a_second_at_most(sample):
+    """The object store, which is dear to ask for, is asked for less often than the rest."""
+    asked = []
+    one = sample(lambda: time.sleep(0.5), store=lambda: asked.append(1) or 7)
+    assert len(asked) == 1
+    assert {sample.object_store_bytes for sample in one.samples} == {7}
+
+
+def test_a_reader_that_raises_is_reported_at_the_end(sample):
+    """An error in the thread does not stop the work, and is not lost either."""
+
+    def broken():
+        raise OSError("this sensor is gone")
+
+    done = []
+    with pytest.raises(OSError, match="this sensor is gone"):
+        sample(lambda: (time.sleep(0.2), done.append(1)), queue=broken)
+    assert done == [1]
+
+
+def test_an_error_of_the_work_comes_first(sample):
+    """Where work and sampler both fail, the work's error is the one that is raised."""
+
+    def broken():
+        raise OSError("this sensor is gone")
+
+    def work():
+        time.sleep(0.2)
+        raise KeyError("work")
+
+    with pytest.raises(KeyError, match="work"):
+        sample(work, queue=broken)
+
+
+# --- the measured task ---
+
+
+def test_a_task_measures_itself():
+    """Begin, end, processor time and size of the result, on the worker's own clocks."""
+    before = time.monotonic()
+    measured = measure_task(slow_square, 3)
+    assert before <= measured.started <= measured.finished - 0.05
+    assert measured.finished <= time.monotonic()
+    assert 0 <= measured.cpu_seconds < measured.finished - measured.started
+    assert measured.outcome == square(3)
+    assert measured.result_bytes == len(pickle.dumps(square(3)))
+
+
+def test_a_tasks_error_is_measured_too():
+    """An exception of the workload becomes kind and first line; its times stay."""
+    measured = measure_task(fail_on_three, 3)
+    assert (measured.outcome, measured.result_bytes) == (None, None)
+    assert (measured.error_kind, measured.error_message) == ("ValueError", 'three is "not" allowed,')
+    assert measured.finished >= measured.started
+    assert measure_task(no_outcome, 1).error_message == "a workload returns an Outcome, not function"
+
+
+def test_first_lines_are_short():
+    """A long or empty message stays one line of 300 characters at most."""
+    assert first_line(ValueError("x" * 1000 + "\nsecond")) == "x" * 300
+    assert first_line(ValueError("\n\n one\ntwo")) == "one"
+    assert first_line(ValueError()) == ""
+
+
+# --- facts about the environment ---
+
+
+def private_words():
+    """Return the names of this machine, its user and his places: what must never be published."""
+    words = {getpass.getuser(), socket.gethostname(), platform.node(), str(Path.home()), os.getcwd()}
+    words |= {os.environ.get(name, "") for name in ("USER", "LOGNAME", "HOSTNAME", "HOME", "RAY_AUTH_TOKEN")}
+    for addresses in psutil.net_if_addrs().values():
+        words |= {one.address.split("%")[0] for one in addresses}
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    machine = Path("/etc/machine-id")
+    words |= {path.read_text().strip() for path in (boot, machine) if path.exists()}
+    return {word for word in words if len(word) > 2}
+
+
+def published_facts():
+    """Return all facts of environment.json but the parameters."""
+    return {
+        "code": code_facts(),
+        "versions": versions(),
+        "machine": machine_facts(find_cgroup()),
+        "session": session_facts(),
+    }
+
+
+def test_facts_tell_nothing_private():
+    """No user, host, address, token, home path or boot id of this machine is in what is published."""
+    text = "\n".join(str(value) for group in published_facts().values() for value in group.values()).lower()
+    words = text.split()
+    for private in private_words():
+        if len(private) > 4 or "/" in private:
+            assert private.lower() not in text, private
+        else:  # such as root or vm: no word of its own
+            assert private.lower() not in words, private
+
+
+def test_facts_are_told_in_full():
+    """What a reader needs to judge a number is there: versions, GMP, cores, memory, kernel, commit, load."""
+    facts = published_facts()
+    assert {"python", "ray", "gmp", "gmpy2", "python-flint", "numpy"} <= set(facts["versions"])
+    machine = facts["machine"]
+    assert machine["cores"] == os.cpu_count()
+    assert machine["memory_bytes"] > 2**28
+    assert machine["kernel"] == platform.release()
+    assert machine["cpu_model"]
+    assert all(value is not None for value in machine.values())
+    assert {"started_at", "commit", "host_id", "load_before"} <= set(facts["session"])
+    assert json.loads(json.dumps(facts)) == facts
+
+
+def test_facts_that_must_not_change_do_not():
+    """Code, versions and machine are the same when asked again: a run can go on with them."""
+    first, second = published_facts(), published_facts()
+    for name in ("versions", "machine"):
+        assert first[name] == second[name]
+
+
+def test_the_digest_of_the_code_is_the_codes(tmp_path, monkeypatch):
+    """Another byte or another name of any source file gives another digest; anything else does not."""
+    from lab import paths
+
+    monkeypatch.setattr(paths, "ROOT", folder(tmp_path, {"lab/a.py": "x = 1\n", "lab/b/c.py": ""}))
+    first = code_facts()["digest"]
+    folder(tmp_path, {"lab/notes.txt": "", "tests/test_a.py": ""})
+    assert code_facts()["digest"] == first
+    folder(tmp_path, {"lab/a.py": "x = 2\n"})
+    second = code_facts()["digest"]
+    (tmp_path / "lab/b/c.py").rename(tmp_path / "lab/b/d.py")
+    assert len({first, second, code_facts()["digest"]}) == 3
+
+
+def test_without_git_the_commit_is_unknown(tmp_path, monkeypatch):
+    """Outside a repository, or where git is not installed, the commit is empty and nothing fails."""
+    from lab import paths
+
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert session_facts()["commit"] is None
+    monkeypatch.setenv("PATH", "")
+    assert session_facts()["uncommitted_changes"] is None
+
+
+def test_the_host_id_is_stable_and_says_nothing():
+    """Equal on every call, and a digest only."""
+    assert host_id() == host_id()
+    assert re.fullmatch(r"[0-9a-f]{12}", host_id())
+
+
+def test_times_are_aware():
+    """The time is in UTC and says so."""
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", utc_now())
+
+
+def test_readings_are_records():
+    """A reading is frozen: what was read does not change."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        read_node(NO_LIMITS).cpu_seconds = 0.0

@@ -1,0 +1,91 @@
+"""Tests of lab.plan: which trials, in which order."""
+
+from collections import Counter
+
+from fakes import tiny
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.plan import Configuration, single_node_plan
+
+
+def lines(parameters, cores=2):
+    """Return a plan as lines of text."""
+    return [
+        f"{one.slot} {one.block} {c.mode} {c.arm} {c.engine} {c.schedule} {c.nodes}x{c.workers_per_node}"
+        for one in single_node_plan(parameters, cores)
+        for c in [one.configuration]
+    ]
+
+
+TRANSCRIPT = """
+0 0 find copy ray dynamic 1x2
+1 0 find baseline processes dynamic 1x2
+2 0 find baseline serial static 1x1
+3 0 find experiment ray dynamic 1x2
+4 1 find baseline processes dynamic 1x2
+5 1 find experiment ray dynamic 1x2
+6 1 find copy ray dynamic 1x2
+7 1 find baseline serial static 1x1
+""".strip().splitlines()
+
+
+def test_transcript_of_a_small_plan():
+    """Two blocks of one mode, one worker count and one schedule, in the order that seed 7 shuffles."""
+    assert lines(tiny(modes="find", workers=2, schedules="dynamic")) == TRANSCRIPT
+
+
+def test_every_configuration_once_in_every_block():
+    """Each block holds the same configurations, each once, and slots count from 0."""
+    plan = single_node_plan(tiny(repeats=4, workers=[1, 2, 3]), cores=2)
+    blocks = [Counter(one.configuration for one in plan if one.block == block) for block in range(4)]
+    assert all(block == blocks[0] for block in blocks)
+    assert set(blocks[0].values()) == {1}
+    assert [one.slot for one in plan] == list(range(len(plan)))
+    assert [one.block for one in plan] == sorted(one.block for one in plan)
+
+
+def test_each_block_holds_baselines_and_the_copy():
+    """For each mode: one serial loop, plain processes for every worker count, and one A/A copy of Ray."""
+    plan = single_node_plan(tiny(repeats=1, workers=[1, 2, 3]), cores=2)
+    for mode in ("search", "find"):
+        here = [one.configuration for one in plan if one.configuration.mode == mode]
+        of = Counter((one.arm, one.engine, one.schedule, one.workers) for one in here)
+        assert of["baseline", "serial", "static", 1] == 1
+        assert all(of["baseline", "processes", "dynamic", count] == 1 for count in (1, 2, 3))
+        assert all(of["experiment", "ray", s, w] == 1 for s in ("dynamic", "static") for w in (1, 2, 3))
+        assert [one for one in here if one.arm == "copy"] == [
+            Configuration(mode, "copy", "ray", "dynamic", 1, 2)
+        ]
+        assert len(here) == 1 + 3 + 6 + 1
+
+
+def test_the_copy_takes_as_many_workers_as_cores():
+    """The A/A arm copies the configuration nearest to the cores, under the first schedule named."""
+    for cores, nearest in ((0, 1), (1, 1), (4, 4), (64, 6)):
+        plan = single_node_plan(tiny(workers=[6, 1, 4], schedules=["static", "dynamic"]), cores)
+        copies = {one.configuration for one in plan if one.configuration.arm == "copy"}
+        assert {(one.workers, one.schedule) for one in copies} == {(nearest, "static")}
+
+
+def test_the_seed_decides_the_order():
+    """Equal seeds give equal plans; other seeds other orders of the same trials."""
+    first, again, other = (lines(tiny(seed=seed)) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+    unplaced = [sorted(line.split(" ", 1)[1] for line in plan) for plan in (first, other)]
+    assert unplaced[0] == unplaced[1]
+
+
+def test_blocks_are_shuffled_apart():
+    """Two blocks have different orders, so that drift hits no configuration twice at the same place."""
+    plan = single_node_plan(tiny(workers=[1, 2, 3, 4]), cores=2)
+    half = len(plan) // 2
+    assert [one.configuration for one in plan[:half]] != [one.configuration for one in plan[half:]]
+
+
+@given(st.integers(0, 2**63 - 1), st.integers(1, 20), st.integers(1, 64))
+def test_any_plan_is_balanced(seed, repeats, cores):
+    """Whatever the seed, every configuration comes as often as there are blocks."""
+    plan = single_node_plan(tiny(seed=seed, repeats=repeats), cores)
+    assert set(Counter(one.configuration for one in plan).values()) == {repeats}

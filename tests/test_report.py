@@ -1,0 +1,348 @@
+"""The report: which run is shown, what is said of it, and that any honest run can be shown."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from synthetic import synthetic_run
+from written import PARAMETERS, write_run
+
+from lab import paths
+from lab.errors import DataError
+from lab.parameters import SingleNode
+from lab.records import FILES, columns
+from lab.report import evidence, provenance, single_node
+from lab.report.handbook import parameters_of, refusal
+from lab.report.markdown import Markdown, figure, folded, literal, table
+from lab.report.method import columns_of
+from lab.report.page import Page, page
+from lab.report.selection import select_run
+from lab.report.study import Study
+
+SECTIONS: tuple[Callable[[Study], Markdown], ...] = (
+    single_node.summary,
+    single_node.speedup,
+    single_node.answer,
+    single_node.throughput,
+    single_node.against_processes,
+    single_node.usage,
+    single_node.over_time,
+    single_node.efficiency,
+    single_node.latency,
+    single_node.queue,
+    evidence.verdicts,
+    evidence.replay,
+    evidence.failures,
+    evidence.noise,
+    provenance.which_run,
+    provenance.how_measured,
+    provenance.limits,
+    provenance.files,
+    provenance.other_runs,
+)
+LATER = "2026-02-01T00:00:00.000+00:00"
+Frames = list[pd.DataFrame]
+
+
+@pytest.fixture(scope="module")
+def small() -> tuple[pd.DataFrame, ...]:
+    """Return the frames of a small honest run; not to be changed."""
+    return synthetic_run(workers=(1, 2, 6), blocks=2)
+
+
+def shown(data: Path) -> Page:
+    """Return the page of a data folder, without pins."""
+    return page("single_node", data, data / "no-pins.yaml")
+
+
+def whole_text(made: Page) -> str:
+    """Return all that a page shows."""
+    return "\n\n".join(made.show(section).text for section in SECTIONS)
+
+
+# --- which run -------------------------------------------------------------------------------------------
+
+
+def test_the_newest_complete_run_is_shown(tmp_path: Path, small: Frames) -> None:
+    """A newer run takes the older one's place, and the older one is listed with its files."""
+    write_run(tmp_path / "single_node" / "zz-older", small, cpu_model="Older processor")
+    write_run(tmp_path / "single_node" / "aa-newer", small, LATER, cpu_model="Newer processor")
+    made = shown(tmp_path)
+    assert (
+        "Run `aa-newer`, the newest complete one, of 2026-02-01: Newer"
+        in made.show(provenance.which_run).text
+    )
+    assert (
+        "| `zz-older` | 2026-01-01 | quick | Older processor, 4 cores | complete |"
+        in made.show(provenance.other_runs).text
+    )
+
+
+def test_an_unfinished_run_is_listed_and_not_shown(tmp_path: Path, small: Frames) -> None:
+    """A run that was cut short does not take the complete one's place, however new it is."""
+    write_run(tmp_path / "single_node" / "whole", small)
+    write_run(tmp_path / "single_node" / "cut", small, LATER, planned_trials=999)
+    made = shown(tmp_path)
+    assert "Run `whole`" in made.show(provenance.which_run).text
+    assert "of 999 trials" in made.show(provenance.other_runs).text
+
+
+def test_a_pinned_run_wins(tmp_path: Path, small: Frames) -> None:
+    """The run that book/pins.yaml names is shown though there is a newer one, and the page says so."""
+    write_run(tmp_path / "single_node" / "older", small)
+    write_run(tmp_path / "single_node" / "newer", small, LATER)
+    pins = tmp_path / "pins.yaml"
+    pins.write_text("single_node: older\n")
+    made = page("single_node", tmp_path, pins)
+    assert "Run `older`, which the book pins" in made.show(provenance.which_run).text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "single_node: gone",
+            r"pins single_node to the run gone, which is not there .*there are: cut, whole",
+        ),
+        ("single_node: cut", r"the run cut, which is not complete"),
+        ("- single_node", r"must hold lines such as 'single_node: RUN_ID'"),
+        ("single_node: [", r"is not YAML"),
+    ],
+)
+def test_a_wrong_pin_gets_a_clear_error(tmp_path: Path, small: Frames, text: str, message: str) -> None:
+    """A pin that cannot be followed is never passed over in silence."""
+    write_run(tmp_path / "single_node" / "whole", small)
+    write_run(tmp_path / "single_node" / "cut", small, LATER, planned_trials=999)
+    (tmp_path / "pins.yaml").write_text(text)
+    with pytest.raises(DataError, match=message):
+        select_run("single_node", tmp_path, tmp_path / "pins.yaml")
+
+
+def test_pins_of_nothing_pin_nothing(tmp_path: Path, small: Frames) -> None:
+    """An empty file of pins, or one of other experiments, leaves the newest complete run."""
+    write_run(tmp_path / "single_node" / "whole", small)
+    (tmp_path / "pins.yaml").write_text("# none\n")
+    assert not select_run("single_node", tmp_path, tmp_path / "pins.yaml").pinned
+
+
+@pytest.mark.parametrize("unfinished", [True, False])
+def test_no_complete_run_makes_a_page_that_says_so(tmp_path: Path, small: Frames, unfinished: bool) -> None:
+    """Without a complete run every section says so and how to make one, and names the ones begun."""
+    if unfinished:
+        write_run(tmp_path / "single_node" / "cut", small, planned_trials=999)
+    made = shown(tmp_path)
+    for section in SECTIONS:
+        assert "There is no complete run" in made.show(section).text
+        assert "`make report` makes one" in made.show(section).text
+        assert ("`cut` (" in made.show(section).text) == unfinished
+
+
+def test_a_damaged_newest_run_stops_the_build(tmp_path: Path, small: Frames) -> None:
+    """An older run is never published as the newest because the newest cannot be read."""
+    write_run(tmp_path / "single_node" / "older", small)
+    newer = write_run(tmp_path / "single_node" / "newer", small, LATER)
+    (newer / "trials.csv").write_text("other,columns\n1,2\n")
+    with pytest.raises(DataError, match=r"newer.trials\.csv was not written by this lab"):
+        shown(tmp_path)
+
+
+# --- what is said ----------------------------------------------------------------------------------------
+
+
+def test_the_paragraph_answers_from_the_data(tmp_path: Path) -> None:
+    """Scaling, cost of Ray and workers to use are those of the made-up law: level beyond the cores."""
+    write_run(tmp_path / "single_node" / "run", synthetic_run(blocks=5, modes=("search",)))
+    text = shown(tmp_path).show(single_node.summary).text
+    assert "With 4 workers on 4 cores, Ray did the same work 3." in text
+    assert "times as fast as with one worker (95 % interval" in text
+    assert "Beside 4 plain processes, Ray with 4 workers reached" in text
+    assert "Use 4 workers:" in text
+
+
+def test_a_machine_where_ray_costs_more_gets_another_sentence(tmp_path: Path) -> None:
+    """Sentences are chosen by the data: where every Ray window is a half longer, Ray cost about a third."""
+    trials, tasks, samples, nodes = synthetic_run(blocks=5, modes=("search",))
+    ray = trials["engine"] == "ray"
+    trials.loc[ray, "duration_seconds"] *= 1.5
+    write_run(tmp_path / "single_node" / "run", (trials, tasks, samples, nodes))
+    assert ": it cost 3" in shown(tmp_path).show(single_node.summary).text
+
+
+def test_a_machine_that_is_not_quiet_gets_a_warning(tmp_path: Path) -> None:
+    """Where others used a part of the cores, the first page says so; where they did not, it says nothing."""
+    trials, tasks, samples, nodes = synthetic_run(workers=(1, 2), blocks=2, modes=("search",))
+    write_run(tmp_path / "quiet" / "single_node" / "run", (trials, tasks, samples, nodes))
+    samples["cpu_cores"] += 1.0
+    write_run(tmp_path / "busy" / "single_node" / "run", (trials, tasks, samples, nodes))
+    quiet, busy = shown(tmp_path / "quiet"), shown(tmp_path / "busy")
+    assert "not quiet" not in quiet.show(single_node.summary).text
+    assert "other processes used little" in quiet.show(evidence.noise).text
+    assert "**The machine was not quiet**" in busy.show(single_node.summary).text
+
+
+def test_the_reference_report_stands_beside_ours(tmp_path: Path, small: Frames) -> None:
+    """Its ratios, CPU use, memory and efficiency curve are in the tables, and each claim has its verdicts."""
+    write_run(tmp_path / "single_node" / "run", small)
+    made = shown(tmp_path)
+    assert "| 1.81 |" in made.show(single_node.throughput).text
+    assert "| 84.4 |" in made.show(single_node.usage).text
+    assert "| 0.650 |" in made.show(evidence.replay).text
+    verdicts = made.show(evidence.verdicts).text
+    assert verdicts.count("| search, dynamic |") == verdicts.count("| find, static |") == 4
+    assert all(
+        any(f"**{one}**" in line for one in ("holds", "does not hold", "cannot be told"))
+        for line in verdicts.splitlines()[2:]
+    )
+
+
+def test_the_replay_draws_each_size_from_its_own_tasks(tmp_path: Path, small: Frames) -> None:
+    """Tasks are told apart by their place in the work; the numbers of tasks are the reference report's."""
+    write_run(tmp_path / "single_node" / "run", small)
+    study = shown(tmp_path).study
+    assert study is not None
+    assert [(bits, len(pool), tasks) for bits, pool, tasks in evidence.replay_batches(study)] == [
+        (512, 34, 50),
+        (1024, 14, 20),
+    ]
+
+
+def test_failed_trials_are_listed_and_drawn(tmp_path: Path, small: Frames) -> None:
+    """A failed trial has its row with the reason, and a cross; its message is not read as Markdown."""
+    trials = small[0].copy()
+    place = trials.index[(trials["engine"] == "ray") & (trials["arm"] == "experiment")][0]
+    trials.loc[place, ["status", "error_kind", "error_message"]] = [
+        "failed",
+        "EngineError",
+        "lost | *all* `w`",
+    ]
+    write_run(tmp_path / "single_node" / "run", (trials, *small[1:]))
+    made = shown(tmp_path)
+    text = made.show(evidence.failures).text
+    assert "1 trial did not end well" in text
+    assert "`EngineError: lost \\| *all* 'w'`" in text
+    assert "failed trial" in made.show(single_node.throughput).text
+    assert "83" not in text
+
+
+# --- any honest run --------------------------------------------------------------------------------------
+
+
+def without(frames: Frames, kept: Callable[[pd.DataFrame], pd.Series]) -> Frames:
+    """Return the frames with the trials that are kept, in new slots, and what belongs to them."""
+    trials = frames[0][kept(frames[0])].assign(slot=lambda some: range(len(some)))
+    ids = set(trials["trial_id"])
+    return [trials, *(one[one["trial_id"].isin(ids)] for one in frames[1:3]), frames[3]]
+
+
+def failed(frames: Frames, which: Callable[[pd.DataFrame], pd.Series]) -> Frames:
+    """Return the frames with some trials failed."""
+    trials = frames[0].copy()
+    outcome = ["status", "digest", "units", "tasks", "duration_seconds"]
+    trials.loc[which(trials), outcome] = ["failed", None, None, None, None]
+    return [trials, *frames[1:]]
+
+
+def unmeasured(frames: Frames) -> Frames:
+    """Return the frames without any value that may be unknown in the samples, nor system times."""
+    samples = frames[2].copy()
+    samples[["cpu_cores", "memory_bytes", "lab_memory_bytes", "object_store_bytes"]] = None
+    trials = frames[0].copy()
+    trials[["sampler_cpu_seconds", "steal_seconds", "system_cpu_seconds", "startup_seconds"]] = None
+    return [trials, frames[1], samples, frames[3]]
+
+
+HONEST: dict[str, tuple[Callable[[], Frames], dict[str, Any]]] = {
+    "one block": (lambda: list(synthetic_run(workers=(1, 2), blocks=1)), {}),
+    "one worker count": (lambda: list(synthetic_run(workers=(3,), blocks=2)), {}),
+    "one worker": (lambda: list(synthetic_run(workers=(1,), blocks=2)), {}),
+    "without one worker": (lambda: list(synthetic_run(workers=(2, 4), blocks=2)), {}),
+    "many workers": (lambda: list(synthetic_run(workers=range(1, 16), blocks=1, modes=("find",))), {}),
+    "only find, other sizes": (
+        lambda: list(synthetic_run(workers=(1, 2), blocks=2, modes=("find",))),
+        {"parameters": {**PARAMETERS, "find_bits": [256], "find_tasks": [48]}},
+    ),
+    "only factor": (lambda: list(synthetic_run(workers=(1, 2), blocks=2, modes=("factor",))), {}),
+    "only static": (
+        lambda: without(
+            list(synthetic_run(blocks=2)), lambda t: ~((t.engine == "ray") & (t.schedule == "dynamic"))
+        ),
+        {},
+    ),
+    "no baselines": (lambda: without(list(synthetic_run(blocks=2)), lambda t: t.arm != "baseline"), {}),
+    "no ray": (lambda: without(list(synthetic_run(blocks=2)), lambda t: t.engine != "ray"), {}),
+    "only a loop": (lambda: without(list(synthetic_run(blocks=2)), lambda t: t.engine == "serial"), {}),
+    "ray failed": (lambda: failed(list(synthetic_run(blocks=2)), lambda t: t.engine == "ray"), {}),
+    "all failed": (lambda: failed(list(synthetic_run(workers=(1, 2), blocks=2)), lambda t: t.slot >= 0), {}),
+    "one ended well": (lambda: failed(list(synthetic_run(blocks=2)), lambda t: t.slot > 0), {}),
+    "nothing sampled": (lambda: unmeasured(list(synthetic_run(workers=(1, 2), blocks=2))), {}),
+    "bare environment": (
+        lambda: list(synthetic_run(workers=(1, 2), blocks=2)),
+        {"machine": {}, "versions": {}, "code": {}, "parameters": {}},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", HONEST)
+@pytest.mark.filterwarnings("error")
+def test_any_honest_run_can_be_shown(tmp_path: Path, kind: str) -> None:
+    """However little a run measured, every section is shown, and no unknown is a number."""
+    frames, facts = HONEST[kind]
+    write_run(tmp_path / "single_node" / "run", frames(), **facts)
+    made = shown(tmp_path)
+    for section in SECTIONS:
+        text = made.show(section).text
+        assert text.strip(), section.__name__
+        words = text.replace("dominant", "").replace("<NA>", "nan")
+        for wrong in (" nan", "nan ", "(nan", " inf", "None", "Timestamp", "np.float"):
+            assert wrong not in words, (section.__name__, wrong, text[max(0, words.find(wrong) - 80) :][:200])
+
+
+# --- the parts -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_column_is_explained(file: str) -> None:
+    """The table of a file holds all its columns with their meanings."""
+    text = columns_of(file).text
+    for column in columns(FILES[file]):
+        assert f"| `{column.name}` |" in text
+        assert column.meaning in text
+
+
+def test_every_parameter_is_explained() -> None:
+    """The table of parameters holds all of them with what they accept."""
+    text = parameters_of(SingleNode).text
+    for name in SingleNode.__dataclass_fields__:
+        assert f"| `{name}` |" in text
+    assert "a whole number from 16 to 16384" in text
+    assert all("| – | – |" not in line for line in text.splitlines())
+
+
+def test_a_refusal_is_the_lab_s_own_message() -> None:
+    """The handbook quotes what the lab says."""
+    assert "did you mean workers?" in refusal(worker=4).text
+
+
+def test_foreign_text_cannot_break_a_page() -> None:
+    """A bar, a line break or a backquote in a value leaves a table and a literal whole."""
+    assert table(("a", "b"), [("x|y", "1\n2")], right=(1,)) == "| a | b |\n| :-- | --: |\n| x\\|y | 1 2 |"
+    assert literal("a `b`\nc") == "`a 'b' c`"
+
+
+def test_a_figure_holds_no_blank_line() -> None:
+    """A blank line would end the block of HTML inside Markdown; what is folded needs them around it."""
+    assert figure("<svg>\n\n</svg>", "Caption.").count("\n\n") == 0
+    assert (
+        folded("more", "| a |")
+        == '<details class="lab-details"><summary>more</summary>\n\n| a |\n\n</details>'
+    )
+
+
+def test_files_are_linked_inside_the_project_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file in the project gets a link that the book follows; another is named."""
+    (tmp_path / "trials.csv").touch()
+    assert provenance.link(tmp_path, "trials.csv") == "`trials.csv`"
+    monkeypatch.setattr(paths, "ROOT", tmp_path.parent)
+    assert provenance.link(tmp_path, "trials.csv") == f"[trials.csv](/{tmp_path.name}/trials.csv)"

@@ -1,0 +1,308 @@
+"""Tests of lab.trial: what one trial does in which order, and what it leaves behind when it goes wrong."""
+
+import dataclasses
+import errno
+import os
+import time
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from fakes import (
+    NO_LIMITS,
+    NODE_ID,
+    FakeEngines,
+    FakeTeam,
+    fail_on_three,
+    fake_cluster,
+    no_outcome,
+    sleep_long,
+    slow_square,
+    square,
+)
+
+from lab.engines import Completion, serial
+from lab.errors import DataError
+from lab.ledger import Ledger
+from lab.plan import Configuration, PlannedTrial
+from lab.store import read_run
+from lab.trial import ENGINES, Setting, run_trial
+
+FACTS = {
+    "planned_trials": 1,
+    "parameters": {},
+    "session": {"started_at": "2026-01-01T00:00:00.000+00:00"},
+}
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """Yield a function that runs one trial with fakes, and one that reads back what is in the ledger."""
+    directory = tmp_path / "a"
+    ledger = Ledger(directory, FACTS)
+    ledger.begin_session()
+
+    def run(engines, function=square, payloads=range(5), expected=None, attempt=1, **changes):
+        name = next(iter(engines))
+        workers = 1 if name == "serial" else 2
+        configuration = Configuration("find", "experiment", name, "dynamic", 1, workers)
+        setting = Setting(ledger, fake_cluster(), NO_LIMITS, 0.05, 60.0, engines)
+        return run_trial(
+            PlannedTrial(12, 3, configuration),
+            attempt,
+            function,
+            tuple(payloads),
+            expected,
+            dataclasses.replace(setting, **changes),
+        )
+
+    with ledger:
+        yield SimpleNamespace(run=run, read=lambda: read_run(directory), ledger=ledger)
+
+
+def test_the_order_of_one_trial(lab):
+    """Workers up, one warm-up task for each worker, the window, workers down: nothing else."""
+    fakes = FakeEngines("ray")
+    lab.run(fakes.table)
+    assert fakes.transcript == [
+        "ray starts 2",
+        "ray runs 2 tasks, static",
+        "ray runs 5 tasks, dynamic",
+        "ray ends",
+    ]
+
+
+def test_the_row_of_a_trial(lab):
+    """The row returned is the row written, with the plan's place, the work done and its times."""
+    trial = lab.run(FakeEngines("ray").table)
+    run = lab.read()
+    row = run.trials.iloc[0]
+    assert trial.trial_id == row["trial_id"] == "012-1"
+    assert (row["slot"], row["attempt"], row["block"], row["status"]) == (12, 1, 3, "ok")
+    assert (row["tasks"], row["units"], row["failed_attempts"]) == (5, 5, 0)
+    assert row["digest"] == trial.digest
+    assert pd.isna(row["error_kind"])
+    for name in ("startup_seconds", "warmup_seconds", "duration_seconds", "sampler_cpu_seconds"):
+        assert row[name] >= 0, name
+    assert pd.Timestamp(row["started_at"]).tzinfo is not None
+
+
+def test_the_rows_of_its_tasks(lab):
+    """Each worker has a warm-up row, flagged, then each task one row; times count from the window's begin."""
+    lab.run(FakeEngines("ray").table)
+    tasks = lab.read().tasks
+    assert list(tasks["warmup"]) == [True, True] + [False] * 5
+    assert list(tasks["worker"]) == [0, 1, 0, 1, 0, 1, 0]
+    window = tasks[~tasks["warmup"]]
+    assert list(window["task"]) == [0, 1, 2, 3, 4]
+    assert set(tasks["node_id"]) == {NODE_ID}
+    order = ["submitted_seconds", "started_seconds", "finished_seconds", "received_seconds"]
+    assert (window[order].diff(axis=1).iloc[:, 1:] >= 0).all(axis=None)
+    assert (window["submitted_seconds"] >= 0).all()
+
+
+def test_the_window_ends_with_the_last_completion(lab):
+    """The duration is the last result's time of receipt; what is before and after lies outside."""
+    trial = lab.run(FakeEngines("ray").table, slow_square)
+    window = lab.read().tasks.query("not warmup")
+    assert trial.duration_seconds == pytest.approx(window["received_seconds"].max(), abs=1e-6)
+
+
+def test_samples_are_of_the_window(lab):
+    """The samples belong to the trial, lie in its window, and see the queue grow shorter."""
+
+    class Hasty(FakeTeam):
+        def run(self, work, schedule, observer):
+            observer.submitted(len(work.payloads))
+            super().run(work, schedule, SimpleNamespace(submitted=lambda _: 0, completed=observer.completed))
+
+    trial = lab.run(FakeEngines("ray", team=Hasty).table, slow_square)
+    samples = lab.read().samples
+    assert set(samples["trial_id"]) == {"012-1"}
+    assert len(samples) >= 2
+    assert samples["at_seconds"].is_monotonic_increasing
+    assert samples["at_seconds"].iloc[0] > 0
+    # all but the last, which ends the window
+    assert (samples["at_seconds"].iloc[:-1] <= trial.duration_seconds).all()
+    assert samples["queue_length"].is_monotonic_decreasing
+    assert 5 > samples["queue_length"].iloc[0] > samples["queue_length"].iloc[-1] >= 0
+
+
+def test_a_failing_task_makes_a_failed_trial(lab):
+    """The trial goes on to its end, is failed, names the error, and every row is there."""
+    trial = lab.run(FakeEngines("ray").table, fail_on_three)
+    assert trial.status == "failed"
+    assert trial.error_kind == "EngineError"
+    assert "1 of 5 tasks have no result" in trial.error_message
+    assert 'ValueError: three is "not" allowed,' in trial.error_message
+    run = lab.read()
+    row = run.trials.iloc[0]
+    assert (row["status"], row["tasks"], row["failed_attempts"]) == ("failed", 4, 1)
+    assert row["duration_seconds"] > 0
+    bad = run.tasks[run.tasks["status"] == "failed"].iloc[0]
+    assert (bad["task"], bad["error_kind"]) == (3, "ValueError")
+    assert bad["error_message"] == 'three is "not" allowed,'
+    assert pd.isna(bad["units"])
+    assert pd.isna(bad["digest"])
+    assert bad["started_seconds"] <= bad["finished_seconds"]
+
+
+def test_a_failing_warmup_makes_a_failed_trial(lab):
+    """Where a worker cannot do even its warm-up, the window never opens."""
+    fakes = FakeEngines("ray")
+    trial = lab.run(fakes.table, fail_on_three, payloads=[3, 1])
+    assert trial.status == "failed"
+    assert trial.duration_seconds is None
+    assert fakes.transcript[1:] == ["ray runs 2 tasks, static", "ray ends"]
+    assert list(lab.read().tasks["warmup"]) == [True, True]
+
+
+def test_a_worker_lost_in_warmup_makes_a_failed_trial(lab):
+    """A trial of W workers is never run by fewer, even if another made up for the lost one's warm-up."""
+
+    class Lossy(FakeTeam):
+        def run(self, work, schedule, observer):
+            now = time.monotonic()
+            observer.submitted(1)
+            observer.completed(Completion(0, 1, 0, None, now, now, None, "WorkerLost", "gone"))
+            super().run(work, schedule, observer)
+
+    trial = lab.run(FakeEngines("ray", team=Lossy).table)
+    assert (trial.status, trial.duration_seconds) == ("failed", None)
+    assert trial.error_message == "a worker was lost in its warm-up: WorkerLost: gone"
+
+
+def test_a_lost_task_makes_a_failed_trial(lab):
+    """Where an engine forgets a task without a word, the trial is failed, not short."""
+
+    class Forgetful(FakeTeam):
+        def run(self, work, schedule, observer):
+            payloads = work.payloads if schedule == "static" else work.payloads[1:]
+            super().run(dataclasses.replace(work, payloads=payloads), schedule, observer)
+
+    trial = lab.run(FakeEngines("ray", team=Forgetful).table)
+    assert trial.status == "failed"
+    assert trial.error_message == "1 of 5 tasks have no result; the last failure: none was reported"
+
+
+def test_what_is_no_outcome_makes_a_failed_trial(lab):
+    """A workload that returns something else fails its tasks with a clear word."""
+    trial = lab.run(FakeEngines("ray").table, no_outcome)
+    assert trial.status == "failed"
+    assert "TypeError: a workload returns an Outcome, not function" in trial.error_message
+
+
+def test_another_digest_fails_the_trial(lab):
+    """Both digests are named; the trial keeps its own, and all its rows."""
+    trial = lab.run(FakeEngines("ray").table, expected="feedfeedfeedfeed")
+    assert trial.status == "failed"
+    assert trial.digest in trial.error_message
+    assert "feedfeedfeedfeed" in trial.error_message
+    assert lab.read().trials.iloc[0]["digest"] == trial.digest
+    assert lab.run(FakeEngines("ray").table, expected=trial.digest, attempt=2).status == "ok"
+
+
+def test_the_digest_does_not_depend_on_the_order(lab):
+    """Results in another order of completion come to the same digest; other results to another."""
+
+    class Backwards(FakeTeam):
+        def run(self, work, schedule, observer):
+            kept = []
+            super().run(work, schedule, SimpleNamespace(submitted=observer.submitted, completed=kept.append))
+            for completion in reversed(kept):
+                observer.completed(completion)
+
+    first = lab.run(FakeEngines("ray").table)
+    second = lab.run(FakeEngines("processes", team=Backwards).table, attempt=2)
+    other = lab.run(FakeEngines("processes").table, payloads=range(1, 6), attempt=3)
+    assert first.digest == second.digest != other.digest
+
+
+def test_a_retried_task_counts_once(lab):
+    """An attempt that was lost is counted as failed; the task counts once, and the trial is ok."""
+
+    class Retrying(FakeTeam):
+        def run(self, work, schedule, observer):
+            if schedule == "dynamic":
+                observer.submitted(1)
+                now = time.monotonic()
+                observer.completed(Completion(4, 1, 1, None, now, now, None, "ActorDiedError", "gone"))
+            super().run(work, schedule, observer)
+
+    trial = lab.run(FakeEngines("ray", team=Retrying).table)
+    assert (trial.status, trial.tasks, trial.failed_attempts) == ("ok", 5, 1)
+
+
+class CutShort(FakeTeam):
+    """Does its warm-up, and two tasks of the window, before something else happens."""
+
+    error: BaseException = KeyboardInterrupt()
+
+    def run(self, work, schedule, observer):
+        """Stop after two tasks of the window."""
+        if schedule == "static":
+            super().run(work, schedule, observer)
+            return
+        super().run(dataclasses.replace(work, payloads=work.payloads[:2]), schedule, observer)
+        raise self.error
+
+
+def test_ctrl_c_leaves_an_interrupted_row(lab):
+    """Ctrl-C ends the run, not before the trial has its row and the rows of what it had done."""
+    fakes = FakeEngines("ray", team=CutShort)
+    with pytest.raises(KeyboardInterrupt):
+        lab.run(fakes.table)
+    run = lab.read()
+    assert fakes.transcript[-1] == "ray ends"
+    assert (run.trials.iloc[0]["status"], run.trials.iloc[0]["tasks"]) == ("interrupted", 2)
+    assert run.trials.iloc[0]["error_kind"] == "KeyboardInterrupt"
+    assert len(run.tasks) == 4
+    assert not run.complete
+
+
+def test_an_error_of_the_lab_itself_ends_the_run(lab):
+    """A fault of the program is written down and raised: it is no measurement."""
+
+    class Broken(CutShort):
+        error = ZeroDivisionError("division by zero")
+
+    with pytest.raises(ZeroDivisionError):
+        lab.run(FakeEngines("ray", team=Broken).table)
+    assert lab.read().trials.iloc[0]["status"] == "failed"
+
+
+def test_a_full_disk_is_no_failure_of_the_trial(lab, monkeypatch):
+    """A disk that is full in the window ends the run, and leaves the slot to be done again."""
+    write = os.write
+
+    def full_for_tasks(handle, line):
+        if b",false," in line:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(handle, line)
+
+    monkeypatch.setattr(os, "write", full_for_tasks)
+    with pytest.raises(DataError, match="disk is full"):
+        lab.run(FakeEngines("ray").table)
+    run = lab.read()
+    assert (run.trials.iloc[0]["status"], run.trials.iloc[0]["error_kind"]) == ("interrupted", "DataError")
+    assert not run.complete
+
+
+def test_the_deadline_makes_a_failed_trial(lab):
+    """A trial that takes too long is failed and its workers are ended; the run can go on."""
+    engines = {"processes": ENGINES["processes"]}
+    trial = lab.run(engines, sleep_or_return, payloads=[0, 1, 2, 3], deadline_seconds=4.0)
+    assert trial.status == "failed"
+    assert "the deadline passed with" in trial.error_message
+    assert trial.tasks < 4
+
+
+def sleep_or_return(number):
+    """Return at once for 0, which is the warm-up, else much too late."""
+    return square(number) if number == 0 else sleep_long(number)
+
+
+def test_the_last_task_may_pass_the_deadline(lab):
+    """A trial that has all its results is not thrown away for the moment after them."""
+    trial = lab.run({"serial": serial.team}, slow_square, payloads=[1], deadline_seconds=0.01)
+    assert trial.status == "ok"
