@@ -68,7 +68,8 @@ def given_up(durations: Durations, bits: int, tries: int) -> NDArray[np.float64]
     """
     work = np.asarray(durations, dtype=float)
     tries_of_the_mean = bits * np.log(2) / 2
-    return np.minimum(work, work.mean() * tries / tries_of_the_mean)
+    cut: NDArray[np.float64] = np.minimum(work, work.mean() * tries / tries_of_the_mean)
+    return cut
 
 
 def _checked(durations: Durations, workers: int, schedule: str) -> NDArray[np.float64]:
