@@ -18,6 +18,7 @@ from lab.measure.environment import code_facts, machine_facts, session_facts, ut
 from lab.measure.node import Cgroup, find_cgroup, usable_cores, usable_memory_bytes
 from lab.parameters import SingleNode, parameters_from
 from lab.plan import PlannedTrial, single_node_plan
+from lab.profiles import with_true_profile
 from lab.records import Trial
 from lab.store import Run, read_run
 from lab.trial import Setting, run_trial
@@ -42,7 +43,7 @@ def single_node(namespace: Mapping[str, Any], data: Path | None = None) -> Run:
     `ParameterError`, `DataError` or `ClusterError` before any work starts.
     """
     check_ray_version()
-    parameters: SingleNode = parameters_from(SingleNode, namespace)
+    parameters = with_true_profile(parameters_from(SingleNode, namespace))
     cgroup = find_cgroup()
     check_memory(max(parameters.workers), parameters.object_store_megabytes, usable_memory_bytes(cgroup))
     payloads = {mode: payloads_of(mode, parameters) for mode in parameters.modes}
@@ -128,28 +129,26 @@ def _carry_out(
     if not open_slots:
         return
     ledger.begin_session()
-    try:
-        cpus = max(parameters.workers)
-        with embedded(cpus, parameters.object_store_megabytes, parameters.dashboard_port, cgroup) as cluster:
-            for node in cluster.nodes:
-                ledger.append(dataclasses.replace(node, session=ledger.session))
-            setting = Setting(ledger, cluster, cgroup, parameters.sample_seconds, parameters.deadline_seconds)
+    cpus = max(parameters.workers)
+    with embedded(cpus, parameters.object_store_megabytes, parameters.dashboard_port, cgroup) as cluster:
+        for node in cluster.nodes:
+            ledger.append(dataclasses.replace(node, session=ledger.session))
+        setting = Setting(ledger, cluster, cgroup, parameters.sample_seconds, parameters.deadline_seconds)
+        try:
             run_slots(open_slots, payloads, setting, show_progress)
-    except KeyboardInterrupt:
-        print(
-            f"\nstopped; all finished trials are kept. Go on with the same command and: -r run_id {name}",
-            file=sys.stderr,
-        )
-        raise
+        except KeyboardInterrupt:
+            told = f"stopped; all finished trials are kept. Go on with the same command and: -r run_id {name}"
+            print(f"\n{told}", file=sys.stderr, flush=True)
+            raise
     ledger.note(finished_at=utc_now())
 
 
 def show_progress(slots: Sequence[PlannedTrial]) -> Iterable[PlannedTrial]:
     """Yield the slots behind a bar with the time that is left."""
-    bar = tqdm(slots, unit="trial", file=sys.stderr, dynamic_ncols=False, ncols=100, mininterval=0.5)
+    bar = tqdm(slots, unit="trial", file=sys.stderr, ncols=79, mininterval=0.5)
     for planned in bar:
         one = planned.configuration
-        bar.set_postfix_str(f"{one.mode}, {one.engine} {one.schedule}, {one.workers} workers", refresh=False)
+        bar.set_postfix_str(f"{one.mode}, {one.engine} x{one.workers}")
         yield planned
 
 

@@ -137,7 +137,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
     cut = read_run(trials.parent)
     assert not cut.complete
     assert "ok" in set(cut.trials["status"])
-    assert set(cut.tasks["trial_id"]) == set(cut.trials["trial_id"])
+    assert set(cut.tasks["trial_id"]) <= set(cut.trials["trial_id"])
     deadline = time.monotonic() + 60
     while (left := processes_of(tmp_path)) and time.monotonic() < deadline:
         time.sleep(0.2)

@@ -51,6 +51,13 @@ def ray_workers(cluster):
     return set(psutil.Process().children(recursive=True)) - set(cluster.system_processes)
 
 
+def test_ray_can_be_started_again_in_one_process(home):  # noqa: ARG001
+    """A run that goes on in the same kernel starts a second Ray, whose processes take the same token."""
+    for _ in range(2):
+        with embedded(1, 80, 0, NO_LIMITS) as cluster:
+            assert cluster.object_store_bytes() is not None
+
+
 def test_no_idle_workers_are_started_ahead(cluster):
     """Before anything is asked for no worker runs, whatever the number of slots."""
     time.sleep(2.0)

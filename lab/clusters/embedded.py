@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import time
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -70,14 +71,14 @@ def embedded(
     """Start Ray with room for `cpus` workers in this process, yield it, and shut it down.
 
     The worker slots may exceed the cores: the experiment asks what oversubscription does. The token is
-    made for this cluster alone and never written down. Raises `ClusterError`.
+    made for this process, since Ray reads it but once in a process, and never written down. Raises
+    `ClusterError`.
     """
     check_ray_version()
     check_port(dashboard_port)
     os.environ.update(SETTINGS)
-    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-    import ray
-
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    ray = _quiet_import()
     if ray.is_initialized():
         raise ClusterError("Ray already runs in this process: restart the notebook's kernel and run it again")
     began = time.monotonic()
@@ -89,6 +90,15 @@ def embedded(
             system_processes=tuple(psutil.Process().children(recursive=True)),
             object_store_bytes=object_store_bytes,
         )
+
+
+def _quiet_import() -> Any:
+    """Import Ray without its advice on notebook widgets, which would stand before the progress bar."""
+    logging.getLogger("ray.widgets.util").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        import ray
+    return ray
 
 
 @contextlib.contextmanager

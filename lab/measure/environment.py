@@ -16,6 +16,9 @@ from lab.measure.node import Cgroup, gpu_handles, host_id, usable_cores, usable_
 
 PACKAGES = ("ray", "numpy", "gmpy2", "python-flint", "pandas", "psutil", "papermill")
 
+READERS = ("analysis", "figures", "report", "claims.py", "formats.py")
+"""Parts of `lab/` that only read what was measured: a run goes on when they change."""
+
 
 def utc_now() -> str:
     """Return the time now, in UTC, as ISO 8601 text with the zone."""
@@ -23,9 +26,11 @@ def utc_now() -> str:
 
 
 def code_facts() -> dict[str, Any]:
-    """Return the lab's version and a digest of its source, so that runs of other code do not mix."""
+    """Return the lab's version and a digest of the source that measures, so that runs do not mix."""
     digest = hashlib.sha256()
     for path in sorted((paths.ROOT / "lab").rglob("*.py")):
+        if path.relative_to(paths.ROOT / "lab").parts[0] in READERS:
+            continue
         digest.update(path.relative_to(paths.ROOT).as_posix().encode() + b"\0" + path.read_bytes())
     return {"version": importlib.metadata.version("ray-scaling-lab"), "digest": digest.hexdigest()[:16]}
 
