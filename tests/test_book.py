@@ -193,13 +193,18 @@ def test_data_that_contradict_a_claim_stop_the_build(tmp_path: Path) -> None:
     assert "contradicting" in said
 
 
-def test_a_book_without_a_run_says_so(tmp_path: Path) -> None:
-    """Without any data the book still builds, without a warning, and says how to make a run."""
+def test_a_book_without_a_run_says_so_until_there_is_one(tmp_path: Path) -> None:
+    """Without data the book builds and says how to make a run; built again after one, it shows that run."""
     folder = project(tmp_path)
     done = build(folder)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     for page in ("index", "single_node"):
         assert "There is no complete run" in words(folder / "_build" / "html" / "book" / f"{page}.html")
+    write_run(folder / "data" / "single_node" / "the-first", synthetic_run(workers=(1, 2), blocks=2))
+    done = build(folder)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    for page in ("index", "single_node"):
+        assert "the-first" in words(folder / "_build" / "html" / "book" / f"{page}.html")
 
 
 # --- as a browser shows it ------------------------------------------------------------------------------

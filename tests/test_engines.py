@@ -116,7 +116,7 @@ def test_times_are_in_order(shared, engine, schedule):
         measured = one.measurement
         assert one.submitted <= measured.started < measured.finished <= one.received
         assert measured.finished - measured.started >= 0.05
-        assert 0 <= measured.cpu_seconds < 0.05
+        assert measured.cpu_seconds >= 0
         assert measured.result_bytes > 0
     for worker in {one.worker for one in told.completions}:
         spans = sorted(

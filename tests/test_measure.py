@@ -327,7 +327,8 @@ def test_ray_is_asked_once_a_second_at_most(sample):
     """The object store, which is dear to ask for, is asked for less often than the rest."""
     asked = []
     one = sample(lambda: time.sleep(0.5), store=lambda: asked.append(1) or 7)
-    assert len(asked) == 1
+    assert 1 <= len(asked) <= 1 + one.samples[-1].at_seconds
+    assert len(asked) < len(one.samples)
     assert {sample.object_store_bytes for sample in one.samples} == {7}
 
 
@@ -445,12 +446,14 @@ def test_facts_that_must_not_change_do_not():
 
 
 def test_the_digest_of_the_code_is_the_codes(tmp_path, monkeypatch):
-    """Another byte or another name of any source file gives another digest; anything else does not."""
+    """Another byte or name of any source file that measures gives another digest; anything else does not."""
     from lab import paths
 
     monkeypatch.setattr(paths, "ROOT", folder(tmp_path, {"lab/a.py": "x = 1\n", "lab/b/c.py": ""}))
     first = code_facts()["digest"]
-    folder(tmp_path, {"lab/notes.txt": "", "tests/test_a.py": ""})
+    folder(
+        tmp_path, {"lab/notes.txt": "", "tests/test_a.py": "", "lab/analysis/e.py": "", "lab/claims.py": ""}
+    )
     assert code_facts()["digest"] == first
     folder(tmp_path, {"lab/a.py": "x = 2\n"})
     second = code_facts()["digest"]

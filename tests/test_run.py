@@ -102,11 +102,11 @@ def test_a_run_tells_its_circumstances(engines, tmp_path):  # noqa: ARG001
 
 def test_a_run_without_an_id_gets_one(engines, tmp_path):  # noqa: ARG001
     """An empty run_id becomes the time in UTC and the profile, which can be given as a run_id again."""
-    run = single_node(TINY | SMALL | {"run_id": "", "profile": "quick"}, tmp_path)
-    assert re.fullmatch(r"\d{8}T\d{6}Z-quick", run.run_id)
+    run = single_node(TINY | SMALL | {"run_id": ""}, tmp_path)
+    assert re.fullmatch(r"\d{8}T\d{6}Z-custom", run.run_id)
     assert run.environment["parameters"]["run_id"] == run.run_id
     assert tiny(run_id=new_run_id("full")).run_id.endswith("-full")
-    again = single_node(TINY | SMALL | {"run_id": run.run_id, "profile": "quick"}, tmp_path)
+    again = single_node(TINY | SMALL | {"run_id": run.run_id}, tmp_path)
     assert len(again.environment["sessions"]) == 1
 
 

@@ -138,11 +138,13 @@ def _draw_line(axis: Axes, line: Line, x: np.ndarray, shift: float) -> None:
 
 
 def _limit(axis: Axes, panel: Panel) -> None:
-    """Begin at 0 and end above all points; an interval from few trials may run out of the panel."""
+    """Begin at 0, end above all points and intervals; one of twice the points' height runs out of it."""
     drawn = chain.from_iterable((*line.y, *(dot for _, dot in line.dots)) for line in panel.lines)
     level = [] if panel.level is None else [panel.level[0]]
     known = [y for y in (*drawn, *level) if y == y]
     highest = max(known, default=1.0) or 1.0
+    bars = [end for line in panel.lines for end in line.high if end == end]
+    highest = min(max([highest, *bars]), 2 * highest)
     axis.set_ylim(0, panel.top if panel.top is not None and panel.top >= highest else 1.15 * highest)
 
 

@@ -11,18 +11,24 @@ from lab.report.study import Study, study
 
 NOTHING = "*There is nothing to show here: no trial that ended well has what this section needs.*"
 
+NO_RUN = "*No run yet.*"
 
-@dataclasses.dataclass(frozen=True, slots=True)
+
+@dataclasses.dataclass(slots=True)
 class Page:
     """What a page shows, section by section."""
 
     selection: Selection
     study: Study | None
+    told: bool = False
+    """Whether the page has said that there is no run."""
 
     def show(self, section: Callable[[Study], Markdown]) -> Markdown:
         """Return a section of the page, or a word on why there is none."""
         if self.study is None:
-            return no_run(self.selection)
+            shown = Markdown(NO_RUN) if self.told else no_run(self.selection)
+            self.told = True
+            return shown
         shown = section(self.study)
         return shown if shown.text else Markdown(NOTHING)
 
