@@ -111,6 +111,19 @@ def test_no_dashboard_is_open(cluster):
     assert 8265 not in ports
 
 
+def test_every_port_is_on_loopback(cluster, team):
+    """Nothing that the embedded Ray listens on can be reached from another machine."""
+    processes = (psutil.Process(), *cluster.system_processes, *team.processes)
+    addresses = {
+        connection.laddr.ip
+        for process in processes
+        for connection in process.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert addresses
+    assert {one.removeprefix("::ffff:") for one in addresses} == {"127.0.0.1"}
+
+
 def test_available_resources_tell_the_use_of_the_object_store(cluster):
     """What lies in the object store is told, and told again when it is gone."""
     import numpy

@@ -33,6 +33,8 @@ SETTINGS = {
     # our own task records are the source
     "RAY_task_events_report_interval_ms": "0",
     "RAY_AUTH_MODE": "token",
+    # off: Ray then takes 127.0.0.1 as the node's address, and every port of it listens there only
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
 }
 
 

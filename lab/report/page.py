@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from lab import paths
 from lab.report.markdown import Markdown, paragraphs
 from lab.report.selection import PINS, Selection, select_run
 from lab.report.study import Study, study
@@ -33,7 +32,7 @@ class Page:
         return shown if shown.text else Markdown(NOTHING)
 
 
-def page(experiment: str, data: Path = paths.DATA, pins: Path = PINS) -> Page:
+def page(experiment: str, data: Path | None = None, pins: Path = PINS) -> Page:
     """Return the page of an experiment's newest complete run, or of the one that the book pins."""
     selection = select_run(experiment, data, pins)
     return Page(selection, study(selection))

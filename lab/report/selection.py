@@ -36,12 +36,13 @@ class Selection:
     runs: tuple[Listed, ...]
 
 
-def select_run(experiment: str, data: Path = paths.DATA, pins: Path = PINS) -> Selection:
+def select_run(experiment: str, data: Path | None = None, pins: Path = PINS) -> Selection:
     """Return the run to show: the pinned one, or the newest that is complete, or none.
 
     Raises `DataError` where the pinned run is missing or not complete, and where the run to show is damaged.
     An older damaged run is listed as such.
     """
+    data = data or paths.data_folder()
     folders = {folder.name: folder for folder in reversed(run_directories(experiment, data))}
     listed = tuple(_listed(folder) for folder in folders.values())
     pinned = pinned_run(experiment, pins)
