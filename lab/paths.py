@@ -9,5 +9,5 @@ BOOK = ROOT / "book"
 
 
 def data_folder() -> Path:
-    """Return where runs are written to and read from: the folder that the environment variable LAB_DATA names, or `DATA`."""
+    """Return where runs are: the folder that the environment variable LAB_DATA names, or `DATA`."""
     return Path(os.environ.get("LAB_DATA") or DATA).absolute()
