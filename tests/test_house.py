@@ -221,8 +221,8 @@ def test_conda_installs_this_project_with_the_lock() -> None:
 
 
 def test_the_book_keeps_out_of_the_virtual_environment() -> None:
-    """Jupyter Book's `only_build_toc_files` overlooks hidden folders: .venv is excluded by name."""
-    assert ".venv" in yaml.safe_load(read("_config.yml"))["exclude_patterns"]
+    """Jupyter Book's `only_build_toc_files` overlooks hidden folders such as .venv: all are excluded."""
+    assert ".*" in yaml.safe_load(read("_config.yml"))["exclude_patterns"]
 
 
 # --- workflows and CI -----------------------------------------------------------------------------------
