@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lab.errors import DataError
@@ -109,7 +110,7 @@ def read_table(path: Path) -> pd.DataFrame:
 def _typed(path: Path, texts: pd.Series, column: Column) -> pd.Series:
     empty = texts == ""
     if not column.optional and empty.any():
-        line = int(empty.to_numpy().argmax()) + 2
+        line = int(np.argmax(empty)) + 2
         raise DataError(f"{path}, line {line}, column {column.name}: empty, where a value is required")
     if column.kind is str:
         return texts.mask(empty) if column.optional else texts
@@ -121,7 +122,7 @@ def _typed(path: Path, texts: pd.Series, column: Column) -> pd.Series:
     if column.kind is int:
         wrong |= values.notna() & (values % 1 != 0)
     if wrong.any():
-        line = int(wrong.to_numpy().argmax()) + 2
+        line = int(np.argmax(wrong)) + 2
         raise DataError(
             f"{path}, line {line}, column {column.name}: {texts.iloc[line - 2]!r} is not "
             f"{'a number' if column.kind is float else f'of type {column.kind.__name__}'}"
