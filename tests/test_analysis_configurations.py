@@ -8,12 +8,13 @@ from synthetic import synthetic_run
 from lab.analysis.configurations import (
     CONFIGURATION,
     compare,
+    compare_over_workers,
     configurations,
     copy_comparison,
     failures,
     pairs,
 )
-from lab.analysis.intervals import Estimate, mean_estimate
+from lab.analysis.intervals import Estimate, mean_estimate, ratio_estimate
 from lab.analysis.measures import measures
 from lab.errors import DataError
 
@@ -41,13 +42,71 @@ def test_one_row_per_configuration_and_metric(table):
 
 
 def test_interval_is_that_of_the_blocks(table):
-    """A row holds the mean and the t interval of its configuration's trials."""
-    rows = configurations(table, ["throughput"]).set_index(CONFIGURATION)
+    """A row holds the mean and the t interval of its configuration's trials, of logarithms where due."""
+    rows = configurations(table, ["throughput", "cpu_percent"]).set_index([*CONFIGURATION, "metric"])
     key = {"mode": "search", **RAY, "nodes": 1, "workers_per_node": 4, "workers": 4}
     chosen = table[(table[list(key)] == pd.Series(key)).all(axis=1)]
-    expected = mean_estimate(chosen["throughput"])
-    row = rows.loc[tuple(key[name] for name in CONFIGURATION)]
-    assert row[["value", "low", "high"]].tolist() == [expected.value, expected.low, expected.high]
+    geometric = ratio_estimate(chosen["throughput"].tolist(), [1.0] * len(chosen))
+    for metric, expected in (
+        ("throughput", geometric),
+        ("cpu_percent", mean_estimate(chosen["cpu_percent"])),
+    ):
+        row = rows.loc[(*(key[name] for name in CONFIGURATION), metric)]
+        assert row[["value", "low", "high"]].tolist() == [expected.value, expected.low, expected.high]
+
+
+def small_table(throughput):
+    """Return measures with the given throughput of {(engine, workers): one per block}."""
+    rows = [
+        {
+            "mode": "search",
+            "arm": "experiment",
+            "engine": engine,
+            "schedule": "dynamic",
+            "nodes": 1,
+            "workers_per_node": workers,
+            "workers": workers,
+            "block": block,
+            "throughput": value,
+        }
+        for (engine, workers), values in throughput.items()
+        for block, value in enumerate(values)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_the_interval_of_a_throughput_is_above_0():
+    """By hand: of 1 and 100 the geometric mean is 10; t(0.975, 1) = 12.7062, standard error ln(100) / 2."""
+    row = configurations(small_table({("ray", 1): (1.0, 100.0)}), ["throughput"]).iloc[0]
+    half = 12.7062 * np.log(100) / 2
+    assert row["value"] == pytest.approx(10.0)
+    assert row[["low", "high"]].tolist() == pytest.approx([10 * np.exp(-half), 10 * np.exp(half)], rel=1e-3)
+
+
+def test_a_throughput_of_0_keeps_the_arithmetic_mean():
+    """A trial that found nothing has no logarithm, and is not left out."""
+    row = configurations(small_table({("ray", 1): (0.0, 4.0)}), ["throughput"]).iloc[0]
+    assert (row["n"], row["value"]) == (2, 2.0)
+
+
+def test_worker_counts_are_pooled_within_blocks():
+    """By hand: blocks of ratios 0.5, 2 and 0.25, 1 have the geometric means 1 and 0.5; a third lacks one."""
+    made = small_table(
+        {
+            ("ray", 2): (5.0, 2.5, 1.0),
+            ("processes", 2): (10.0, 10.0, 1.0),
+            ("ray", 4): (40.0, 20.0),
+            ("processes", 4): (20.0, 20.0, 1.0),
+            ("ray", 6): (1.0, 1.0, 1.0),
+        }
+    )
+    found = compare_over_workers(made, "throughput", {"engine": "ray"}, {"engine": "processes"}, (2, 4))
+    half = 12.7062 * np.log(2) / 2  # two log ratios, 0 and -ln 2: standard error ln(2) / 2
+    middle = 0.5**0.5
+    assert (found.n, found.value) == (2, pytest.approx(middle))
+    assert [found.low, found.high] == pytest.approx([middle * np.exp(-half), middle * np.exp(half)], rel=1e-3)
+    nothing = compare_over_workers(made, "throughput", {"engine": "ray"}, {"engine": "processes"}, (6,))
+    assert nothing == Estimate(0, None, None, None)
 
 
 def test_unmeasured_is_nan_with_n_of_none(table):

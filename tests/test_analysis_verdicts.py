@@ -12,6 +12,7 @@ from lab.analysis.verdicts import (
     throughput_doubles,
     throughput_falls,
     unequal_digests,
+    where_quiet,
 )
 
 NOISE = (0.99, 1.0, 1.01)
@@ -149,6 +150,16 @@ def test_other_arms_and_clusters_do_not_count():
     table = measures(*synthetic_run(nodes=(1, 2)))
     alone = table[(table["arm"] == "experiment") & (table["nodes"] == 1) & (table["schedule"] == "dynamic")]
     assert single_node_verdicts(table, CORES) == single_node_verdicts(alone, CORES)
+
+
+def test_a_machine_that_was_not_quiet_tells_nothing():
+    """One trial of three above the limit takes the verdict and adds the reason; unknown ones do not."""
+    verdict = throughput_doubles(rows("throughput", {1: 100.0, 2: 200.0}))
+    assert where_quiet(verdict, pd.Series([0.1, float("nan")]), 0.1) is verdict
+    hurt = where_quiet(verdict, pd.Series([0.02, 0.25, 0.1]), 0.1)
+    assert (verdict.outcome, hurt.outcome) == ("holds", "cannot be told")
+    assert hurt.evidence.startswith(verdict.evidence)
+    assert "in 1 of 3 trials other processes used more than 10 % of the cores, 25 % at most" in hurt.evidence
 
 
 def test_unequal_digests():

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from synthetic import synthetic_run
 from written import PARAMETERS, write_run
 
 from lab import paths
+from lab.analysis.replay import random_searches
 from lab.errors import DataError
 from lab.parameters import SingleNode
 from lab.records import FILES, columns
@@ -158,7 +160,8 @@ def test_the_paragraph_answers_from_the_data(tmp_path: Path) -> None:
     text = shown(tmp_path).show(single_node.summary).text
     assert "With 4 workers on 4 cores, Ray did the same work 3." in text
     assert "times as fast as with one worker (95 % interval" in text
-    assert "Beside 4 plain processes, Ray with 4 workers reached" in text
+    assert "workers, Ray reached" in text
+    assert "of the throughput of as many plain processes (95 % interval" in text
     assert "Use 4 workers:" in text
 
 
@@ -181,6 +184,9 @@ def test_a_machine_that_is_not_quiet_gets_a_warning(tmp_path: Path) -> None:
     assert "not quiet" not in quiet.show(single_node.summary).text
     assert "other processes used little" in quiet.show(evidence.noise).text
     assert "**The machine was not quiet**" in busy.show(single_node.summary).text
+    assert busy.show(evidence.verdicts).text.count("| **cannot be told** |") == 4
+    assert "But the machine was not quiet: in 4 of 4 trials" in busy.show(evidence.verdicts).text
+    assert "not quiet" not in quiet.show(evidence.verdicts).text
 
 
 def test_the_reference_report_stands_beside_ours(tmp_path: Path, small: Frames) -> None:
@@ -207,6 +213,90 @@ def test_the_replay_draws_each_size_from_its_own_tasks(tmp_path: Path, small: Fr
         (512, 34, 50),
         (1024, 14, 20),
     ]
+
+
+def test_few_recorded_times_explain_nothing(tmp_path: Path, small: Frames) -> None:
+    """With 34 and 14 recorded times nothing is said of the report's curve."""
+    write_run(tmp_path / "single_node" / "run", small)
+    text = shown(tmp_path).show(evidence.replay).text
+    assert "cannot be told from so few recorded times (34, 14)" in text
+    assert "The explanation" not in text
+
+
+@pytest.mark.parametrize(
+    ("chosen", "bits", "said"),
+    [
+        (random_searches, 1024, "**The explanation holds**: at all 6 cluster sizes,"),
+        (lambda bits, *_: np.linspace(1, 1.01, 100) * bits, 1024, "does not hold here**: at 1 of 6 cluster"),
+        (random_searches, 256, "cannot be told: this run's sizes are not the report's"),
+    ],
+)
+def test_the_replay_says_whether_the_explanation_holds(
+    tmp_path: Path,
+    small: Frames,
+    monkeypatch: pytest.MonkeyPatch,
+    chosen: Callable[..., Any],
+    bits: int,
+    said: str,
+) -> None:
+    """Searches of random length explain the curve, tasks of nearly one length do not."""
+    batches = [(512, chosen(512, 10**9, 1.0).tolist(), 50), (bits, chosen(bits, 10**9, 10.0).tolist(), 20)]
+    monkeypatch.setattr(evidence, "replay_batches", lambda _: batches)
+    write_run(tmp_path / "single_node" / "run", small)
+    assert said in shown(tmp_path).show(evidence.replay).text
+
+
+def test_interrupted_trials_are_no_crosses(tmp_path: Path, small: Frames) -> None:
+    """An attempt that was interrupted and run again is listed as that; no cross is spoken of."""
+    trials = small[0]
+    cut = trials.iloc[[5]].assign(status="interrupted", trial_id="005-0", digest=None)
+    frames = [pd.concat([trials, cut]), *small[1:]]
+    write_run(tmp_path / "single_node" / "run", frames, planned_trials=len(trials))
+    text = shown(tmp_path).show(evidence.failures).text
+    assert "1 trial did not end well. Interrupted trials were run again." in text
+    assert "cross" not in text
+
+
+def slowed(frames: Frames, factors: dict[int, float]) -> Frames:
+    """Return the frames with the Ray trials of some worker counts so many times as long."""
+    trials = frames[0].copy()
+    for workers, factor in factors.items():
+        chosen = (trials["engine"] == "ray") & (trials["workers"] == workers)
+        trials.loc[chosen, "duration_seconds"] *= factor
+    return [trials, *frames[1:]]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "factors", "said", "unsaid"),
+    [
+        (5, {2: 4.0}, "Use 1 worker: the highest mean throughput measured", ("fewer gave", "not tell")),
+        (5, {}, "fewer gave less than 97 % of it.", ("not tell",)),
+        (1, {}, "But these trials could not tell 2 and 1 worker apart.", ()),
+        (1, {2: 4.0}, "But these trials could not tell 1 and 2 workers apart.", ("fewer gave",)),
+    ],
+)
+def test_how_many_workers_to_use(
+    tmp_path: Path, blocks: int, factors: dict[int, float], said: str, unsaid: tuple[str, ...]
+) -> None:
+    """The smallest count measured has no fewer beside it; one block cannot tell counts apart."""
+    frames = list(synthetic_run(workers=(1, 2), blocks=blocks, modes=("search",)))
+    write_run(tmp_path / "single_node" / "run", slowed(frames, factors))
+    text = shown(tmp_path).show(single_node.summary).text
+    assert said in text
+    assert not any(one in text for one in unsaid), text
+
+
+def test_one_block_speaks_of_no_intervals(tmp_path: Path) -> None:
+    """Where there are no intervals, nothing is said of twenty of them."""
+    write_run(tmp_path / "single_node" / "run", synthetic_run(workers=(1, 2), blocks=1, modes=("search",)))
+    text = shown(tmp_path).show(provenance.limits).text
+    assert "With 1 block there are no intervals" in text
+    assert "twenty" not in text
+
+
+def test_the_reference_report_is_cited() -> None:
+    """The page gives title, year and language."""
+    assert all(one in provenance.reference_report().text for one in ("lab report", "2025", "in Chinese"))
 
 
 def test_failed_trials_are_listed_and_drawn(tmp_path: Path, small: Frames) -> None:

@@ -12,6 +12,9 @@ from lab.errors import DataError
 CONFIGURATION = ["mode", "arm", "engine", "schedule", "nodes", "workers_per_node", "workers"]
 """The columns that tell one configuration from another."""
 
+GEOMETRIC = ("throughput",)
+"""The metrics that are above 0 by nature: their means and intervals are taken of logarithms."""
+
 METRICS = ("throughput", "node_efficiency", "cpu_efficiency", "cpu_percent", "lab_memory_bytes")
 
 
@@ -27,17 +30,25 @@ class CopyComparison:
 def configurations(measures: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
     """Return one row per configuration and metric: the columns of CONFIGURATION, metric, n, value, low, high.
 
-    Takes the frame of `lab.analysis.measures.measures`. The interval is Student's t over the blocks; what is
-    unknown is NaN. Raises DataError on an unknown metric.
+    Takes the frame of `lab.analysis.measures.measures`. The interval is Student's t over the blocks, of
+    logarithms for the metrics in GEOMETRIC (value: the geometric mean); what is unknown is NaN. Raises
+    DataError on an unknown metric.
     """
     _check_columns(measures, metrics)
     rows = []
     for key, group in measures.groupby(CONFIGURATION, dropna=False):
         for metric in metrics:
-            estimate = mean_estimate(group[metric])
+            estimate = _mean(metric, group[metric].tolist())
             rows.append((*key, metric, estimate.n, estimate.value, estimate.low, estimate.high))
     table = pd.DataFrame(rows, columns=[*CONFIGURATION, "metric", "n", "value", "low", "high"])
     return table.astype({"value": float, "low": float, "high": float})
+
+
+def _mean(metric: str, values: list[float]) -> Estimate:
+    # a trial that found nothing has no logarithm: with one, the mean stays arithmetic
+    if metric in GEOMETRIC and not any(value <= 0 for value in values):
+        return ratio_estimate(values, [1.0] * len(values))
+    return mean_estimate(values)
 
 
 def failures(trials: pd.DataFrame) -> pd.DataFrame:
@@ -79,11 +90,38 @@ def compare(
     return ratio_estimate(table["first"].tolist(), table["second"].tolist())
 
 
+def compare_over_workers(
+    measures: pd.DataFrame,
+    metric: str,
+    first: Mapping[str, object],
+    second: Mapping[str, object],
+    counts: Sequence[int],
+) -> Estimate:
+    """Return the ratio first / second of a metric, pooled over worker counts, with its interval over blocks.
+
+    In each block: the geometric mean, over the counts, of the ratio with equally many workers on both sides.
+    Blocks that lack one of these trials are left out. Chosen and checked as in `pairs`.
+    """
+    tables = [
+        pairs(measures, metric, {**first, "workers": count}, {**second, "workers": count}) for count in counts
+    ]
+    first_side, second_side = (
+        _geometric_means([table[side] for table in tables]) for side in ("first", "second")
+    )
+    both = pd.concat([first_side, second_side], axis="columns", join="inner", keys=["first", "second"])
+    return ratio_estimate(both["first"].tolist(), both["second"].tolist())
+
+
+def _geometric_means(columns: Sequence[pd.Series]) -> pd.Series:
+    rows = pd.concat([column.astype(float) for column in columns], axis="columns", join="inner").dropna()
+    return rows.prod(axis="columns") ** (1 / len(columns))
+
+
 def copy_comparison(measures: pd.DataFrame, metric: str) -> tuple[CopyComparison, ...]:
     """Return, for every mode with a copy arm, how the copy compares with the experiment that it repeats.
 
     Pairs have the same configuration and block. The true ratio is 1: an interval without 1 tells of a
-    disturbed measurement, and no difference below detectable_ratio should be read into the same data.
+    disturbed measurement. detectable_ratio is what one paired comparison over as many blocks would see.
     """
     key = [column for column in CONFIGURATION if column != "arm"] + ["block"]
     copy, experiment = (

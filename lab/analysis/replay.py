@@ -60,6 +60,20 @@ def replayed_efficiency(
     return mean_estimate((work / (workers * makespan)).tolist())
 
 
+def random_searches(
+    bits: int, tries: int, seconds: float, size: int = 20_000, seed: int = 0
+) -> NDArray[np.float64]:
+    """Return the durations of made-up searches for primes: a geometric number of tries, at most `tries`.
+
+    One in bits * ln 2 / 2 odd numbers of that size is prime (prime number theorem). `seconds` is the mean
+    duration of a search that does not give up.
+    """
+    chance = 2 / (bits * np.log(2))
+    drawn = np.random.default_rng((seed, bits)).geometric(chance, size)
+    found: NDArray[np.float64] = np.minimum(drawn, tries) * chance * seconds
+    return found
+
+
 def given_up(durations: Durations, bits: int, tries: int) -> NDArray[np.float64]:
     """Return the durations of searches for primes, cut where each would have given up after so many tries.
 

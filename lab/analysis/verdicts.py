@@ -1,6 +1,6 @@
 """The reference report's claims about one machine, each tested against the measurements."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -9,6 +9,7 @@ import pandas as pd
 from lab.analysis.configurations import compare, pairs
 from lab.analysis.intervals import Estimate, mean_estimate
 from lab.analysis.reference import CPU_LEVELS_OFF, MEMORY_RISES, THROUGHPUT_DOUBLES, THROUGHPUT_FALLS
+from lab.formats import count, decimals
 
 DOUBLE = (1.8, 2.2)
 """A doubling: 2 with an equivalence margin of 10 %."""
@@ -49,6 +50,22 @@ def single_node_verdicts(
         cpu_levels_off(rows, cores),
         memory_rises(rows),
     )
+
+
+def where_quiet(verdict: Verdict, others: pd.Series, quiet: float) -> Verdict:
+    """Return the verdict, or one that cannot be told where others used too much of the processors.
+
+    `others` is the part of the cores (0..1) that others used in each trial concerned, `quiet` the part up to
+    which a trial counts as undisturbed. Unknown parts disturb nothing.
+    """
+    loud = int((others > quiet).sum())
+    if not loud:
+        return verdict
+    reason = (
+        f"But the machine was not quiet: in {loud} of {count(len(others), 'trial')} other processes used "
+        f"more than {100 * quiet:g} % of the cores, {100 * others.max():.0f} % at most."
+    )
+    return replace(verdict, outcome="cannot be told", evidence=f"{verdict.evidence} {reason}")
 
 
 def throughput_doubles(rows: pd.DataFrame) -> Verdict:
@@ -101,8 +118,8 @@ def cpu_levels_off(rows: pd.DataFrame, cores: int) -> Verdict:
         rise.high <= 0 or change.low >= LEVEL_POINTS or change.high <= -LEVEL_POINTS,
     )
     evidence = (
-        f"CPU use changed by {_quote(rise, '+z.1f')} points from 1 to {cores} workers and by"
-        f" {_quote(change, '+z.1f')} points from {cores} to {most}; within {LEVEL_POINTS:g} counts as level."
+        f"CPU use changed by {_quote(rise, '+')} points from 1 to {cores} workers and by"
+        f" {_quote(change, '+')} points from {cores} to {most}; within {LEVEL_POINTS:g} counts as level."
     )
     return Verdict(CPU_LEVELS_OFF, outcome, evidence)
 
@@ -122,9 +139,10 @@ def memory_rises(rows: pd.DataFrame) -> Verdict:
     ]
     slope = mean_estimate(slopes)
     if slope.low is None or slope.high is None:
-        reason = f"{slope.n} blocks measured the memory at two or more worker counts; an interval needs 2."
+        measured = count(slope.n, "block")
+        reason = f"{measured} measured the memory at two or more worker counts; an interval needs 2."
         return Verdict(MEMORY_RISES, "cannot be told", reason)
-    evidence = f"Memory changed by {_quote(slope, '+z.1f')} MiB per worker."
+    evidence = f"Memory changed by {_quote(slope, '+')} MiB per worker."
     return Verdict(MEMORY_RISES, _outcome(slope.low > 0, slope.high <= 0), evidence)
 
 
@@ -142,7 +160,9 @@ def _outcome(holds: bool, fails: bool) -> Outcome:
     return "holds" if holds else "does not hold" if fails else "cannot be told"
 
 
-def _quote(estimate: Estimate, form: str = "z.2f") -> str:
+def _quote(estimate: Estimate, sign: str = "") -> str:
+    # as many decimals as the same estimate has in a table
+    form = f"{sign}z,.{decimals(estimate)}f"
     value, low, high = (format(part, form) for part in (estimate.value, estimate.low, estimate.high))
     return f"{value} ({100 * estimate.level:g} % interval {low} to {high}, n = {estimate.n} blocks)"
 

@@ -1,8 +1,8 @@
 """The answers in words: each sentence is chosen by the data, so that it is true of any honest run."""
 
 from lab.analysis.intervals import Estimate
-from lab.formats import bounds, count, decimals, estimate, fixed, level, number, percent
-from lab.report.study import UNITS, Study
+from lab.formats import bounds, count, decimals, estimate, fixed, level, percent
+from lab.report.study import UNITS, Study, estimate_of
 
 NEAR_BEST = 0.97
 """Workers are enough where the mean throughput reaches this part of the highest."""
@@ -10,6 +10,8 @@ NEAR_BEST = 0.97
 
 QUIET = 0.1
 """A machine is called quiet where others used no more than this part of its cores in any trial."""
+
+ALIKE = "no difference that these trials could tell"
 
 IN_PROSE = {
     "Ray, dynamic": "Ray",
@@ -37,6 +39,8 @@ def scaling(study: Study) -> str:
         f"With {count(middle, 'worker')} on {count(study.cores, 'core')}, {IN_PROSE[series]} did the same "
         f"work {estimate(gained, 'times as fast as with one worker')}."
     )
+    if gained.low is not None and gained.high is not None and gained.low <= 1 <= gained.high:
+        first = f"{first.removesuffix('.')}: {ALIKE}."
     if most <= middle:
         return first
     beyond = study.ratio(mode, (series, most), (series, middle))
@@ -59,55 +63,80 @@ def _beyond(ratio: Estimate, most: int, middle: int) -> str:
         return f"Going on to {most} workers was faster still ({note})."
     if ratio.high < 1:
         return f"Going on to {most} workers was slower ({note})."
-    return f"Going on to {most} workers made no difference that these trials could tell ({note})."
+    return f"Going on to {most} workers made {ALIKE} ({note})."
 
 
 def cost_of_ray(study: Study) -> str:
     """Say how Ray's throughput compares with as many plain processes doing the same work."""
     mode = study.main_mode
     series = study.ray_series(mode)
-    both = (
-        []
-        if series is None
-        else sorted(set(study.workers(mode, series)) & set(study.workers(mode, "plain processes")))
-    )
-    if series is None or not both:
+    counts, ratio = study.cost(mode, series) if series else ((), None)
+    if series is None or ratio is None or ratio.value is None:
         return (
-            "What Ray costs cannot be told from this run: it lacks trials with Ray or with plain processes."
+            "What Ray costs cannot be told from this run: no block has trials with Ray and with as many "
+            "plain processes."
         )
-    workers = reached_cores(study, tuple(both))
-    ratio = study.ratio(mode, (series, workers), ("plain processes", workers))
     lead = (
-        f"Beside {count(workers, 'plain process', 'plain processes')}, Ray with {count(workers, 'worker')} "
-        f"reached {estimate(ratio, 'of their throughput')}"
+        f"{over_workers(counts)}, {IN_PROSE[series]} reached "
+        f"{estimate(ratio, 'of the throughput of as many plain processes')}"
     )
+    return f"{lead}: {cost_in_words(ratio)}."
+
+
+def cost_in_words(ratio: Estimate) -> str:
+    """Say what a ratio to plain processes means: a cost, a gain or nothing that could be told."""
+    if ratio.value is None:
+        return "not known"
     if ratio.low is None or ratio.high is None:
-        return f"{lead}."
-    if ratio.high < 1:
-        return f"{lead}: it cost {percent(1 - (ratio.value or 1), 2)}."
-    if ratio.low > 1:
-        return f"{lead}: it was the faster of the two."
-    return f"{lead}: no difference that these trials could tell."
+        return "with one block, no difference could be told from chance"
+    if ratio.low <= 1 <= ratio.high:
+        return ALIKE
+    # from the value as it is printed, so that a reader who subtracts finds the same
+    places = decimals(ratio)
+    points = fixed(100 * abs(1 - round(ratio.value, places)), max(places - 2, 0))
+    return f"it cost {points} %" if ratio.high < 1 else f"it was {points} % faster"
+
+
+def over_workers(counts: tuple[int, ...]) -> str:
+    """Return how a sentence begins that pools worker counts: 'Over 2 to 6 workers'."""
+    if len(counts) == 1:
+        return f"With {count(counts[0], 'worker')}"
+    if counts == tuple(range(counts[0], counts[-1] + 1)) and len(counts) > 2:
+        return f"Over {counts[0]} to {counts[-1]} workers"
+    return f"Over {', '.join(map(str, counts[:-1]))} and {counts[-1]} workers"
 
 
 def workers_to_use(study: Study) -> str:
     """Say how many workers are enough: the fewest that come near the highest mean throughput."""
     mode, series = study.main_mode, study.ray_series(study.main_mode) or "plain processes"
-    levels = study.levels(mode, "throughput", (series,)).sort_values("workers")
+    levels = study.levels(mode, "throughput", (series,)).sort_values("workers").reset_index(drop=True)
     if len(levels) < 2:
         return "How many workers to use takes a run with several worker counts."
     best = levels.sort_values("value").iloc[-1]
-    enough = levels[levels["value"] >= NEAR_BEST * best["value"]].iloc[0]
-    if enough["workers"] == best["workers"]:
-        return (
-            f"Use {count(int(best['workers']), 'worker')}: the highest mean throughput measured, "
-            f"{number(best['value'])} {UNITS[mode]}; fewer gave less than {percent(NEAR_BEST, 2)} of it."
+    place = int(levels.index[levels["value"] >= NEAR_BEST * best["value"]][0])
+    enough = int(levels["workers"].iloc[place])
+    highest = estimate(estimate_of(levels[levels["workers"] == best["workers"]]), UNITS[mode])
+    part = percent(NEAR_BEST, 2)
+    if enough != best["workers"]:
+        reason = (
+            f"the fewest that gave at least {part} of the highest mean throughput, that of "
+            f"{best['workers']:g} workers, {highest}"
         )
-    return (
-        f"Use {count(int(enough['workers']), 'worker')}: the fewest that gave at least "
-        f"{percent(NEAR_BEST, 2)} of the highest mean throughput, {number(best['value'])} {UNITS[mode]} "
-        f"with {best['workers']:g}."
-    )
+    elif place:
+        reason = f"the highest mean throughput measured, {highest}; fewer gave less than {part} of it"
+    else:
+        reason = f"the highest mean throughput measured, {highest}"
+    # beside the next smaller count; the smallest has only the next larger
+    other = int(levels["workers"].iloc[place - 1 if place else 1])
+    return f"Use {count(enough, 'worker')}: {reason}{_not_apart(study, mode, series, enough, other)}."
+
+
+def _not_apart(study: Study, mode: str, series: str, enough: int, other: int) -> str:
+    """Return a clause where two worker counts could not be told apart, or nothing."""
+    ratio = study.ratio(mode, (series, enough), (series, other))
+    if ratio.low is not None and ratio.high is not None and not ratio.low <= 1 <= ratio.high:
+        return ""
+    return f". But these trials could not tell {enough} and {count(other, 'worker')} apart"
 
 
 def quietness(study: Study) -> str:
@@ -129,6 +158,11 @@ def quietness(study: Study) -> str:
 def warning(study: Study) -> str:
     """Return a sentence to append where the machine was not quiet, or nothing."""
     return f" {quietness(study)}" if (study.others > QUIET).any() else ""
+
+
+def in_two_sentences(study: Study) -> str:
+    """Return the answer of the page on a single node."""
+    return f"{scaling(study)} {cost_of_ray(study)}{warning(study)}"
 
 
 def in_one_paragraph(study: Study) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import paths
+from lab.analysis import reference
 from lab.claims import nothing_left_out, one_trial_per_block, same_results, tasks_add_up, work_fits_window
 from lab.formats import UNKNOWN, count, memory, number, percent, seconds
 from lab.records import FILES
@@ -14,6 +15,14 @@ from lab.report.study import Study
 from lab.store import ENVIRONMENT
 
 SYSTEM = ("system", "kernel", "architecture")
+
+
+def reference_report() -> Markdown:
+    """Cite the reference report."""
+    return Markdown(
+        f"The reference report is {reference.SOURCE}. Its numbers were read off its charts, throughputs to "
+        "± 0.1 primes/s."
+    )
 
 
 def which_run(study: Study) -> Markdown:
@@ -47,8 +56,8 @@ def works(study: Study) -> str:
     sizes = zip(given.get("find_tasks", ()), given.get("find_bits", ()), strict=True)
     found = ", then ".join(f"{tasks} primes of {bits} bits" for tasks, bits in sizes) or "primes"
     told = {
-        "search": f"*search* finds every prime in {given['search_tasks']} windows of numbers of "
-        f"{given['search_bits']} bits, a window per task",
+        "search": f"*search* finds every prime in {given['search_tasks']} ranges of numbers of "
+        f"{given['search_bits']} bits, a range per task",
         "find": f"*find* finds {found}, a random one per task",
         "factor": f"*factor* factors {given['factor_tasks']} numbers of {given['factor_bits']} bits, "
         "one per task",
@@ -86,7 +95,7 @@ def machine_table(study: Study) -> str:
     machine, first = environment.get("machine", {}), _first(study)
     commit = first.get("commit")
     changed = " with changes that are not committed" if first.get("uncommitted_changes") else ""
-    versions = (f"{name} {version}" for name, version in environment.get("versions", {}).items())
+    versions = (_named(name, str(version)) for name, version in environment.get("versions", {}).items())
     rows = [
         ("processor", machine.get("cpu_model", UNKNOWN)),
         (
@@ -144,7 +153,9 @@ def limits(study: Study) -> Markdown:
         if study.blocks < 2
         else f"The intervals are over {count(study.blocks, 'block')} on one day: they hold the noise of this "
         "machine on that day, not the difference between machines.",
-        "Intervals are not corrected for their number: of twenty independent ones, one is expected to miss.",
+        "Intervals are not corrected for their number: of twenty independent ones, one is expected to miss."
+        if study.blocks > 1
+        else None,
         "The reference report's numbers were read off its charts; they come from other machines.",
     ]
     return Markdown("\n".join(f"- {point}" for point in points if point))
@@ -165,6 +176,11 @@ def _first(study: Study) -> dict[str, Any]:
 
 def _day(moment: object) -> str:
     return datetime.datetime.fromisoformat(str(moment)).strftime("%Y-%m-%d")
+
+
+def _named(name: str, version: str) -> str:
+    """Return name and version; a version that begins with the name, as GMP's does, stands alone."""
+    return version if version.lower().startswith(f"{name} ".lower()) else f"{name} {version}"
 
 
 def _version(study: Study, name: str) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 from lab.analysis import reference
 from lab.analysis.queue import queue_lengths
 from lab.figures import single_node as figures
-from lab.formats import UNKNOWN, count, memory, number, seconds
+from lab.formats import UNKNOWN, count, memory, number, seconds, short_estimate
 from lab.report import answers
 from lab.report.levels import intervals, level_table
 from lab.report.markdown import Markdown, figure, folded, paragraphs, table
@@ -22,8 +22,8 @@ PERCENTILES = {"p50": "median", "p95": "95th percentile", "p99": "99th percentil
 
 
 def answer(study: Study) -> Markdown:
-    """Answer the page's question in one sentence or two."""
-    return Markdown(answers.scaling(study) + answers.warning(study) if study.modes else "")
+    """Answer both parts of the page's question: how far the work scales and what Ray costs."""
+    return Markdown(answers.in_two_sentences(study) if study.modes else "")
 
 
 def summary(study: Study) -> Markdown:
@@ -77,7 +77,21 @@ def against_processes(study: Study) -> Markdown:
         for mode in study.modes
         if not (ratios := study.ratios_to(mode, "plain processes")).empty
     ]
-    return paragraphs(answers.cost_of_ray(study), *tables) if tables else Markdown("")
+    return paragraphs(_costs(study), *tables) if tables else Markdown("")
+
+
+def _costs(study: Study) -> str:
+    """Return what Ray costs in each mode and schedule, pooled over the worker counts."""
+    rows = []
+    for mode in study.modes:
+        for name in (one for one in study.series(mode) if one.startswith("Ray")):
+            counts, ratio = study.cost(mode, name)
+            if counts:
+                pooled = answers.over_workers(counts).split(" ", 1)[1]
+                said = answers.cost_in_words(ratio)
+                rows.append((mode, name, pooled, short_estimate(ratio), ratio.n, said))
+    head = ("mode", "engine", "pooled over", "Ray / plain processes (95 % interval)", "n", "in words")
+    return table(head, rows, right=(3, 4))
 
 
 def usage(study: Study) -> Markdown:

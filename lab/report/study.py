@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from lab.analysis.configurations import compare, configurations, failures
+from lab.analysis.configurations import compare, compare_over_workers, configurations, failures
 from lab.analysis.intervals import Estimate
 from lab.analysis.measures import measures
 from lab.report.selection import Listed, Selection
@@ -116,6 +116,18 @@ class Study:
         """Return the ratio of two configurations, each a series and a worker count, over their blocks."""
         sides = [{"mode": mode, **SERIES[name], "workers": workers} for name, workers in (first, second)]
         return compare(self.measures, metric, *sides)
+
+    def cost(self, mode: str, series: str) -> tuple[tuple[int, ...], Estimate]:
+        """Return worker counts and the ratio of a series to as many plain processes, pooled over them.
+
+        The counts are those that both have: 2 or more workers, or else 1. None of them gives n = 0.
+        """
+        shared = set(self.workers(mode, series)) & set(self.workers(mode, "plain processes"))
+        counts = tuple(sorted({one for one in shared if one > 1} or shared))
+        if not counts:
+            return (), Estimate(0, None, None, None)
+        ray, plain = ({"mode": mode, **SERIES[name]} for name in (series, "plain processes"))
+        return counts, compare_over_workers(self.measures, "throughput", ray, plain, counts)
 
     def speedups(self, mode: str) -> pd.DataFrame:
         """Return each series' throughput relative to its own at one worker, in the form of `levels`."""
