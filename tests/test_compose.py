@@ -102,7 +102,9 @@ def test_every_setting_is_documented_with_its_default() -> None:
 def test_the_image_is_given_what_it_needs_and_no_more() -> None:
     """The build context leaves everything out but what is named."""
     rules = [
-        line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")
+        line
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line and not line.startswith("#")
     ]
     assert rules[0] == "*"
     named = {rule[1:] for rule in rules if rule.startswith("!")}
@@ -113,10 +115,10 @@ def test_the_image_is_given_what_it_needs_and_no_more() -> None:
 
 
 def make(folder: Path, docker: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run make in a folder, where `docker` is the given lines of shell."""
+    """Run make in a folder, where `docker` is the given lines of shell, then a version."""
     fake = folder / "bin" / "docker"
     fake.parent.mkdir()
-    fake.write_text(f"#!/bin/sh\n{docker}\n")
+    fake.write_text(f"#!/bin/sh\n{docker}\necho 2.26.1\n")
     fake.chmod(0o755)
     shutil.copy(ROOT / "Makefile", folder)
     environment = {name: value for name, value in os.environ.items() if "MAKE" not in name}
@@ -312,7 +314,7 @@ def test_nothing_but_one_port_of_loopback_is_published(cluster: Compose) -> None
 
 @pytest.mark.docker
 def test_containers_may_do_little(cluster: Compose) -> None:
-    """Nothing runs as root, holds a capability, or can write outside /tmp; workers cannot change the token."""
+    """Nothing runs as root, holds a capability, or writes outside /tmp; workers cannot change the token."""
     for container in cluster.containers():
         name = container["Name"]
         assert cluster.inside(name.strip("/"), "id", "-u") == "10001\n"

@@ -72,7 +72,9 @@ def test_the_search_tasks_are_of_50_ms_or_longer(study: Study) -> None:
 
 def test_the_replay_reproduces_the_reference_reports_efficiency(study: Study) -> None:
     """Recorded times in equal shares give the reference report's efficiency over 1..6 nodes within 0.03."""
-    pools = [(given_up(pool, bits, reference.MOST_TRIES), count) for bits, pool, count in replay_batches(study)]
+    pools = [
+        (given_up(pool, bits, reference.MOST_TRIES), count) for bits, pool, count in replay_batches(study)
+    ]
     for nodes, expected in enumerate(reference.SIMULATED_EFFICIENCY, start=1):
         static = replayed_efficiency(pools, nodes, "static", repeats=1000, seed=nodes)
         assert static.value == pytest.approx(expected, abs=0.03)
@@ -82,7 +84,8 @@ def test_a_dynamic_queue_beats_equal_shares(study: Study) -> None:
     """Replayed over 6 workers, the recorded times take at most 1/1.2 of the time with a dynamic queue."""
     pools = [(pool, count) for _, pool, count in replay_batches(study)]
     dynamic, static = (
-        replayed_efficiency(pools, 6, schedule, repeats=1000, seed=6).value for schedule in ("dynamic", "static")
+        replayed_efficiency(pools, 6, schedule, repeats=1000, seed=6).value
+        for schedule in ("dynamic", "static")
     )
     assert dynamic is not None
     assert static is not None
