@@ -33,8 +33,8 @@ book: .venv/.installed-report ## Build the book alone, from the CSV files in dat
 	@rm -rf _build
 	@mkdir -p out
 	@.venv/bin/jupyter-book build . -W -n --keep-going -q >/dev/null 2>out/book.log; status=$$?; \
-		grep -v IPKernelApp out/book.log >&2; test $$status -eq 0 || \
-		{ echo "The book was not built: the lines above say why." >&2; exit 1; }
+		test $$status -eq 0 || { $(call error_of,out/book.log); \
+		printf '\nThe book was not built. The whole log is out/book.log.\n' >&2; exit 1; }
 	@test -f $(first_page) || { echo "The book has no first page $(first_page)." >&2; exit 1; }
 	@echo "==> Done. The first page: $$(pwd)/$(first_page)"
 
@@ -106,17 +106,25 @@ notebooks = $(wildcard notebooks/*.ipynb)
 # say themselves goes to the log; of a failure only the error's message is shown. The trap lets this recipe
 # outlive a Ctrl-C; the kernel gets its own from papermill and has 5 seconds to close its files.
 define run_notebook
-trap 'stopped=yes' INT; \
+trap 'stopped=yes' INT; touch out/.begun; \
 $(python) -m papermill notebooks/single_node.ipynb out/single_node.ipynb \
 	-f notebooks/profiles/$(PROFILE).yaml \
 	$(if $(WORKERS),-y 'workers: $(WORKERS)') $(if $(RUN_ID),-r run_id '$(RUN_ID)') \
 	--no-progress-bar --log-level WARNING --stdout-file - --stderr-file - 2>out/single_node.log \
 	&& exit 0; \
-if [ -n "$$stopped" ]; then printf '\nStopped. Go on with: make report PROFILE=$(PROFILE)$(if $(WORKERS), WORKERS="$(WORKERS)") RUN_ID=%s\n' '$(or $(RUN_ID),<the name of the run>)' >&2; exit 1; fi; \
-printf '\nThe experiment failed. The whole log is out/single_node.log.\n\n' >&2; \
-awk '/^[A-Za-z_.]+(Error|Exception)([(:]|$$)/ {text = ""; found = 1} found {text = text $$0 "\n"} \
-	END {printf "%s", text; exit !found}' out/single_node.log >&2 || tail -n 20 out/single_node.log >&2; \
+if [ -z "$$stopped" ]; then \
+	printf '\nThe experiment failed. The whole log is out/single_node.log.\n\n' >&2; $(call error_of,out/single_node.log); fi; \
+begun=$$(find data/single_node -name tasks.csv -newer out/.begun 2>/dev/null | head -n 1); \
+if [ -n "$$begun" ]; then printf '\nWhat was measured is kept. To go on: make report PROFILE=$(PROFILE)$(if $(WORKERS), WORKERS="$(WORKERS)") RUN_ID=%s\n' \
+	"$$(basename "$$(dirname "$$begun")")" >&2; fi; \
 exit 1
+endef
+
+# of a log: the warnings of Sphinx, or the message of the lab's own error without the traceback, or the end
+define error_of
+sed 's/\x1b\[[0-9;]*m//g' $(1) | awk '/WARNING: / {print; shown = 1} \
+	/^(lab\.errors\.)?(Lab|Parameter|Data|Cluster|Engine|Claim)Error: / && !shown {inside = 1; shown = 1} \
+	/^$$/ {inside = 0} inside {print} END {exit !shown}' >&2 || tail -n 20 $(1) >&2
 endef
 
 known-profile:

@@ -12,9 +12,9 @@ SCHEMA_VERSION = 1
 """Raised whenever a column is renamed, removed or changes its meaning."""
 
 
-def column(unit: str, meaning: str, **default: Any) -> Any:
-    """Return a dataclass field that carries its unit and meaning."""
-    return dataclasses.field(metadata={"unit": unit, "meaning": meaning}, **default)
+def column(unit: str, meaning: str, choices: tuple[str, ...] = (), **default: Any) -> Any:
+    """Return a dataclass field that carries its unit, its meaning and, where they are few, its values."""
+    return dataclasses.field(metadata={"unit": unit, "meaning": meaning, "choices": choices}, **default)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,14 +25,26 @@ class Trial:
     slot: int = column("", "place in the plan, counted from 0")
     attempt: int = column("", "1, or more where an earlier attempt of the slot was cut short")
     block: int = column("", "the repeat that the trial belongs to: every configuration once per block")
-    mode: str = column("", "the work: search, find or factor")
-    arm: str = column("", "experiment, baseline, or copy (the A/A arm: an experiment once more)")
-    engine: str = column("", "serial (a loop in the driver), processes (plain Python processes) or ray")
-    schedule: str = column("", "dynamic (tasks handed out as workers get free) or static (equal shares)")
+    mode: str = column("", "the work: search, find or factor", choices=("search", "find", "factor"))
+    arm: str = column(
+        "",
+        "experiment, baseline, or copy (the A/A arm: an experiment once more)",
+        choices=("experiment", "baseline", "copy"),
+    )
+    engine: str = column(
+        "",
+        "serial (a loop in the driver), processes (plain Python processes) or ray",
+        choices=("serial", "processes", "ray"),
+    )
+    schedule: str = column(
+        "",
+        "dynamic (tasks handed out as workers get free) or static (equal shares)",
+        choices=("dynamic", "static"),
+    )
     nodes: int = column("nodes", "nodes that hold workers")
     workers_per_node: int = column("workers", "workers on each node")
     workers: int = column("workers", "workers in all")
-    status: str = column("", "ok, failed or interrupted")
+    status: str = column("", "ok, failed or interrupted", choices=("ok", "failed", "interrupted"))
     error_kind: str | None = column("", "type of the error that ended the trial", default=None)
     error_message: str | None = column("", "first line of that error", default=None)
     started_at: str | None = column(
@@ -94,7 +106,7 @@ class TaskRecord:
     )
     received_seconds: float | None = column("s", "when the driver knew of the result", default=None)
     cpu_seconds: float | None = column("CPU s", "processor time of the body", default=None)
-    status: str = column("", "ok or failed")
+    status: str = column("", "ok or failed", choices=("ok", "failed"))
     error_kind: str | None = column("", "type of the error", default=None)
     error_message: str | None = column("", "first line of the error", default=None)
     units: int | None = column("units", "primes found, or numbers factored", default=None)
@@ -166,13 +178,14 @@ FILES: Mapping[str, type] = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a file: its name, Python type, whether it may be empty, unit and meaning."""
+    """One column of a file: name, Python type, whether it may be empty, unit, meaning, and values if few."""
 
     name: str
     kind: type
     optional: bool
     unit: str
     meaning: str
+    choices: tuple[str, ...]
 
 
 def columns(record: type) -> tuple[Column, ...]:
@@ -185,6 +198,7 @@ def columns(record: type) -> tuple[Column, ...]:
             type(None) in getattr(hints[field.name], "__args__", ()),
             field.metadata["unit"],
             field.metadata["meaning"],
+            field.metadata["choices"],
         )
         for field in dataclasses.fields(record)
     )

@@ -20,7 +20,7 @@ from lab.parameters import SingleNode, parameters_from
 from lab.plan import PlannedTrial, single_node_plan
 from lab.profiles import with_true_profile
 from lab.records import Trial
-from lab.store import Run, read_run
+from lab.store import Run, file_digests, read_run
 from lab.trial import Setting, run_trial
 from lab.workloads import WORKLOADS
 from lab.workloads.factoring import factor_tasks
@@ -109,8 +109,8 @@ def facts_of(
     return {
         "experiment": experiment,
         "run_id": run_id,
-        "planned_trials": planned_trials,
         "parameters": {**values, "run_id": run_id},
+        "planned_trials": planned_trials,
         "code": code_facts(),
         "versions": versions(),
         "machine": machine_facts(cgroup),
@@ -125,7 +125,8 @@ def _carry_out(
     write_interrupted(plan, ledger)
     open_slots = slots_to_run(plan, ledger)
     name = ledger.directory.name
-    print(f"run {name}: {len(open_slots)} of {len(plan)} trials to do, rows go to {ledger.directory}")
+    begun = "going on with" if len(open_slots) < len(plan) else "new"
+    print(f"{begun} run {name}: {len(open_slots)} of {len(plan)} trials to do, rows go to {ledger.directory}")
     if not open_slots:
         return
     ledger.begin_session()
@@ -140,7 +141,7 @@ def _carry_out(
             told = f"stopped; all finished trials are kept. Go on with the same command and: -r run_id {name}"
             print(f"\n{told}", file=sys.stderr, flush=True)
             raise
-    ledger.note(finished_at=utc_now())
+    ledger.note(finished_at=utc_now(), files=file_digests(ledger.directory))
 
 
 def show_progress(slots: Sequence[PlannedTrial]) -> Iterable[PlannedTrial]:

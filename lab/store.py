@@ -2,12 +2,14 @@
 
 import csv
 import dataclasses
+import hashlib
 import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lab.errors import DataError
@@ -49,6 +51,7 @@ def is_complete(trials: pd.DataFrame, environment: Mapping[str, Any]) -> bool:
 def read_run(directory: Path) -> Run:
     """Read and check all files of a run; raises `DataError` that names file, line and column."""
     environment = read_environment(directory)
+    _refuse_changed(directory, environment["sessions"][-1].get("files", {}))
     tables = {name.removesuffix(".csv"): read_table(directory / name) for name in FILES}
     _refuse_repeated(directory / "trials.csv", tables["trials"], ["trial_id"])
     _refuse_repeated(
@@ -59,8 +62,25 @@ def read_run(directory: Path) -> Run:
 
 def run_directories(experiment: str, data: Path) -> tuple[Path, ...]:
     """Return the folders of all runs of an experiment, oldest first by their start."""
-    folders = [path.parent for path in (data / experiment).glob(f"*/{ENVIRONMENT}")]
+    folders = [path.parent for path in (data / experiment).glob("*/trials.csv")]
+    folders = [one for one in folders if (one / ENVIRONMENT).exists() or _has_rows(one / "trials.csv")]
     return tuple(sorted(folders, key=lambda folder: read_environment(folder)["sessions"][0]["started_at"]))
+
+
+def file_digests(directory: Path) -> dict[str, str]:
+    """Return the SHA-256 of each CSV file of a run: a finished run carries them in its environment file."""
+    return {name: hashlib.sha256((directory / name).read_bytes()).hexdigest() for name in FILES}
+
+
+def _refuse_changed(directory: Path, digests: Mapping[str, str]) -> None:
+    for name, digest in digests.items():
+        path = directory / name
+        if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            raise DataError(f"{path} was changed after the run had finished: restore it, or run it again")
+
+
+def _has_rows(path: Path) -> bool:
+    return path.read_bytes().count(b"\n") > 1
 
 
 def read_environment(directory: Path) -> dict[str, Any]:
@@ -109,8 +129,14 @@ def read_table(path: Path) -> pd.DataFrame:
 def _typed(path: Path, texts: pd.Series, column: Column) -> pd.Series:
     empty = texts == ""
     if not column.optional and empty.any():
-        line = int(empty.to_numpy().argmax()) + 2
+        line = int(np.argmax(empty)) + 2
         raise DataError(f"{path}, line {line}, column {column.name}: empty, where a value is required")
+    if column.choices and not texts.isin(column.choices).all():
+        line = int(np.argmin(texts.isin(column.choices))) + 2
+        raise DataError(
+            f"{path}, line {line}, column {column.name}: {texts.iloc[line - 2]!r} is none of "
+            f"{', '.join(column.choices)}"
+        )
     if column.kind is str:
         return texts.mask(empty) if column.optional else texts
     if column.kind is bool:
@@ -121,7 +147,7 @@ def _typed(path: Path, texts: pd.Series, column: Column) -> pd.Series:
     if column.kind is int:
         wrong |= values.notna() & (values % 1 != 0)
     if wrong.any():
-        line = int(wrong.to_numpy().argmax()) + 2
+        line = int(np.argmax(wrong)) + 2
         raise DataError(
             f"{path}, line {line}, column {column.name}: {texts.iloc[line - 2]!r} is not "
             f"{'a number' if column.kind is float else f'of type {column.kind.__name__}'}"

@@ -179,11 +179,21 @@ def test_a_failed_experiment_ends_with_its_message(installed: Path, monkeypatch:
 @needs_make
 def test_ctrl_c_ends_with_the_way_to_go_on(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C, which reaches make and papermill alike, ends in the command that goes on with the run."""
-    monkeypatch.setenv("FAKE_PYTHON", "trap 'sleep 0.2; exit 1' INT; kill -INT 0; exit 2")
-    done = make(installed, "report", "RUN_ID=mine")
+    begun = "mkdir -p data/single_node/mine; sleep 0.1; touch data/single_node/mine/tasks.csv"
+    monkeypatch.setenv("FAKE_PYTHON", f"trap 'sleep 0.2; exit 1' INT; {begun}; kill -INT 0; exit 2")
+    done = make(installed, "report")
     assert done.returncode != 0
-    assert "Stopped. Go on with: make report PROFILE=quick RUN_ID=mine\n" in done.stderr
+    assert "To go on: make report PROFILE=quick RUN_ID=mine\n" in done.stderr
     assert not (installed / "_build").exists()
+
+
+@needs_make
+def test_a_dead_kernel_ends_with_the_end_of_the_log(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a failure that is not the lab's own the end of the log is shown."""
+    monkeypatch.setenv("FAKE_PYTHON", "echo 'nbclient.exceptions.DeadKernelError: Kernel died' >&2; exit 1")
+    done = make(installed, "report")
+    assert done.returncode != 0
+    assert "DeadKernelError: Kernel died" in done.stderr
 
 
 # --- dependencies ---------------------------------------------------------------------------------------

@@ -19,7 +19,15 @@ from hypothesis import strategies as st
 from lab.errors import DataError
 from lab.ledger import Ledger
 from lab.records import FILES, SCHEMA_VERSION, NodeFacts, Sample, TaskRecord, Trial, columns
-from lab.store import header, is_complete, read_environment, read_run, read_table, run_directories
+from lab.store import (
+    file_digests,
+    header,
+    is_complete,
+    read_environment,
+    read_run,
+    read_table,
+    run_directories,
+)
 
 TESTS = Path(__file__).parent
 
@@ -520,6 +528,38 @@ def test_runs_come_oldest_first(tmp_path):
         written(tmp_path / "single_node" / name, session=start)
     assert [folder.name for folder in run_directories("single_node", tmp_path)] == ["b", "a", "c"]
     assert run_directories("other", tmp_path) == ()
+
+
+def test_a_word_that_no_column_knows_is_refused(tmp_path):
+    """A status, engine or the like that the lab never writes is damage, and named with its line."""
+    folder = written(tmp_path / "run", *RECORDS)
+    path = folder / "trials.csv"
+    path.write_text(path.read_text().replace(",ok,", ",o\0k,"))
+    with pytest.raises(
+        DataError, match=r"trials.csv, line 2, column status: 'o\\x00k' is none of ok, failed"
+    ):
+        read_run(folder)
+
+
+def test_a_finished_run_that_was_changed_is_refused(tmp_path):
+    """A finished run carries digests of its files: a row that was cut off later is noticed."""
+    folder = written(tmp_path / "run", *RECORDS)
+    environment = read_environment(folder)
+    environment["sessions"][-1]["files"] = file_digests(folder)
+    (folder / "environment.json").write_text(json.dumps(environment))
+    assert read_run(folder).run_id == "run"
+    path = folder / "trials.csv"
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(DataError, match=r"trials.csv was changed after the run had finished"):
+        read_run(folder)
+
+
+def test_a_run_without_its_environment_is_not_passed_over(tmp_path):
+    """Rows whose environment file is gone are damage; empty tables are a run that never began."""
+    folder = written(tmp_path / "single_node" / "run", *RECORDS)
+    (folder / "environment.json").unlink()
+    with pytest.raises(DataError, match=r"environment.json is missing"):
+        run_directories("single_node", tmp_path)
 
 
 def test_a_failed_trial_completes_a_slot_and_an_interrupted_does_not(tmp_path):

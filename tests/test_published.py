@@ -72,9 +72,8 @@ def test_the_search_tasks_are_of_50_ms_or_longer(study: Study) -> None:
 
 def test_the_replay_reproduces_the_reference_reports_efficiency(study: Study) -> None:
     """Recorded times in equal shares give the reference report's efficiency over 1..6 nodes within 0.03."""
-    pools = [
-        (given_up(pool, bits, reference.MOST_TRIES), count) for bits, pool, count in replay_batches(study)
-    ]
+    batches = replay_batches(study)
+    pools = [(given_up(pool, bits, reference.MOST_TRIES), count) for bits, pool, count in batches]
     for nodes, expected in enumerate(reference.SIMULATED_EFFICIENCY, start=1):
         static = replayed_efficiency(pools, nodes, "static", repeats=1000, seed=nodes)
         assert static.value == pytest.approx(expected, abs=0.03)

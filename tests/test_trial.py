@@ -124,7 +124,7 @@ def test_samples_are_of_the_window(lab):
     # all but the last, which ends the window
     assert (samples["at_seconds"].iloc[:-1] <= trial.duration_seconds).all()
     assert samples["queue_length"].is_monotonic_decreasing
-    assert 5 > samples["queue_length"].iloc[0] > samples["queue_length"].iloc[-1] >= 0
+    assert 5 >= samples["queue_length"].iloc[0] > samples["queue_length"].iloc[-1] >= 0
 
 
 def test_a_failing_task_makes_a_failed_trial(lab):

@@ -61,7 +61,9 @@ def throughput_doubles(rows: pd.DataFrame) -> Verdict:
         return _untold(THROUGHPUT_DOUBLES, rows, (1, 2))
     low, high = DOUBLE
     outcome = _outcome(low <= ratio.low and ratio.high <= high, ratio.high < low or ratio.low > high)
-    evidence = f"2 workers gave {_quote(ratio)} times the throughput of 1."
+    evidence = (
+        f"2 workers gave {_quote(ratio)} times the throughput of 1; {low:g} to {high:g} counts as double."
+    )
     return Verdict(THROUGHPUT_DOUBLES, outcome, evidence)
 
 
@@ -99,8 +101,8 @@ def cpu_levels_off(rows: pd.DataFrame, cores: int) -> Verdict:
         rise.high <= 0 or change.low >= LEVEL_POINTS or change.high <= -LEVEL_POINTS,
     )
     evidence = (
-        f"CPU use changed by {_quote(rise, '+.1f')} points from 1 to {cores} workers and by"
-        f" {_quote(change, '+.1f')} points from {cores} to {most}."
+        f"CPU use changed by {_quote(rise, '+z.1f')} points from 1 to {cores} workers and by"
+        f" {_quote(change, '+z.1f')} points from {cores} to {most}; within {LEVEL_POINTS:g} counts as level."
     )
     return Verdict(CPU_LEVELS_OFF, outcome, evidence)
 
@@ -122,7 +124,7 @@ def memory_rises(rows: pd.DataFrame) -> Verdict:
     if slope.low is None or slope.high is None:
         reason = f"{slope.n} blocks measured the memory at two or more worker counts; an interval needs 2."
         return Verdict(MEMORY_RISES, "cannot be told", reason)
-    evidence = f"Memory changed by {_quote(slope, '+.1f')} MiB per worker."
+    evidence = f"Memory changed by {_quote(slope, '+z.1f')} MiB per worker."
     return Verdict(MEMORY_RISES, _outcome(slope.low > 0, slope.high <= 0), evidence)
 
 
@@ -140,9 +142,9 @@ def _outcome(holds: bool, fails: bool) -> Outcome:
     return "holds" if holds else "does not hold" if fails else "cannot be told"
 
 
-def _quote(estimate: Estimate, form: str = ".2f") -> str:
+def _quote(estimate: Estimate, form: str = "z.2f") -> str:
     value, low, high = (format(part, form) for part in (estimate.value, estimate.low, estimate.high))
-    return f"{value} ({estimate.level:.0%} interval {low} to {high}, n = {estimate.n} blocks)"
+    return f"{value} ({100 * estimate.level:g} % interval {low} to {high}, n = {estimate.n} blocks)"
 
 
 def _most_workers(rows: pd.DataFrame) -> int:

@@ -83,10 +83,10 @@ def replay(study: Study) -> Markdown:
     ]
     head = (
         "nodes",
-        "static, replayed",
-        "static, without a limit of tries",
-        "dynamic, replayed",
-        "report's way, simulated",
+        "static",
+        "static, no limit of tries",
+        "dynamic",
+        "report, simulated",
         "report, measured",
     )
     return paragraphs(

@@ -4,11 +4,20 @@ A page's numbers come from `data/`, whose changes Sphinx does not see: `jupyter-
 would show the numbers of the one before.
 """
 
+from pathlib import Path
 from typing import Any
+
+from lab import paths
+from lab.errors import LabError
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Connect to Sphinx; called by it."""
+    """Connect to Sphinx; called by it. Refuses to build a book of one clone with the lab of another."""
+    if Path(app.confdir).resolve() != paths.ROOT:
+        raise LabError(
+            f"this book lies in {app.confdir}, but the lab that is installed reads the data of {paths.ROOT}: "
+            "install this clone's lab (pip install -c requirements.lock -e .)"
+        )
     app.connect("env-get-outdated", all_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
