@@ -5,6 +5,7 @@ PYTHON ?= python3
 PROFILE = quick
 WORKERS =
 RUN_ID =
+NODES = 5
 TESTS =
 
 python = .venv/bin/python
@@ -15,7 +16,8 @@ export JUPYTER_PREFER_ENV_PATH = 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help report book test tidy bench-primes lock clean distclean known-profile
+.PHONY: help report book test tidy bench-primes lock docker-build docker-up docker-token docker-down clean distclean \
+	known-profile
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -60,9 +62,34 @@ bench-primes: .venv/.installed-bench ## Compare the prime kernel with other gene
 lock: .venv/.installed-uv ## Renew requirements.lock from pyproject.toml (UPGRADE=1: newest versions)
 	@$(python) -m uv pip compile --quiet --universal --python-version 3.11 \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
-		--extra setup --extra test --extra bench $(if $(UPGRADE),--upgrade) \
+		--extra report --extra setup --extra test --extra bench $(if $(UPGRADE),--upgrade) \
 		--output-file requirements.lock pyproject.toml
 	@echo "==> requirements.lock is up to date"
+
+docker-build: ## Build the image of the Ray cluster, or bring it up to date with the code
+	@$(docker_ready)
+	@$(compose) build ray-head
+	@echo "==> Built: $$(docker image ls --format '{{.Repository}}:{{.Tag}}, {{.Size}}' $(image))"
+
+docker-up: ## Start the Ray cluster, or change its size, and wait until it is ready (NODES=5)
+	@$(docker_ready)
+	@mkdir -p out
+	@docker image inspect $(image) >/dev/null 2>&1 || $(compose) build ray-head
+	@echo "==> Starting $(NODES) nodes"
+	@$(compose) up -d --scale ray-worker=$(NODES) 2>out/docker.log || { $(explain_failed_start); }
+	@$(compose) exec -T ray-head wait_for_nodes $(NODES) 120 || { \
+		echo "The cluster is not ready: 'docker compose ps' and 'docker compose logs' say why." >&2; exit 1; }
+	@echo "==> The dashboard and the jobs API: http://$$($(compose) port ray-head 8265)"
+
+docker-token: ## Print the token that the cluster asks for
+	@$(docker_ready)
+	@$(compose) exec -T ray-head cat /run/ray-token/token 2>/dev/null || { \
+		echo "No cluster of this folder runs: make docker-up" >&2; exit 1; }
+
+docker-down: ## Remove the cluster: containers, network, token (the image stays)
+	@$(docker_ready)
+	@$(compose) down --volumes --remove-orphans
+	@echo "==> Removed: containers, network and token. The image stays: docker image rm $(image)"
 
 clean: ## Remove what was built: the book, executed notebooks, caches (never data/)
 	@rm -rf _build out .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -105,6 +132,29 @@ known-profile:
 		echo "There is no profile '$(PROFILE)'. Choose one of: $(basename $(notdir $(wildcard notebooks/profiles/*.yaml)))." >&2; \
 		echo "For example: make report PROFILE=quick" >&2; exit 1; }
 
+# --- docker -------------------------------------------------------------------------------------------------
+# Everything here is asked of Docker alone: no .venv is needed. `docker-compose` is compose before version 2.
+compose = $(if $(shell docker compose version 2>/dev/null),docker compose,docker-compose)
+image = ray-scaling-lab:$(or $(LAB_IMAGE_TAG),latest)
+
+define docker_ready
+command -v docker >/dev/null || { \
+	echo "There is no 'docker' here: install Docker Engine or Docker Desktop." >&2; exit 1; }; \
+said=$$(docker info 2>&1 >/dev/null) || { printf '%s\n' "$$said" >&2; \
+	echo "No Docker engine answers. Start it (Docker Desktop, or: sudo systemctl start docker); where permission" >&2; \
+	echo "is denied, your user is not in the group 'docker'." >&2; exit 1; }; \
+$(compose) version >/dev/null 2>&1 || { echo "Docker is here without compose: install its plugin." >&2; exit 1; }
+endef
+
+define explain_failed_start
+cat out/docker.log >&2; \
+if grep -Eq 'port is already allocated|address already in use' out/docker.log; then \
+	$(compose) down >/dev/null 2>&1; \
+	echo "The port of the dashboard, 8265 if you chose no other, is taken: end what listens there" >&2; \
+	echo "(another cluster: make docker-down in its folder), or choose: LAB_DASHBOARD_PORT=8266 make docker-up" >&2; \
+fi; exit 1
+endef
+
 # --- the set-up: .venv, made once and renewed when pyproject.toml or requirements.lock change ---------------
 .venv/pyvenv.cfg:
 	@command -v "$(PYTHON)" >/dev/null || { \
@@ -125,22 +175,25 @@ known-profile:
 	@$(python) -m pip install --quiet --disable-pip-version-check -c requirements.lock uv
 	@touch $@
 
+.venv/.installed-report: extras = report
 .venv/.installed-report: .venv/.installed-uv pyproject.toml requirements.lock
-	@$(call install,.)
+	@$(install)
 
+.venv/.installed-test: extras = report,test
 .venv/.installed-test: .venv/.installed-uv pyproject.toml requirements.lock
-	@$(call install,.[test])
+	@$(install)
 	@touch .venv/.installed-report
 
+.venv/.installed-bench: extras = report,bench
 .venv/.installed-bench: .venv/.installed-uv pyproject.toml requirements.lock
-	@$(call install,.[bench])
+	@$(install)
 	@touch .venv/.installed-report
 
 # pip stands in where uv cannot reach an index that only pip is configured for
 define install
 echo "==> Installing the lab and what it needs, as requirements.lock pins it (once; about a minute)"; \
-$(python) -m uv pip install --quiet --python .venv -c requirements.lock -e '$(1)' || { \
+$(python) -m uv pip install --quiet --python .venv -c requirements.lock -e '.[$(extras)]' || { \
 	echo "==> uv could not; trying once more with pip, which takes longer"; \
-	$(python) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '$(1)'; }; \
+	$(python) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[$(extras)]'; }; \
 status=$$?; test $$status -eq 0 && touch $@; exit $$status
 endef

@@ -78,7 +78,7 @@ def installed(clone: Path) -> Path:
 
 def targets() -> set[str]:
     """Return the targets that a person may call."""
-    (phony,) = re.findall(r"^\.PHONY: (.+)$", read("Makefile"), re.MULTILINE)
+    (phony,) = re.findall(r"^\.PHONY: (.+)$", read("Makefile").replace("\\\n", ""), re.MULTILINE)
     return set(phony.split()) - {"known-profile"}
 
 
@@ -227,7 +227,7 @@ def test_conda_installs_this_project_with_the_lock() -> None:
     (python,) = [one for one in conda if one.startswith("python=")]
     assert Requirement("python" + PROJECT["requires-python"]).specifier.contains(python.split("=")[1])
     assert "pip" in conda
-    assert last["pip"] == ["-c requirements.lock", "-e ."]
+    assert last["pip"] == ["-c requirements.lock", "-e .[report]"]
 
 
 def test_the_book_keeps_out_of_the_virtual_environment() -> None:

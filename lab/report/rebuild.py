@@ -16,7 +16,7 @@ def setup(app: Any) -> dict[str, bool]:
     if Path(app.confdir).resolve() != paths.ROOT:
         raise LabError(
             f"this book lies in {app.confdir}, but the lab that is installed reads the data of {paths.ROOT}: "
-            "install this clone's lab (pip install -c requirements.lock -e .)"
+            'install this clone\'s lab (pip install -c requirements.lock -e ".[report]")'
         )
     app.connect("env-get-outdated", all_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,435 @@
+"""The compose cluster as a user meets it: sizes, limits, the token, jobs, scaling and the end."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.clusters.embedded import SETTINGS
+
+ROOT = Path(__file__).resolve().parent.parent
+NODES = 5
+CORES = 0.25
+MEGABYTES = 1000
+RAY = Path(sys.executable).parent / "ray"
+
+SQUARES = """
+import ray
+ray.init()
+square = ray.remote(lambda x: x * x)
+print(ray.get([square.remote(number) for number in range(4)]))
+"""
+
+SUBMIT = """
+import time
+from ray.job_submission import JobSubmissionClient
+client = JobSubmissionClient()
+job = client.submit_job(entrypoint="python squares.py", runtime_env={"working_dir": "."})
+while not client.get_job_status(job).is_terminal():
+    time.sleep(0.5)
+print(client.get_job_logs(job))
+"""
+
+NAPS = """
+import time, ray
+ray.init()
+@ray.remote
+def nap(number):
+    time.sleep(1.0)
+    return number
+print("the sum is", sum(ray.get([nap.remote(number) for number in range(100)])))
+"""
+
+BUSY = """
+import time
+began, used = time.monotonic(), time.process_time()
+while time.monotonic() - began < 4.0:
+    pass
+print((time.process_time() - used) / (time.monotonic() - began))
+"""
+
+KILL_RAYLET = """
+import psutil
+(raylet,) = [one for one in psutil.process_iter() if one.name() == "raylet"]
+raylet.kill()
+"""
+
+LIMITS = """
+from lab.measure.node import find_cgroup
+found = find_cgroup()
+print(found.quota_cores, found.memory_limit_bytes)
+"""
+
+
+# --- the files ------------------------------------------------------------------------------------------
+
+
+def services() -> dict[str, Any]:
+    """Return the services of docker-compose.yml."""
+    content = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    assert isinstance(content["services"], dict)
+    return content["services"]
+
+
+@pytest.mark.parametrize("name", ["ray-head", "ray-worker"])
+def test_containers_have_the_settings_of_the_embedded_ray(name: str) -> None:
+    """Ray is set up alike in a container and in this process, so that the two can be compared."""
+    wanted = {key: value for key, value in SETTINGS.items() if key != "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"}
+    assert wanted.items() <= services()[name]["environment"].items()
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    """.env.example lists the variables of docker-compose.yml, each with the default that it has there."""
+    text = (ROOT / "docker-compose.yml").read_text()
+    used = dict(part.split("}")[0].split(":-", 1) for part in text.split("${")[1:])
+    lines = [line for line in (ROOT / ".env.example").read_text().splitlines() if line.startswith("#LAB_")]
+    documented = dict(line[1:].split("=", 1) for line in lines)
+    assert used == {**documented, "LAB_IMAGE_TAG": "latest"}
+
+
+def test_the_image_is_given_what_it_needs_and_no_more() -> None:
+    """The build context leaves everything out but what is named."""
+    rules = [
+        line
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
+    assert rules[0] == "*"
+    named = {rule[1:] for rule in rules if rule.startswith("!")}
+    assert named == {"lab", "docker", "pyproject.toml", "requirements.lock", "README.md", "LICENSE"}
+
+
+# --- the targets, with a docker that does as it is told --------------------------------------------------
+
+
+def make(folder: Path, docker: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run make in a folder, where `docker` is the given lines of shell, then a version."""
+    fake = folder / "bin" / "docker"
+    fake.parent.mkdir()
+    fake.write_text(f"#!/bin/sh\n{docker}\necho 2.26.1\n")
+    fake.chmod(0o755)
+    shutil.copy(ROOT / "Makefile", folder)
+    environment = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+    environment["PATH"] = f"{fake.parent}{os.pathsep}{environment['PATH']}"
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("target", ["docker-build", "docker-up", "docker-token", "docker-down"])
+def test_a_missing_engine_is_told(tmp_path: Path, target: str) -> None:
+    """Where no Docker engine answers, each target says so and what to do, with Docker's own words."""
+    done = make(tmp_path, 'case $1 in info) echo "permission denied" >&2; exit 1;; esac', target)
+    assert done.returncode != 0
+    assert "permission denied" in done.stderr
+    assert "No Docker engine answers. Start it" in done.stderr
+
+
+def test_a_taken_port_is_told(tmp_path: Path) -> None:
+    """Where the dashboard's port is taken, nothing is left running and the way out is named."""
+    said = "Bind for 127.0.0.1:8265 failed: port is already allocated"
+    docker = f'echo "$*" >>asked; case "$*" in *" up "*) echo "{said}" >&2; exit 1;; esac'
+    done = make(tmp_path, docker, "docker-up")
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert "LAB_DASHBOARD_PORT=8266 make docker-up" in done.stderr
+    assert (tmp_path / "asked").read_text().splitlines()[-1] == "compose down"
+
+
+def test_a_token_without_a_cluster_is_told(tmp_path: Path) -> None:
+    """Where no head runs, there is no token, but the command that starts one."""
+    done = make(tmp_path, 'case "$*" in *exec*) echo "not running" >&2; exit 1;; esac', "docker-token")
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert "No cluster of this folder runs: make docker-up" in done.stderr
+
+
+# --- a real cluster -------------------------------------------------------------------------------------
+
+
+class Compose:
+    """A compose project of its own, with its own image, port and token."""
+
+    def __init__(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.project = f"lab-test-{os.getpid()}"
+        self.image = f"ray-scaling-lab:{self.project}"
+        self.address = f"http://127.0.0.1:{port}"
+        self.environment = {
+            **os.environ,
+            "COMPOSE_PROJECT_NAME": self.project,
+            "LAB_IMAGE_TAG": self.project,
+            "LAB_DASHBOARD_PORT": str(port),
+            "LAB_WORKER_CPUS": str(CORES),
+            "LAB_WORKER_SLOTS": "1",
+            "LAB_WORKER_MEMORY": f"{MEGABYTES}m",
+        }
+
+    def run(self, *command: str | Path, **options: Any) -> str:
+        """Run a command of this machine that must succeed, and return what it printed."""
+        done = subprocess.run(
+            [*command],
+            cwd=options.pop("cwd", ROOT),
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def inside(self, container: str, *command: str) -> str:
+        """Run a command in a container."""
+        return self.run("docker", "exec", container, *command)
+
+    def containers(self, service: str = "") -> list[dict[str, Any]]:
+        """Return what Docker knows about the containers, by default of both services."""
+        ids = self.run("docker", "compose", "ps", "--all", "--quiet", *([service] if service else [])).split()
+        found: list[dict[str, Any]] = json.loads(self.run("docker", "inspect", *ids))
+        return found
+
+    def scale(self, nodes: int) -> None:
+        """Change the number of workers and wait for it."""
+        self.run("docker", "compose", "up", "--detach", "--scale", f"ray-worker={nodes}")
+        self.run("docker", "compose", "exec", "-T", "ray-head", "wait_for_nodes", str(nodes), "90")
+
+    def token(self) -> str:
+        """Return the token as a user gets it."""
+        return self.run("make", "--silent", "--no-print-directory", "docker-token").strip()
+
+    def ask(self, path: str, token: str | None, body: dict[str, Any] | None = None) -> tuple[int, Any]:
+        """Send a request to the dashboard, and return status and content."""
+        request = urllib.request.Request(f"{self.address}{path}", json.dumps(body).encode() if body else None)
+        request.add_header("Content-Type", "application/json")
+        if token is not None:
+            request.add_header("Authorization", f"Bearer {token}")
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def nodes(self) -> dict[str, dict[str, float]]:
+        """Return what each living node offers, by its id."""
+        status, content = self.ask("/api/v0/nodes?detail=1", self.token())
+        assert status == 200
+        found = content["data"]["result"]["result"]
+        return {node["node_id"]: node["resources_total"] for node in found if node["state"] == "ALIVE"}
+
+    def job_environment(self) -> None:
+        """Let commands find the cluster as the README tells."""
+        self.environment |= {
+            "RAY_API_SERVER_ADDRESS": self.address,
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": self.token(),
+        }
+
+
+def until(holds: Callable[[], bool], seconds: float) -> None:
+    """Wait until something holds, and fail where it does not within the time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+def require_engine() -> None:
+    """Skip where no engine answers, unless it is required."""
+    for command in (["docker", "info"], ["docker", "compose", "version"]):
+        if shutil.which("docker") is None or subprocess.run(command, capture_output=True).returncode != 0:
+            if os.environ.get("LAB_REQUIRE_DOCKER"):
+                pytest.fail(f"`{' '.join(command)}` fails, and LAB_REQUIRE_DOCKER is set")
+            pytest.skip(f"`{' '.join(command)}` fails: no Docker engine with compose answers")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Compose]:
+    """Yield a cluster of five nodes that has just been built and started."""
+    require_engine()
+    compose = Compose()
+    try:
+        compose.scale(NODES)
+        compose.job_environment()
+        yield compose
+    finally:
+        subprocess.run(
+            ["docker", "compose", "down", "--volumes", "--timeout", "5"],
+            cwd=ROOT,
+            env=compose.environment,
+            capture_output=True,
+        )
+        subprocess.run(["docker", "image", "rm", compose.image], capture_output=True)
+
+
+@pytest.mark.docker
+def test_there_are_five_nodes_and_a_head_that_runs_nothing(cluster: Compose) -> None:
+    """Five nodes have the CPUs that they were given; the head is alive and has none."""
+    assert sorted(node.get("CPU", 0.0) for node in cluster.nodes().values()) == [0.0] + [1.0] * NODES
+    (head,) = [node for node in cluster.nodes().values() if "node:__internal_head__" in node]
+    assert "CPU" not in head
+
+
+@pytest.mark.docker
+def test_the_object_store_fits_into_the_shared_memory(cluster: Compose) -> None:
+    """No node's object store is larger than its shared memory, where it would move to the disk."""
+    (size,) = {one["HostConfig"]["ShmSize"] for one in cluster.containers("ray-worker")}
+    stores = [node["object_store_memory"] for node in cluster.nodes().values() if "CPU" in node]
+    assert all(0.85 * size < store < size for store in stores), (size, stores)
+
+
+@pytest.mark.docker
+def test_the_limits_are_in_force_on_every_node(cluster: Compose) -> None:
+    """A node sees its limits in its cgroup, and a busy loop gets no more of a core than the quota."""
+    names = [one["Name"].strip("/") for one in cluster.containers("ray-worker")]
+    for name in names:
+        assert cluster.inside(name, "python", "-c", LIMITS).split() == [str(CORES), str(MEGABYTES * 2**20)]
+    with ThreadPoolExecutor() as pool:
+        shares = list(pool.map(lambda name: float(cluster.inside(name, "python", "-c", BUSY)), names))
+    assert all(0.4 * CORES < share < 1.15 * CORES for share in shares), shares
+
+
+@pytest.mark.docker
+def test_requests_need_the_token(cluster: Compose) -> None:
+    """The jobs API answers 401 without a token, 403 with a wrong one, and 200 with the right one."""
+    token = cluster.token()
+    assert [cluster.ask("/api/jobs/", one)[0] for one in (None, "0" * 64, token)] == [401, 403, 200]
+    status, _ = cluster.ask("/api/jobs/", None, {"entrypoint": "echo refused"})
+    assert status == 401
+
+
+@pytest.mark.docker
+def test_nothing_but_one_port_of_loopback_is_published(cluster: Compose) -> None:
+    """Of all containers' ports this machine listens on one, for itself only."""
+    published = [
+        (port, one["HostIp"])
+        for container in cluster.containers()
+        for port, bindings in container["NetworkSettings"]["Ports"].items()
+        for one in bindings or ()
+    ]
+    assert published == [("8265/tcp", "127.0.0.1")]
+
+
+@pytest.mark.docker
+def test_containers_may_do_little(cluster: Compose) -> None:
+    """Nothing runs as root, holds a capability, or writes outside /tmp; workers cannot change the token."""
+    for container in cluster.containers():
+        name = container["Name"]
+        assert cluster.inside(name.strip("/"), "id", "-u") == "10001\n"
+        status = cluster.inside(name.strip("/"), "grep", "-E", "CapBnd|NoNewPrivs", "/proc/1/status").split()
+        assert status == ["CapBnd:", "0" * 16, "NoNewPrivs:", "1"]
+        mounts = {one["Destination"]: one["RW"] for one in container["Mounts"]}
+        assert mounts == {"/run/ray-token": "worker" not in name}
+        assert container["HostConfig"]["ReadonlyRootfs"]
+
+
+@pytest.mark.docker
+def test_the_token_is_on_its_volume_only(cluster: Compose) -> None:
+    """The token, fit for the owner's eyes alone, is in no image, setting, command or log."""
+    head = cluster.containers("ray-head")[0]["Name"].strip("/")
+    assert cluster.inside(head, "stat", "-c", "%a %U", "/run/ray-token/token") == "600 lab\n"
+    token = cluster.token()
+    assert len(token) == 64
+    told = json.dumps(cluster.containers())
+    told += cluster.run("docker", "image", "inspect", cluster.image)
+    told += cluster.run("docker", "history", "--no-trunc", cluster.image)
+    told += cluster.run("docker", "compose", "logs")
+    told += cluster.inside(head, "sh", "-c", "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' ' '")
+    assert token not in told
+    assert cluster.run("docker", "run", "--rm", cluster.image, "ls", "/run/ray-token") == ""
+
+
+@pytest.mark.docker
+def test_the_image_is_small_and_holds_what_is_pinned(cluster: Compose) -> None:
+    """The image has at most 800 MB, packages of requirements.lock only, and nothing else of this folder."""
+    size = int(cluster.run("docker", "image", "inspect", "--format", "{{.Size}}", cluster.image))
+    assert size <= 800e6
+    head = cluster.containers("ray-head")[0]["Name"].strip("/")
+    installed = set(cluster.inside(head, "pip", "list", "--format=freeze").lower().replace("_", "-").split())
+    pinned = {line.split(" ;")[0] for line in (ROOT / "requirements.lock").read_text().splitlines()}
+    assert {one.split("==")[0] for one in installed - pinned} == {"pip", "ray-scaling-lab"}
+    assert set(cluster.inside(head, "ls", "-A", "/opt/source").split()) == {
+        "LICENSE",
+        "README.md",
+        "lab",
+        "pyproject.toml",
+        "requirements.lock",
+    }
+
+
+@pytest.mark.docker
+def test_the_image_runs_the_same_code(cluster: Compose) -> None:
+    """The digest of the code that measures is the same inside and outside."""
+    from lab.measure.environment import code_facts
+
+    script = "from lab.measure.environment import code_facts; print(code_facts()['digest'])"
+    head = cluster.containers("ray-head")[0]["Name"].strip("/")
+    assert cluster.inside(head, "python", "-c", script).strip() == code_facts()["digest"]
+
+
+@pytest.mark.docker
+def test_jobs_can_be_submitted_by_command_and_from_python(cluster: Compose, tmp_path: Path) -> None:
+    """A script submitted by `ray job submit`, or by Ray's client, runs on the cluster: [0, 1, 4, 9]."""
+    (tmp_path / "squares.py").write_text(SQUARES)
+    (tmp_path / "submit.py").write_text(SUBMIT)
+    by_command = [RAY, "job", "submit", "--working-dir", ".", "--", "python", "squares.py"]
+    with ThreadPoolExecutor() as pool:
+        printed = pool.map(
+            lambda command: cluster.run(*command, cwd=tmp_path), [by_command, [sys.executable, "submit.py"]]
+        )
+    assert all("\n[0, 1, 4, 9]\n" in one for one in printed)
+
+
+@pytest.mark.docker
+def test_a_node_whose_ray_dies_comes_back(cluster: Compose) -> None:
+    """Where a raylet is killed, its node counts as dead within 15 s and its container starts a new one."""
+    before = set(cluster.nodes())
+    name = cluster.containers("ray-worker")[0]["Name"].strip("/")
+    cluster.inside(name, "python", "-c", KILL_RAYLET)
+    until(lambda: not before <= set(cluster.nodes()), 15)
+    until(lambda: len(cluster.nodes()) == NODES + 1, 60)
+    assert len(set(cluster.nodes()) - before) == 1
+
+
+@pytest.mark.docker
+def test_the_cluster_can_shrink_and_grow_while_a_job_runs(cluster: Compose) -> None:
+    """A job outlives the loss of two nodes and their return, and every task of it is done."""
+    token = cluster.token()
+    _, content = cluster.ask("/api/jobs/", token, {"entrypoint": f"python -c '{NAPS}'"})
+    job = f"/api/jobs/{content['submission_id']}"
+    until(lambda: cluster.ask(job, token)[1]["status"] != "PENDING", 60)
+    cluster.scale(3)
+    assert cluster.ask(job, token)[1]["status"] == "RUNNING"
+    cluster.scale(NODES)
+    assert cluster.ask(job, token)[1]["status"] == "RUNNING"
+    until(lambda: cluster.ask(job, token)[1]["status"] != "RUNNING", 90)
+    found = cluster.ask(job, token)[1]
+    assert found["status"] == "SUCCEEDED", found
+    assert "the sum is 4950" in cluster.ask(f"{job}/logs", token)[1]["logs"]
+
+
+@pytest.mark.docker
+def test_every_container_becomes_healthy(cluster: Compose) -> None:
+    """The health checks, which ask Ray, come to say that all is well."""
+    until(lambda: {one["State"]["Health"]["Status"] for one in cluster.containers()} == {"healthy"}, 60)
+
+
+@pytest.mark.docker
+def test_the_end_is_graceful(cluster: Compose) -> None:
+    """`docker compose stop` ends every Ray within its time: none has to be killed."""
+    began = time.monotonic()
+    cluster.run("docker", "compose", "stop")
+    assert time.monotonic() - began < 40
+    assert {one["State"]["ExitCode"] for one in cluster.containers()} <= {0, 1, 143}
