@@ -22,7 +22,7 @@ from typing import Any, Self, TypeVar
 import pandas as pd
 
 from lab.errors import DataError
-from lab.records import FILES, SCHEMA_VERSION, TaskRecord, Trial
+from lab.records import FILES, SCHEMA_VERSION, NodeFacts, TaskRecord, Trial
 from lab.store import ENVIRONMENT, header, read_environment, read_table
 
 T = TypeVar("T")
@@ -55,7 +55,12 @@ class Ledger:
         self._opened.close()
 
     def append(self, record: Any) -> None:
-        """Write one row; a full disk leaves the file as it was before and raises `DataError`."""
+        """Write one row; a full disk leaves the file as it was before and raises `DataError`.
+
+        Facts of a node are those of this session, whoever found them.
+        """
+        if isinstance(record, NodeFacts):
+            record = dataclasses.replace(record, session=self.session)
         line = _line([SCHEMA_VERSION, *(_field(value) for value in _values(record))])
         _ask_disk(self._files[type(record)], partial(_write, self._handles[type(record)], line))
 
@@ -67,6 +72,12 @@ class Ledger:
     def earlier_trials(self) -> pd.DataFrame:
         """Return the trials that are in the ledger."""
         return read_table(self._files[Trial])
+
+    def digests(self) -> dict[str, str]:
+        """Return the digest that the good trials of each mode came to."""
+        trials = self.earlier_trials()
+        good = trials[trials["status"] == "ok"]
+        return dict(zip(good["mode"], good["digest"], strict=True))
 
     def trial_ids_with_tasks(self) -> tuple[str, ...]:
         """Return the ids of all trials that have task rows, in order of first appearance."""

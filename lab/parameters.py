@@ -10,14 +10,16 @@ import difflib
 import re
 import types
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from lab.errors import ParameterError
 
 MODES = ("search", "find", "factor")
 SCHEDULES = ("dynamic", "static")
+CLUSTERS = ("embedded", "local", "compose", "address")
 PROFILES = ("quick", "full", "reference", "custom")
 MOST_WORKERS = 256
+MOST_NODES = 1000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,14 +43,15 @@ class Whole:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Seconds:
-    """Accepts a number of seconds from `low` to `high`."""
+class Real:
+    """Accepts a number from `low` to `high`; `of` names what is counted, such as seconds."""
 
     low: float
     high: float
+    of: str = "seconds"
 
     def accept(self, value: Any) -> float:
-        """Return the seconds, or raise `ValueError` with the range."""
+        """Return the number, or raise `ValueError` with the range."""
         if isinstance(value, str):
             value = _literal(value)
         if (
@@ -61,7 +64,24 @@ class Seconds:
 
     def describe(self) -> str:
         """Return the accepted range in words."""
-        return f"a number of seconds from {self.low:g} to {self.high:g}"
+        return f"a number of {self.of} from {self.low:g} to {self.high:g}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Flag:
+    """Accepts True or False, or their text."""
+
+    def accept(self, value: Any) -> bool:
+        """Return the truth value, or raise `ValueError` with the rule."""
+        if isinstance(value, str):
+            value = _literal(value)
+        if not isinstance(value, bool):
+            raise ValueError(self.describe())
+        return value
+
+    def describe(self) -> str:
+        """Return the rule in words."""
+        return "True or False"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -123,7 +143,7 @@ class Several:
         )
 
 
-Rule = Whole | Seconds | Choice | Text | Several
+Rule = Whole | Real | Flag | Choice | Text | Several
 
 
 def parameter(rule: Rule, unit: str = "") -> Any:
@@ -132,8 +152,8 @@ def parameter(rule: Rule, unit: str = "") -> Any:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class SingleNode:
-    """What `notebooks/single_node.ipynb` can be told."""
+class Experiment:
+    """What every experiment can be told: the work, its order, and how it is watched."""
 
     run_id: str = parameter(
         Text(
@@ -143,7 +163,6 @@ class SingleNode:
     )
     profile: str = parameter(Choice(PROFILES))
     seed: int = parameter(Whole(0, 2**63 - 1))
-    workers: tuple[int, ...] = parameter(Several(Whole(1, MOST_WORKERS)), "workers")
     repeats: int = parameter(Whole(1, 1000), "blocks")
     modes: tuple[str, ...] = parameter(Several(Choice(MODES)))
     schedules: tuple[str, ...] = parameter(Several(Choice(SCHEDULES)))
@@ -154,10 +173,10 @@ class SingleNode:
     find_tasks: tuple[int, ...] = parameter(Several(Whole(1, 1_000_000), distinct=False), "tasks")
     factor_bits: int = parameter(Whole(16, 200), "bits")
     factor_tasks: int = parameter(Whole(1, 1_000_000), "tasks")
-    sample_seconds: float = parameter(Seconds(0.05, 60.0), "s")
-    deadline_seconds: float = parameter(Seconds(1.0, 86400.0), "s")
+    sample_seconds: float = parameter(Real(0.05, 60.0), "s")
+    deadline_seconds: float = parameter(Real(1.0, 86400.0), "s")
+    stall_seconds: float = parameter(Real(1.0, 86400.0), "s")
     object_store_megabytes: int = parameter(Whole(80, 1_048_576), "MB")
-    dashboard_port: int = parameter(Whole(0, 65535))
 
     def __post_init__(self) -> None:
         """Check what concerns more than one parameter."""
@@ -172,7 +191,59 @@ class SingleNode:
             )
 
 
-def parameters_from(kind: type[Any], namespace: Mapping[str, Any]) -> Any:
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SingleNode(Experiment):
+    """What `notebooks/single_node.ipynb` can be told."""
+
+    workers: tuple[int, ...] = parameter(Several(Whole(1, MOST_WORKERS)), "workers")
+    dashboard_port: int = parameter(Whole(0, 65535))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Nodes(Experiment):
+    """What the experiments over several nodes have in common."""
+
+    nodes: tuple[int, ...] = parameter(Several(Whole(1, MOST_NODES)), "nodes")
+    workers_per_node: tuple[int, ...] = parameter(Several(Whole(1, MOST_WORKERS)), "workers")
+    node_cores: float = parameter(Real(0.0, 1024.0, "cores"), "cores")
+    may_scale: bool = parameter(Flag())
+    wait_seconds: float = parameter(Real(1.0, 3600.0), "s")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class MultiNode(Nodes):
+    """What `notebooks/multi_node.ipynb` can be told."""
+
+    cluster: str = parameter(Choice(CLUSTERS))
+    address: str = parameter(Text(r".{0,2000}", "text: the address of the jobs API, http://HOST:8265"))
+
+    def __post_init__(self) -> None:
+        """Check what concerns more than one parameter."""
+        # not super(): a dataclass with slots is another class than the one that the method closes over
+        Experiment.__post_init__(self)
+        if self.cluster == "embedded" and self.nodes != (1,):
+            raise ParameterError(
+                f"nodes is {list(self.nodes)}, and an embedded Ray is one node: give nodes [1], or the "
+                "cluster local (several raylets on this host), compose or address"
+            )
+        if (self.cluster == "address") != bool(self.address.strip()):
+            raise ParameterError(
+                f"cluster is {self.cluster!r} and address {self.address!r}: cluster 'address' needs the "
+                "address of the jobs API, http://HOST:8265; the other kinds take none"
+            )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Docker(Nodes):
+    """What `notebooks/docker.ipynb` can be told."""
+
+    margin_percent: float = parameter(Real(0.1, 50.0, "percent"), "%")
+
+
+Kind = TypeVar("Kind", bound=Experiment)
+
+
+def parameters_from(kind: type[Kind], namespace: Mapping[str, Any]) -> Kind:
     """Return the checked parameters of `kind` out of a notebook's namespace.
 
     Names that begin with an underscore, modules, functions and classes are the notebook's own business.

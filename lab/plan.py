@@ -2,8 +2,9 @@
 
 import dataclasses
 import random
+from collections.abc import Callable, Sequence
 
-from lab.parameters import SingleNode
+from lab.parameters import Docker, Experiment, MultiNode, SingleNode
 
 BASELINE_SCHEDULE = "dynamic"
 """The plain processes share one counter: the best that one would write by hand."""
@@ -17,6 +18,7 @@ class Configuration:
     arm: str
     engine: str
     schedule: str
+    cluster: str
     nodes: int
     workers_per_node: int
 
@@ -35,35 +37,92 @@ class PlannedTrial:
     configuration: Configuration
 
 
-def single_node_plan(parameters: SingleNode, cores: int) -> tuple[PlannedTrial, ...]:
-    """Return every configuration once per block; the order within a block is shuffled by the seed.
+Plan = tuple[PlannedTrial, ...]
+
+
+def single_node_plan(parameters: SingleNode, cores: int) -> Plan:
+    """Return the loop, the plain processes and Ray on ever more workers.
 
     `cores` decides which configuration the A/A arm copies: as many workers as there are cores.
     """
-    configurations = [
-        configuration
-        for mode in parameters.modes
-        for configuration in _configurations(mode, parameters, cores)
+
+    def configurations(mode: str) -> list[Configuration]:
+        serial = Configuration(mode, "baseline", "serial", "static", "embedded", 1, 1)
+        processes = [
+            Configuration(mode, "baseline", "processes", BASELINE_SCHEDULE, "embedded", 1, count)
+            for count in parameters.workers
+        ]
+        ray = _sizes(mode, "experiment", "embedded", parameters.schedules, (1,), parameters.workers)
+        copied = min(ray, key=lambda one: (abs(one.workers - cores), one.schedule != parameters.schedules[0]))
+        return [serial, *processes, *ray, dataclasses.replace(copied, arm="copy")]
+
+    return _in_blocks(parameters, configurations)
+
+
+def multi_node_plan(parameters: MultiNode) -> Plan:
+    """Return Ray on every number of nodes with every number of workers on each.
+
+    One worker on one node is in every plan, as the baseline where it is not asked for: what efficiency is
+    relative to. The A/A arm copies the largest cluster with fewest workers a node.
+    """
+
+    def configurations(mode: str) -> list[Configuration]:
+        asked = _sizes(
+            mode,
+            "experiment",
+            parameters.cluster,
+            parameters.schedules,
+            parameters.nodes,
+            parameters.workers_per_node,
+        )
+        alone = dataclasses.replace(asked[0], arm="baseline", nodes=1, workers_per_node=1)
+        baseline = [] if dataclasses.replace(alone, arm="experiment") in asked else [alone]
+        return [*baseline, *asked, _copy(asked)]
+
+    return _in_blocks(parameters, configurations)
+
+
+def docker_plan(parameters: Docker) -> Plan:
+    """Return Ray in containers, and the same as a baseline in plain raylets on the host of the containers."""
+
+    def configurations(mode: str) -> list[Configuration]:
+        sizes = parameters.schedules, parameters.nodes, parameters.workers_per_node
+        contained = _sizes(mode, "experiment", "compose", *sizes)
+        return [*contained, *_sizes(mode, "baseline", "local", *sizes), _copy(contained)]
+
+    return _in_blocks(parameters, configurations)
+
+
+def _sizes(
+    mode: str,
+    arm: str,
+    cluster: str,
+    schedules: Sequence[str],
+    nodes: Sequence[int],
+    workers_per_node: Sequence[int],
+) -> list[Configuration]:
+    """Return Ray under each schedule on every number of nodes and workers."""
+    return [
+        Configuration(mode, arm, "ray", schedule, cluster, count, workers)
+        for schedule in schedules
+        for count in nodes
+        for workers in workers_per_node
     ]
+
+
+def _copy(asked: Sequence[Configuration]) -> Configuration:
+    """Return the A/A arm: the largest cluster with fewest workers a node, under the first schedule."""
+    copied = max(asked, key=lambda one: (one.schedule == asked[0].schedule, one.nodes, -one.workers_per_node))
+    return dataclasses.replace(copied, arm="copy")
+
+
+def _in_blocks(parameters: Experiment, configurations: Callable[[str], list[Configuration]]) -> Plan:
+    """Return every configuration once per block; the order within a block is shuffled by the seed."""
+    every = [one for mode in parameters.modes for one in configurations(mode)]
     shuffle = random.Random(parameters.seed).shuffle
     order: list[tuple[int, Configuration]] = []
     for block in range(parameters.repeats):
-        shuffled = list(configurations)
+        shuffled = list(every)
         shuffle(shuffled)
         order += [(block, configuration) for configuration in shuffled]
     return tuple(PlannedTrial(slot, block, one) for slot, (block, one) in enumerate(order))
-
-
-def _configurations(mode: str, parameters: SingleNode, cores: int) -> list[Configuration]:
-    serial = Configuration(mode, "baseline", "serial", "static", 1, 1)
-    processes = [
-        Configuration(mode, "baseline", "processes", BASELINE_SCHEDULE, 1, count)
-        for count in parameters.workers
-    ]
-    ray = [
-        Configuration(mode, "experiment", "ray", schedule, 1, count)
-        for schedule in parameters.schedules
-        for count in parameters.workers
-    ]
-    copied = min(ray, key=lambda one: (abs(one.workers - cores), one.schedule != parameters.schedules[0]))
-    return [serial, *processes, *ray, dataclasses.replace(copied, arm="copy")]

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, get_type_hints
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised whenever a column is renamed, removed or changes its meaning."""
 
 
@@ -41,6 +41,12 @@ class Trial:
         "dynamic (tasks handed out as workers get free) or static (equal shares)",
         choices=("dynamic", "static"),
     )
+    cluster: str = column(
+        "",
+        "where it ran: embedded (Ray in the notebook's process), local (several raylets on its host), "
+        "compose (containers on one host) or address (a cluster that was there)",
+        choices=("embedded", "local", "compose", "address"),
+    )
     nodes: int = column("nodes", "nodes that hold workers")
     workers_per_node: int = column("workers", "workers on each node")
     workers: int = column("workers", "workers in all")
@@ -61,6 +67,9 @@ class Trial:
     failed_attempts: int | None = column(
         "attempts", "attempts at a task that failed in the window", default=None
     )
+    lost_workers: int | None = column(
+        "workers", "workers that were lost before the last task was done", default=None
+    )
     units: int | None = column("units", "primes found, or numbers factored", default=None)
     digest: str | None = column(
         "", "of all results in task order; equal work gives equal digests", default=None
@@ -73,17 +82,20 @@ class Trial:
     )
     system_cpu_seconds: float | None = column(
         "CPU s",
-        "processor time of Ray's own processes in the window (idle ones run beside baselines too)",
+        "processor time of Ray's own processes on the driver's node in the window (idle ones run beside "
+        "baselines too)",
         default=None,
     )
     sampler_cpu_seconds: float | None = column(
-        "CPU s", "processor time of the sampler in the window", default=None
+        "CPU s", "processor time of the sampler on the driver's node in the window", default=None
     )
     steal_seconds: float | None = column(
-        "CPU s", "time the hypervisor gave to others, in the window", default=None
+        "CPU s",
+        "time the hypervisor gave to others, in the window, as the driver's node saw it",
+        default=None,
     )
     load_before: float | None = column(
-        "", "one-minute load average before the trial's workers started", default=None
+        "", "one-minute load average of the driver's host before the trial's workers started", default=None
     )
 
 
@@ -99,10 +111,10 @@ class TaskRecord:
     worker: int = column("", "the worker, counted from 0 within the trial")
     submitted_seconds: float = column("s", "when the driver handed the task to the engine")
     started_seconds: float | None = column(
-        "s", "when the body began, on the worker's monotonic clock", default=None
+        "s", "when the body began: the worker's monotonic clock, set to the driver's", default=None
     )
     finished_seconds: float | None = column(
-        "s", "when the body ended, on the worker's monotonic clock", default=None
+        "s", "when the body ended: the worker's monotonic clock, set to the driver's", default=None
     )
     received_seconds: float | None = column("s", "when the driver knew of the result", default=None)
     cpu_seconds: float | None = column("CPU s", "processor time of the body", default=None)
@@ -122,7 +134,7 @@ class Sample:
     node_id: str = column("", "the node, as in nodes.csv")
     at_seconds: float = column("s", "when it was read, since the window began")
     cpu_cores: float | None = column(
-        "cores", "cores in use on the node (its cgroup where limited) since the last", default=None
+        "cores", "cores in use on the node since the last, read as cpu_source in nodes.csv says", default=None
     )
     steal_cores: float | None = column(
         "cores", "cores that the hypervisor gave to others since the last", default=None
@@ -135,10 +147,15 @@ class Sample:
     )
     lab_memory_bytes: int | None = column(
         "B",
-        "private memory of the driver, the workers and, for engine ray, Ray's own processes",
+        "private memory of the lab's processes on the node: the workers, the driver on its node and, for "
+        "engine ray, Ray's own",
         default=None,
     )
-    object_store_bytes: int | None = column("B", "bytes in Ray's object store", default=None)
+    object_store_bytes: int | None = column(
+        "B", "bytes in Ray's object stores, of all nodes; asked by the driver", default=None
+    )
+    network_received_bytes: int | None = column("B", "received by the node since the last", default=None)
+    network_sent_bytes: int | None = column("B", "sent by the node since the last", default=None)
     gpu_percent: float | None = column(
         "%", "mean use of the node's GPUs; empty where NVML does not answer", default=None
     )
@@ -154,14 +171,66 @@ class Sample:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class NodeWindow:
+    """What one node did in one trial's window, from its counters before and after."""
+
+    trial_id: str = column("", "the trial")
+    node_id: str = column("", "the node, as in nodes.csv")
+    workers: int = column("workers", "workers of the trial on the node; 0 on a head that only drives")
+    status: str = column("", "ok, or lost: the node did not answer after the window", choices=("ok", "lost"))
+    error_message: str | None = column("", "first line of why it did not answer", default=None)
+    clock_offset_seconds: float | None = column(
+        "s", "the node's monotonic clock minus the driver's, from the fastest of several pings", default=None
+    )
+    clock_uncertainty_seconds: float | None = column(
+        "s", "half the round trip of that ping: the offset is known to within it", default=None
+    )
+    began_seconds: float | None = column(
+        "s", "when the counters were first read, since the window began", default=None
+    )
+    ended_seconds: float | None = column("s", "when they were read last", default=None)
+    cpu_seconds: float | None = column(
+        "CPU s", "processor time of the node, read as cpu_source in nodes.csv says", default=None
+    )
+    workers_cpu_seconds: float | None = column(
+        "CPU s", "processor time of the trial's worker processes on the node", default=None
+    )
+    ray_cpu_seconds: float | None = column(
+        "CPU s", "processor time of Ray's own processes on the node", default=None
+    )
+    sampler_cpu_seconds: float | None = column(
+        "CPU s",
+        "processor time of the process that samples the node; empty where that is the driver",
+        default=None,
+    )
+    throttled_seconds: float | None = column("s", "time the cgroup's quota held the node back", default=None)
+    steal_seconds: float | None = column(
+        "CPU s", "time the hypervisor gave to others, on the whole host", default=None
+    )
+    network_received_bytes: int | None = column("B", "received by the node", default=None)
+    network_sent_bytes: int | None = column("B", "sent by the node", default=None)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFacts:
     """One node of the cluster, as found when the cluster was ready."""
 
     node_id: str = column("", "Ray's id of the node, first 12 digits")
     session: int = column("", "1, or more where the run was started again")
+    cluster: str = column(
+        "", "the kind of cluster, as in trials.csv", choices=("embedded", "local", "compose", "address")
+    )
+    holds_workers: bool = column("", "false for a head that only drives")
     host_id: str = column("", "digest of the host's boot id: equal ids are one machine")
+    cpu_model: str | None = column("", "the processor's name", default=None)
     cores: int = column("cores", "logical processors that the node sees")
     quota_cores: float = column("cores", "cores that the node may use (cgroup quota and affinity)")
+    cpu_source: str = column(
+        "",
+        "how its use of processors is read: cgroup (its own limited one), host (all of the machine), or "
+        "processes (those under its raylet, where nodes share a host without limits)",
+        choices=("cgroup", "host", "processes"),
+    )
     memory_bytes: int = column("B", "memory that the node may use")
     object_store_bytes: int | None = column("B", "capacity of the node's object store", default=None)
     gpus: int = column("GPUs", "GPUs that NVML reports")
@@ -172,6 +241,7 @@ FILES: Mapping[str, type] = {
     "trials.csv": Trial,
     "tasks.csv": TaskRecord,
     "samples.csv": Sample,
+    "windows.csv": NodeWindow,
     "nodes.csv": NodeFacts,
 }
 

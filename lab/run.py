@@ -1,30 +1,30 @@
-"""The composition root: the one call that a notebook makes."""
+"""The composition root: one call for each notebook."""
 
-import dataclasses
 import datetime
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from lab import paths
-from lab.clusters.embedded import check_port, check_ray_version, embedded
+from lab.clusters.embedded import check_port, check_ray_version
 from lab.errors import DataError, ParameterError
 from lab.ledger import Ledger
 from lab.measure.environment import code_facts, machine_facts, session_facts, utc_now, versions
 from lab.measure.node import Cgroup, find_cgroup, usable_cores, usable_memory_bytes
-from lab.parameters import SingleNode, parameters_from
-from lab.plan import PlannedTrial, single_node_plan
+from lab.parameters import Docker, Experiment, MultiNode, SingleNode, parameters_from
+from lab.plan import Plan, docker_plan, multi_node_plan, single_node_plan
 from lab.profiles import with_true_profile
 from lab.records import Trial
+from lab.session import Assignment, Payloads, payloads_of
+from lab.sites import Job, Site, address_site, compose_site, embedded_site, local_site
 from lab.store import Run, file_digests, read_run
-from lab.trial import Setting, run_trial
-from lab.workloads import WORKLOADS
-from lab.workloads.factoring import factor_tasks
-from lab.workloads.primes import default_width, find_tasks, search_tasks
 
 WORKER_BYTES = 150_000_000
 """What a Ray worker of this lab takes at most, privately; a test measures it."""
@@ -32,7 +32,8 @@ WORKER_BYTES = 150_000_000
 ROW_BYTES = 150
 """An upper bound of the mean size of a row of tasks.csv; a test measures it."""
 
-Payloads = Mapping[str, tuple[Any, ...]]
+Sites = Mapping[str, Callable[[], AbstractContextManager[Site]]]
+"""How each kind of cluster in a plan is got."""
 
 
 def single_node(namespace: Mapping[str, Any], data: Path | None = None) -> Run:
@@ -43,28 +44,70 @@ def single_node(namespace: Mapping[str, Any], data: Path | None = None) -> Run:
     `ParameterError`, `DataError` or `ClusterError` before any work starts.
     """
     check_ray_version()
-    parameters = with_true_profile(parameters_from(SingleNode, namespace))
+    parameters = with_true_profile("single_node", parameters_from(SingleNode, namespace))
     cgroup = find_cgroup()
-    check_memory(max(parameters.workers), parameters.object_store_megabytes, usable_memory_bytes(cgroup))
-    payloads = {mode: payloads_of(mode, parameters) for mode in parameters.modes}
-    plan = single_node_plan(parameters, cores=int(usable_cores(cgroup)))
-    data = data or paths.data_folder()
-    directory = data / "single_node" / (parameters.run_id or new_run_id(parameters.profile))
-    check_disk(data, sum(len(payloads[one.configuration.mode]) for one in plan))
+    check_memory(max(parameters.workers), 1, parameters.object_store_megabytes, usable_memory_bytes(cgroup))
     check_port(parameters.dashboard_port)
-    with Ledger(directory, facts_of("single_node", directory.name, parameters, len(plan), cgroup)) as ledger:
-        _carry_out(plan, payloads, parameters, ledger, cgroup)
-    return read_run(directory)
+    plan = single_node_plan(parameters, cores=int(usable_cores(cgroup)))
+    sites = {"embedded": partial(embedded_site, parameters)}
+    return _run("single_node", parameters, plan, data, cgroup, lambda _: sites)
 
 
-def check_memory(workers: int, object_store_megabytes: int, memory_bytes: int) -> None:
+def multi_node(namespace: Mapping[str, Any], data: Path | None = None) -> Run:
+    """Run the experiment over several nodes, on the kind of cluster that the parameters name.
+
+    Rows, resume and errors as in `single_node`.
+    """
+    check_ray_version()
+    parameters = with_true_profile("multi_node", parameters_from(MultiNode, namespace))
+    cgroup = find_cgroup()
+    if parameters.cluster in ("embedded", "local"):
+        most = max(parameters.nodes), max(parameters.workers_per_node)
+        memory = usable_memory_bytes(cgroup)
+        check_memory(most[0] * most[1], most[0], parameters.object_store_megabytes, memory)
+
+    def sites(run_id: str) -> Sites:
+        return {
+            "embedded": partial(embedded_site, parameters),
+            "local": partial(local_site, parameters),
+            "compose": partial(compose_site, parameters, run_id),
+            "address": partial(address_site, parameters, run_id),
+        }
+
+    return _run("multi_node", parameters, multi_node_plan(parameters), data, cgroup, sites)
+
+
+def docker(namespace: Mapping[str, Any], data: Path | None = None) -> Run:
+    """Run the comparison of containers with their host, both at once and trial by trial in turn.
+
+    Rows, resume and errors as in `single_node`.
+    """
+    check_ray_version()
+    parameters = with_true_profile("docker", parameters_from(Docker, namespace))
+    cgroup = find_cgroup()
+    most = max(parameters.nodes), max(parameters.workers_per_node)
+    # the same once more in containers
+    workers, memory = 2 * most[0] * most[1], usable_memory_bytes(cgroup)
+    check_memory(workers, 2 * most[0], parameters.object_store_megabytes, memory)
+
+    def sites(run_id: str) -> Sites:
+        return {
+            "compose": partial(compose_site, parameters, run_id),
+            "local": partial(local_site, parameters),
+        }
+
+    return _run("docker", parameters, docker_plan(parameters), data, cgroup, sites)
+
+
+def check_memory(workers: int, nodes: int, object_store_megabytes: int, memory_bytes: int) -> None:
     """Refuse more workers than the memory holds."""
-    needed = workers * WORKER_BYTES + object_store_megabytes * 10**6
+    needed = workers * WORKER_BYTES + nodes * object_store_megabytes * 10**6
     if needed > memory_bytes:
         raise ParameterError(
-            f"workers is up to {workers}: with {WORKER_BYTES / 1e6:.0f} MB each and an object store of "
-            f"{object_store_megabytes} MB they need {needed / 1e9:.1f} GB, this machine has "
-            f"{memory_bytes / 1e9:.1f} GB; choose fewer workers or a smaller object_store_megabytes"
+            f"up to {workers} workers on {nodes} nodes of this machine: with {WORKER_BYTES / 1e6:.0f} MB for "
+            f"each worker and an object store of {object_store_megabytes} MB for each node they need "
+            f"{needed / 1e9:.1f} GB, this machine has {memory_bytes / 1e9:.1f} GB; choose fewer workers or a "
+            "smaller object_store_megabytes"
         )
 
 
@@ -79,33 +122,18 @@ def check_disk(data: Path, tasks: int) -> None:
         )
 
 
-def payloads_of(mode: str, parameters: SingleNode) -> tuple[Any, ...]:
-    """Return the seeded work of a mode: the same for every configuration."""
-    seed = parameters.seed
-    if mode == "search":
-        width = parameters.search_width or default_width(parameters.search_bits)
-        try:
-            return search_tasks(parameters.search_bits, width, parameters.search_tasks, seed)
-        except ParameterError as error:
-            raise ParameterError(
-                f"search_bits, search_width and search_tasks do not go together: {error}"
-            ) from None
-    if mode == "factor":
-        return factor_tasks(parameters.factor_bits, parameters.factor_tasks, seed)
-    sizes = zip(parameters.find_bits, parameters.find_tasks, strict=True)
-    return tuple(target for bits, count in sizes for target in find_tasks(bits, count, seed))
-
-
 def new_run_id(profile: str) -> str:
     """Return an id from the time in UTC and the profile's name."""
     return f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{profile}"
 
 
 def facts_of(
-    experiment: str, run_id: str, parameters: SingleNode, planned_trials: int, cgroup: Cgroup
+    experiment: str, run_id: str, parameters: Experiment, planned_trials: int, cgroup: Cgroup
 ) -> dict[str, Any]:
     """Return the content of environment.json; all but the session must be equal when a run goes on."""
     values = {name: getattr(parameters, name) for name in parameters.__dataclass_fields__}
+    # an address is nobody's business, and that of one cluster may change
+    values.pop("address", None)
     return {
         "experiment": experiment,
         "run_id": run_id,
@@ -118,25 +146,52 @@ def facts_of(
     }
 
 
+def _run(
+    experiment: str,
+    parameters: Experiment,
+    plan: Plan,
+    data: Path | None,
+    cgroup: Cgroup,
+    sites: Callable[[str], Sites],
+) -> Run:
+    """Check what can be checked beforehand, carry the plan out, and return the rows."""
+    data, payloads = data or paths.data_folder(), payloads_of(parameters)
+    directory = data / experiment / (parameters.run_id or new_run_id(parameters.profile))
+    check_disk(data, sum(len(payloads[one.configuration.mode]) for one in plan))
+    facts = facts_of(experiment, directory.name, parameters, len(plan), cgroup)
+    with Ledger(directory, facts) as ledger:
+        _carry_out(experiment, parameters, plan, payloads, ledger, sites(directory.name))
+    return read_run(directory)
+
+
 def _carry_out(
-    plan: Sequence[PlannedTrial], payloads: Payloads, parameters: SingleNode, ledger: Ledger, cgroup: Cgroup
+    experiment: str,
+    parameters: Experiment,
+    plan: Plan,
+    payloads: Payloads,
+    ledger: Ledger,
+    sites: Sites,
 ) -> None:
     """Run every slot that has no ended trial yet, and show how far it is."""
     write_interrupted(plan, ledger)
-    open_slots = slots_to_run(plan, ledger)
+    to_do = slots_to_run(plan, ledger)
     name = ledger.directory.name
-    begun = "going on with" if len(open_slots) < len(plan) else "new"
-    print(f"{begun} run {name}: {len(open_slots)} of {len(plan)} trials to do, rows go to {ledger.directory}")
-    if not open_slots:
+    begun = "going on with" if len(to_do) < len(plan) else "new"
+    print(f"{begun} run {name}: {len(to_do)} of {len(plan)} trials to do, rows go to {ledger.directory}")
+    if not to_do:
         return
-    ledger.begin_session()
-    cpus = max(parameters.workers)
-    with embedded(cpus, parameters.object_store_megabytes, parameters.dashboard_port, cgroup) as cluster:
-        for node in cluster.nodes:
-            ledger.append(dataclasses.replace(node, session=ledger.session))
-        setting = Setting(ledger, cluster, cgroup, parameters.sample_seconds, parameters.deadline_seconds)
+    with ExitStack() as stack:
+        # all at once, and before there is a run: trials of several clusters take turns
+        used = dict.fromkeys(one.planned.configuration.cluster for one in to_do)
+        ready = {kind: stack.enter_context(sites[kind]()) for kind in used}
+        ledger.begin_session()
+        ledger.note(
+            ready_at=utc_now(), **{key: value for site in ready.values() for key, value in site.facts.items()}
+        )
         try:
-            run_slots(open_slots, payloads, setting, show_progress)
+            with _bar(len(to_do)) as started:
+                for kind, ones in groupby(to_do, key=lambda one: one.planned.configuration.cluster):
+                    ready[kind].carry_out(Job(experiment, parameters, payloads, tuple(ones), ledger, started))
         except KeyboardInterrupt:
             told = f"stopped; all finished trials are kept. Go on with the same command and: -r run_id {name}"
             print(f"\n{told}", file=sys.stderr, flush=True)
@@ -144,64 +199,57 @@ def _carry_out(
     ledger.note(finished_at=utc_now(), files=file_digests(ledger.directory))
 
 
-def show_progress(slots: Sequence[PlannedTrial]) -> Iterable[PlannedTrial]:
-    """Yield the slots behind a bar with the time that is left."""
-    bar = tqdm(slots, unit="trial", file=sys.stderr, ncols=79, mininterval=0.5)
-    for planned in bar:
-        one = planned.configuration
-        bar.set_postfix_str(f"{one.mode}, {one.engine} x{one.workers}")
-        yield planned
+@contextmanager
+def _bar(trials: int) -> Iterator[Callable[[Assignment], None]]:
+    """Show a bar with the time that is left; yields what is to be told when a trial starts."""
+    with tqdm(total=trials, unit="trial", file=sys.stderr, ncols=79, mininterval=0.5) as bar:
+        seen: list[Assignment] = []
+
+        def started(one: Assignment) -> None:
+            bar.update(1 if seen else 0)
+            seen.append(one)
+            it = one.planned.configuration
+            nodes = f" on {it.nodes}" if it.nodes > 1 else ""
+            bar.set_postfix_str(f"{it.mode}, {it.engine} x{it.workers}{nodes}")
+
+        yield started
+        bar.update(1 if seen else 0)
 
 
-def run_slots(
-    slots: Sequence[PlannedTrial],
-    payloads: Payloads,
-    setting: Setting,
-    progress: Callable[[Sequence[PlannedTrial]], Iterable[PlannedTrial]],
-) -> None:
-    """Run the slots in order; all trials of a mode must come to one digest."""
-    earlier = setting.ledger.earlier_trials()
-    good = earlier[earlier["status"] == "ok"]
-    digests: dict[str, str] = dict(zip(good["mode"], good["digest"], strict=True))
-    for planned in progress(slots):
-        mode = planned.configuration.mode
-        attempt = int((earlier["slot"] == planned.slot).sum()) + 1
-        trial = run_trial(
-            planned, attempt, WORKLOADS[mode].function, payloads[mode], digests.get(mode), setting
-        )
-        if trial.status == "ok" and trial.digest is not None:
-            digests.setdefault(mode, trial.digest)
-
-
-def slots_to_run(plan: Sequence[PlannedTrial], ledger: Ledger) -> tuple[PlannedTrial, ...]:
+def slots_to_run(plan: Plan, ledger: Ledger) -> tuple[Assignment, ...]:
     """Return the slots of the plan that have no trial that ended, well or not."""
     trials = ledger.earlier_trials()
     ended = set(trials.loc[trials["status"] != "interrupted", "slot"])
-    return tuple(planned for planned in plan if planned.slot not in ended)
+    return tuple(
+        Assignment(planned, int((trials["slot"] == planned.slot).sum()) + 1)
+        for planned in plan
+        if planned.slot not in ended
+    )
 
 
-def write_interrupted(plan: Sequence[PlannedTrial], ledger: Ledger) -> None:
+def write_interrupted(plan: Plan, ledger: Ledger) -> None:
     """Give a row to each trial that a kill cut off after its first task rows: a failure is no gap."""
     known = set(ledger.earlier_trials()["trial_id"])
     by_slot = {planned.slot: planned for planned in plan}
     for trial_id in ledger.trial_ids_with_tasks():
         if trial_id not in known:
             slot, attempt = map(int, trial_id.split("-"))
-            ledger.append(cut_off(by_slot[slot], trial_id, attempt))
+            ledger.append(cut_off(Assignment(by_slot[slot], attempt), trial_id))
 
 
-def cut_off(planned: PlannedTrial, trial_id: str, attempt: int) -> Trial:
+def cut_off(assignment: Assignment, trial_id: str) -> Trial:
     """Return the row of a trial whose process was killed."""
-    one = planned.configuration
+    planned, one = assignment.planned, assignment.planned.configuration
     return Trial(
         trial_id=trial_id,
         slot=planned.slot,
-        attempt=attempt,
+        attempt=assignment.attempt,
         block=planned.block,
         mode=one.mode,
         arm=one.arm,
         engine=one.engine,
         schedule=one.schedule,
+        cluster=one.cluster,
         nodes=one.nodes,
         workers_per_node=one.workers_per_node,
         workers=one.workers,

@@ -22,13 +22,14 @@ _DTYPES = {int: "Int64", float: "float64", str: "str", bool: "boolean"}
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One run as it lies on disk: four frames with the columns of `lab.records`, and its environment."""
+    """One run as it lies on disk: five frames with the columns of `lab.records`, and its environment."""
 
     directory: Path
     environment: Mapping[str, Any]
     trials: pd.DataFrame
     tasks: pd.DataFrame
     samples: pd.DataFrame
+    windows: pd.DataFrame
     nodes: pd.DataFrame
 
     @property
@@ -57,6 +58,7 @@ def read_run(directory: Path) -> Run:
     _refuse_repeated(
         directory / "tasks.csv", tables["tasks"], ["trial_id", "task", "attempt", "warmup", "worker"]
     )
+    _refuse_repeated(directory / "windows.csv", tables["windows"], ["trial_id", "node_id"])
     return Run(directory, environment, **tables)
 
 

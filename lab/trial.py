@@ -6,23 +6,19 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-import psutil
-
-from lab.clusters import Cluster
+from lab.clusters.attached import Cluster
 from lab.engines import Completion, Team, Work, processes, ray_actors, serial
-from lab.errors import DataError, EngineError
-from lab.ledger import Ledger
+from lab.errors import ClusterError, DataError, EngineError
 from lab.measure.environment import utc_now
-from lab.measure.node import Cgroup, cpu_seconds
-from lab.measure.sampler import Sampler
 from lab.measure.task import first_line
 from lab.plan import PlannedTrial
 from lab.records import TaskRecord, Trial
 from lab.workloads import Outcome
 
-Engine = Callable[[int], contextlib.AbstractContextManager[Team]]
+Engine = Callable[[int, int], contextlib.AbstractContextManager[Team]]
+"""Takes the workers in all, and the nodes that they are spread over."""
 
 ENGINES: Mapping[str, Engine] = {
     "serial": serial.team,
@@ -31,23 +27,34 @@ ENGINES: Mapping[str, Engine] = {
 }
 
 
+class Outlet(Protocol):
+    """Where rows go: a run's ledger, or the log of the job that a client reads them from."""
+
+    def append(self, record: Any) -> None:
+        """Take one row."""
+
+    def sync(self) -> None:
+        """Bring all rows to where they are safe."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Setting:
     """What all trials of a session share."""
 
-    ledger: Ledger
+    outlet: Outlet
     cluster: Cluster
-    cgroup: Cgroup
     sample_seconds: float
     deadline_seconds: float
+    stall_seconds: float
+    wait_seconds: float
     engines: Mapping[str, Engine] = dataclasses.field(default_factory=lambda: ENGINES)
 
 
 class Recorder:
     """The observer of a window: writes a row for each completion and keeps what the trial's row needs."""
 
-    def __init__(self, trial_id: str, node_id: str, ledger: Ledger, warmup: bool) -> None:
-        self.trial_id, self.node_id, self.ledger, self.warmup = trial_id, node_id, ledger, warmup
+    def __init__(self, trial_id: str, setting: Setting, warmup: bool) -> None:
+        self.trial_id, self.setting, self.warmup = trial_id, setting, warmup
         self.origin = 0.0
         self.last_received: float | None = None
         self.outcomes: dict[int, Outcome] = {}
@@ -61,8 +68,11 @@ class Recorder:
 
     def completed(self, completion: Completion) -> None:
         """Write the attempt down."""
-        record = task_record(completion, self.trial_id, self.node_id, self.warmup, self.origin)
-        self.ledger.append(record)
+        cluster = self.setting.cluster
+        node_id = completion.node_id or cluster.here
+        offset = cluster.offset_seconds(node_id)
+        record = task_record(completion, self.trial_id, node_id, self.warmup, self.origin, offset)
+        self.setting.outlet.append(record)
         self._ended += 1
         self.last_received = completion.received
         measurement = completion.measurement
@@ -97,7 +107,7 @@ def run_trial(
     expected_digest: str | None,
     setting: Setting,
 ) -> Trial:
-    """Run a trial and write its row, whatever happens; an `EngineError` makes it a failed one.
+    """Run a trial and write its row, whatever happens; a fault of engine or cluster makes it a failed one.
 
     All else is raised after the row is written, such as `KeyboardInterrupt`. What is no fault of the trial,
     a full disk or a user's Ctrl-C, leaves it interrupted, so that it is done again.
@@ -112,6 +122,7 @@ def run_trial(
         "workers": planned.configuration.workers,
         "started_at": utc_now(),
         "load_before": os.getloadavg()[0],
+        "lost_workers": 0,
         "status": "interrupted",
     }
     try:
@@ -126,19 +137,23 @@ def run_trial(
         row["error_kind"], row["error_message"] = type(error).__name__, first_line(error)
         if isinstance(error, Exception) and not isinstance(error, DataError):
             row["status"] = "failed"
-        if not isinstance(error, EngineError):
+        if not isinstance(error, EngineError | ClusterError):
             raise
     finally:
         trial = Trial(**row)
-        setting.ledger.append(trial)
-        setting.ledger.sync()
+        setting.outlet.append(trial)
+        setting.outlet.sync()
     return trial
 
 
 def task_record(
-    completion: Completion, trial_id: str, node_id: str, warmup: bool, origin: float
+    completion: Completion, trial_id: str, node_id: str, warmup: bool, origin: float, offset: float
 ) -> TaskRecord:
-    """Return the row of a completion, its times counted from the window's begin."""
+    """Return the row of a completion, its times counted from the window's begin.
+
+    `offset` is what the node's clock is ahead of the driver's.
+    """
+    there = origin + offset
     measurement = completion.measurement
     outcome = None if measurement is None else measurement.outcome
     return TaskRecord(
@@ -146,11 +161,11 @@ def task_record(
         task=completion.task,
         attempt=completion.attempt,
         warmup=warmup,
-        node_id=completion.node_id or node_id,
+        node_id=node_id,
         worker=completion.worker,
         submitted_seconds=completion.submitted - origin,
-        started_seconds=None if measurement is None else measurement.started - origin,
-        finished_seconds=None if measurement is None else measurement.finished - origin,
+        started_seconds=None if measurement is None else measurement.started - there,
+        finished_seconds=None if measurement is None else measurement.finished - there,
         received_seconds=completion.received - origin,
         cpu_seconds=None if measurement is None else measurement.cpu_seconds,
         status="failed" if outcome is None else "ok",
@@ -165,28 +180,33 @@ def task_record(
 def _measure(
     row: dict[str, Any], function: Callable[[Any], Outcome], payloads: Sequence[Any], setting: Setting
 ) -> None:
-    """Fill the row: workers up and warm, then the window."""
-    node_id = setting.cluster.nodes[0].node_id
+    """Fill the row: nodes there, workers up and warm, then the window."""
     deadline = time.monotonic() + setting.deadline_seconds
+    setting.cluster.need(row["nodes"], setting.wait_seconds)
+    for facts in setting.cluster.take_new():
+        setting.outlet.append(facts)
     asked = time.monotonic()
-    with setting.engines[row["engine"]](row["workers"]) as team:
+    with setting.engines[row["engine"]](row["workers"], row["nodes"]) as team:
         row["startup_seconds"] = time.monotonic() - asked
-        warm = Recorder(row["trial_id"], node_id, setting.ledger, warmup=True)
+        setting.cluster.synchronize()
+        warm = Recorder(row["trial_id"], setting, warmup=True)
         warm.origin = began = time.monotonic()
-        team.run(Work(function, [payloads[0]] * row["workers"], deadline), "static", warm)
+        work = Work(function, [payloads[0]] * row["workers"], deadline, stall_seconds=setting.stall_seconds)
+        team.run(work, "static", warm)
         row["warmup_seconds"] = time.monotonic() - began
         warm.check(row["workers"])
         if warm.failures:
             raise EngineError(f"a worker was lost in its warm-up: {warm.failures[-1]}")
         task_seconds = warm.task_cpu_seconds / row["workers"]
-        work = Work(function, payloads, deadline, task_seconds)
-        recorder = Recorder(row["trial_id"], node_id, setting.ledger, warmup=False)
+        work = dataclasses.replace(work, payloads=payloads, task_seconds=task_seconds)
+        recorder = Recorder(row["trial_id"], setting, warmup=False)
         try:
             _window(row, team, work, recorder, setting)
         finally:
             row |= {
                 "tasks": len(recorder.outcomes),
                 "failed_attempts": len(recorder.failures),
+                "lost_workers": team.lost_workers,
                 "units": sum(outcome.units for outcome in recorder.outcomes.values()),
                 "digest": recorder.digest(),
                 "task_cpu_seconds": recorder.task_cpu_seconds,
@@ -195,30 +215,23 @@ def _measure(
 
 
 def _window(row: dict[str, Any], team: Team, work: Work, recorder: Recorder, setting: Setting) -> None:
-    """Run the work between two readings of the clocks, with the node sampled in between."""
-    system = setting.cluster.system_processes
-    mine = [psutil.Process(), *team.processes, *(system if row["engine"] == "ray" else ())]
-    sampler = Sampler(
-        row["trial_id"],
-        setting.cluster.nodes[0].node_id,
-        setting.cgroup,
-        mine,
-        setting.sample_seconds,
-        recorder.queue_length,
-        setting.cluster.object_store_bytes,
+    """Run the work between two readings of the clocks, with all nodes sampled in between."""
+    cluster = setting.cluster
+    recorder.origin = cluster.begin(
+        row["trial_id"], team.places, setting.sample_seconds, row["engine"] == "ray", recorder.queue_length
     )
-    system_before, driver_before = cpu_seconds(system), time.process_time()
     try:
-        with sampler:
-            recorder.origin = sampler.began
-            team.run(work, row["schedule"], recorder)
+        team.run(work, row["schedule"], recorder)
     finally:
+        ended = recorder.last_received or time.monotonic()
+        watched = cluster.end()
+        sampler = watched.driver.sampler_cpu_seconds
         row |= {
-            "duration_seconds": (recorder.last_received or time.monotonic()) - recorder.origin,
-            "driver_cpu_seconds": time.process_time() - driver_before - sampler.cpu_seconds,
-            "system_cpu_seconds": cpu_seconds(system) - system_before,
-            "sampler_cpu_seconds": sampler.cpu_seconds,
-            "steal_seconds": sampler.steal_seconds(),
+            "duration_seconds": ended - recorder.origin,
+            "driver_cpu_seconds": watched.driver.own_cpu_seconds - sampler,
+            "system_cpu_seconds": watched.driver.counters.ray_cpu_seconds,
+            "sampler_cpu_seconds": sampler,
+            "steal_seconds": watched.driver.counters.steal_seconds,
         }
-        for sample in sampler.samples:
-            setting.ledger.append(sample)
+        for record in (*watched.windows, *watched.samples):
+            setting.outlet.append(record)

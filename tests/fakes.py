@@ -4,16 +4,17 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.clusters import Cluster
-from lab.engines import Completion, Observer, Work
+from lab.clusters.attached import Watched
+from lab.engines import Completion, Observer, Place, Work
 from lab.measure.node import Cgroup
+from lab.measure.station import Window
 from lab.measure.task import Measurement, measure_task
-from lab.parameters import SingleNode, parameters_from
-from lab.records import NodeFacts
+from lab.parameters import Docker, MultiNode, SingleNode, parameters_from
+from lab.records import NodeFacts, NodeWindow, Sample
 from lab.workloads import Outcome
 
 NO_LIMITS = Cgroup(None, None, None, None, None, None)
@@ -36,6 +37,7 @@ TINY: dict[str, Any] = {
     "factor_tasks": 4,
     "sample_seconds": 0.2,
     "deadline_seconds": 120.0,
+    "stall_seconds": 60.0,
     "object_store_megabytes": 80,
     "dashboard_port": 0,
 }
@@ -45,6 +47,31 @@ TINY: dict[str, Any] = {
 def tiny(**changes: Any) -> SingleNode:
     """Return the tiny parameters with some changed."""
     return parameters_from(SingleNode, TINY | changes)
+
+
+NODES: dict[str, Any] = {
+    name: value for name, value in TINY.items() if name not in ("workers", "dashboard_port")
+} | {
+    "schedules": ["dynamic"],
+    "nodes": [1, 2],
+    "workers_per_node": [1],
+    "node_cores": 0.25,
+    "may_scale": False,
+    "wait_seconds": 60.0,
+}
+"""The same for the experiments over several nodes."""
+
+LOCAL: dict[str, Any] = NODES | {"cluster": "local", "address": ""}
+
+
+def tiny_nodes(**changes: Any) -> MultiNode:
+    """Return tiny parameters of the experiment over several nodes, with some changed."""
+    return parameters_from(MultiNode, LOCAL | changes)
+
+
+def tiny_docker(**changes: Any) -> Docker:
+    """Return tiny parameters of the comparison of containers with their host, with some changed."""
+    return parameters_from(Docker, NODES | {"margin_percent": 3.0} | changes)
 
 
 # --- workloads: plain functions of this module, so that any engine can carry them to its workers ---
@@ -150,7 +177,8 @@ class Collector:
 class FakeTeam:
     """Runs everything in the driver, in order, and keeps a transcript."""
 
-    processes: Sequence[Any] = ()
+    places: Sequence[Place] = ()
+    lost_workers = 0
 
     def __init__(self, engine: str, workers: int, transcript: list[str]) -> None:
         self.engine, self.workers, self.transcript = engine, workers, transcript
@@ -176,7 +204,7 @@ class FakeEngines:
 
     def _engine(self, name: str, kind: type[FakeTeam]) -> Any:
         @contextlib.contextmanager
-        def team(workers: int) -> Iterator[FakeTeam]:
+        def team(workers: int, nodes: int = 1) -> Iterator[FakeTeam]:  # noqa: ARG001  one node is enough
             self.transcript.append(f"{name} starts {workers}")
             try:
                 yield kind(name, workers, self.transcript)
@@ -186,27 +214,74 @@ class FakeEngines:
         return team
 
 
-def node_facts() -> NodeFacts:
+def node_facts(node_id: str = NODE_ID, **changes: Any) -> NodeFacts:
     """Return the facts of a node that is not there."""
-    return NodeFacts(
-        node_id=NODE_ID,
-        session=1,
-        host_id="feedfacecafe",
-        cores=2,
-        quota_cores=2.0,
-        memory_bytes=8 * 2**30,
-        object_store_bytes=80_000_000,
-        gpus=0,
-        cluster_start_seconds=0.5,
-    )
+    facts: dict[str, Any] = {
+        "node_id": node_id,
+        "session": 1,
+        "cluster": "embedded",
+        "holds_workers": True,
+        "host_id": "feedfacecafe",
+        "cores": 2,
+        "quota_cores": 2.0,
+        "cpu_source": "host",
+        "memory_bytes": 8 * 2**30,
+        "object_store_bytes": 80_000_000,
+        "gpus": 0,
+        "cluster_start_seconds": 0.5,
+    }
+    return NodeFacts(**facts | changes)
 
 
-def fake_cluster() -> Cluster:
-    """Return a cluster of one node that takes no time and no memory."""
-    return Cluster(0.5, (node_facts(),), (), lambda: 0)
+class FakeCluster:
+    """A cluster of one node that takes no time and no memory; `offsets` are those of made-up nodes."""
+
+    here = NODE_ID
+
+    def __init__(self, offsets: Mapping[str, float] | None = None) -> None:
+        self._new, self._offsets = (node_facts(),), dict(offsets or {})
+
+    def need(self, nodes: int, seconds: float) -> None:
+        """Have what is asked for."""
+
+    def take_new(self) -> tuple[NodeFacts, ...]:
+        """Return the node's facts, once."""
+        new, self._new = self._new, ()
+        return new
+
+    def synchronize(self) -> None:
+        """Have equal clocks."""
+
+    def offset_seconds(self, node_id: str) -> float:
+        """Return what was made up."""
+        return self._offsets.get(node_id, 0.0)
+
+    def begin(self, trial_id: str, *_: Any) -> float:
+        """Return the time."""
+        self._trial_id, self._began = trial_id, time.monotonic()
+        return self._began
+
+    def end(self) -> Watched:
+        """Return one sample and the counters of an idle node."""
+        ended = time.monotonic()
+        sample = Sample(
+            trial_id=self._trial_id, node_id=NODE_ID, at_seconds=ended - self._began, queue_length=0
+        )
+        counters = NodeWindow(
+            trial_id=self._trial_id,
+            node_id=NODE_ID,
+            workers=1,
+            status="ok",
+            began_seconds=0.0,
+            ended_seconds=ended - self._began,
+            cpu_seconds=0.0,
+            ray_cpu_seconds=0.0,
+        )
+        window = Window(self._began, ended, (sample,), counters, 0.0, 0.0)
+        return Watched(window, (sample,), (counters,))
 
 
 @contextlib.contextmanager
-def fake_embedded(*_: Any) -> Iterator[Cluster]:
+def fake_embedded(*_: Any) -> Iterator[Any]:
     """Stand in for `lab.clusters.embedded.embedded`."""
-    yield fake_cluster()
+    yield FakeCluster()

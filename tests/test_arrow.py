@@ -1,6 +1,8 @@
 """Tests of the one arrow of the house: which part of lab/ may import which, read from the source."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +13,14 @@ from lab.measure.environment import READERS
 
 LAB = paths.ROOT / "lab"
 
-RUN_SIDE = ("run", "profiles", "trial", "ledger", "plan", "clusters", "engines", "workloads", "measure")
+RUN_SIDE = (
+    *("run", "sites", "job", "session", "profiles", "trial", "ledger", "wire", "plan"),
+    *("clusters", "engines", "workloads", "measure"),
+)
 READER_SIDE = ("analysis", "figures", "claims", "report", "formats")
-WRITING = ("run", "trial", "ledger", "clusters", "engines", "workloads", "measure")
+WRITING = tuple(part for part in RUN_SIDE if part not in ("profiles", "plan"))
+ON_THE_HEAD = ("job", "session", "trial", "wire", "clusters", "engines", "workloads", "measure")
+"""What runs on a cluster's head and nodes: none of it needs a disk to write to, nor the client's packages."""
 SHARED = ("store", "records", "parameters", "errors", "paths")
 FOUNDATION = {
     "errors": set(),
@@ -98,7 +105,7 @@ def test_the_foundation_leans_on_nothing_above(part):
         ("matplotlib", {"figures"}),
         ("gmpy2", {"workloads", "measure"}),
         ("flint", {"workloads"}),
-        ("psutil", {"clusters", "engines", "measure", "trial"}),
+        ("psutil", {"clusters", "engines", "measure"}),
         ("pynvml", {"measure"}),
         ("tqdm", {"run"}),
         ("papermill", set()),
@@ -108,6 +115,19 @@ def test_the_foundation_leans_on_nothing_above(part):
 def test_each_dependency_has_its_place(package, parts):
     """Ray is known to clusters and engines alone, matplotlib to figures alone, and so on."""
     assert importers(package) <= parts
+
+
+@pytest.mark.parametrize("part", ON_THE_HEAD)
+def test_what_runs_on_a_cluster_writes_no_files(part):
+    """A job has no ledger and no store: its rows go to its log, from which the client writes them."""
+    assert parts_imported(part) & {"ledger", "store", "run", "sites"} == set()
+
+
+def test_a_job_loads_no_heavy_packages():
+    """The job and the stations start fast: neither pandas nor matplotlib comes with them."""
+    script = "import sys, lab.job; print(sorted({'pandas', 'matplotlib', 'ray', 'scipy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_workloads_know_nothing_of_their_distribution():

@@ -9,7 +9,6 @@ from pathlib import Path
 import psutil
 import pytest
 from fakes import (
-    NO_LIMITS,
     Collector,
     Unreadable,
     die_always,
@@ -43,7 +42,7 @@ def cluster():
     """Yield one Ray for all tests of this module, whose workers can import the tests' modules."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parent))
-        with embedded(SHARED_WORKERS + MOST_WORKERS, 80, 0, NO_LIMITS) as cluster:
+        with embedded(SHARED_WORKERS + MOST_WORKERS, 80, 0) as cluster:
             yield cluster
 
 
@@ -131,7 +130,7 @@ def test_times_are_in_order(shared, engine, schedule):
 def test_a_warmup_reaches_every_worker(shared, engine):
     """As many tasks as workers under the static schedule: each worker gets one, in its own process."""
     team = shared(engine)
-    assert len({process.pid for process in team.processes}) == SHARED_WORKERS
+    assert len({place.pid for place in team.places}) == SHARED_WORKERS
     told = run(team, square, [7] * SHARED_WORKERS, "static")
     assert sorted(one.worker for one in told.completions) == list(range(SHARED_WORKERS))
 
@@ -200,15 +199,54 @@ def test_the_workers_end_with_the_team(request, engine):
     if engine == "ray":
         request.getfixturevalue("cluster")
     with ENGINES[engine](2) as team, contextlib.suppress(EngineError):
+        processes = [psutil.Process(place.pid) for place in team.places]
         run(team, sleep_long, range(4), seconds=0.2)
-    _, alive = psutil.wait_procs(team.processes, timeout=20)
+    _, alive = psutil.wait_procs(processes, timeout=20)
     assert alive == []
 
 
 def test_a_loop_has_one_worker():
     """The serial engine refuses to pretend that it had more."""
-    with pytest.raises(EngineError, match="one worker, not 2"), ENGINES["serial"](2):
+    with pytest.raises(EngineError, match="one worker on one node, not 2 on 1"), ENGINES["serial"](2):
         pass
+
+
+def test_plain_processes_are_of_one_node():
+    """Plain processes refuse to pretend that they were spread over nodes."""
+    with pytest.raises(EngineError, match="of one node, not 2"), ENGINES["processes"](2, 2):
+        pass
+
+
+@pytest.mark.ray
+def test_more_nodes_than_there_are_are_refused(cluster, monkeypatch):  # noqa: ARG001
+    """A team over two nodes, where one is, is an error that tells what there is, not an endless wait."""
+    monkeypatch.setattr(ray_actors, "PLACED_SECONDS", 1.0)
+    with pytest.raises(EngineError, match="on each of 2 nodes within 1 s: the nodes that are alive"):
+        ENGINES["ray"](2, 2).__enter__()
+
+
+@pytest.mark.parametrize("engine", PARALLEL)
+def test_a_stall_ends_the_work(request, engine):
+    """Where no task ends for so long as is allowed, the work is given up, long before its deadline."""
+    if engine == "ray":
+        request.getfixturevalue("cluster")
+    with ENGINES[engine](2) as team:
+        work = Work(sleep_long, tuple(range(4)), time.monotonic() + 500, stall_seconds=1.0)
+        with pytest.raises(EngineError, match="stalled: no task ended for 1 s, with 4 of 4 tasks open"):
+            team.run(work, "dynamic", Collector())
+
+
+@pytest.mark.parametrize("engine", PARALLEL)
+def test_lost_workers_are_counted(shared, request, engine, tmp_path):  # noqa: ARG001
+    """A team tells how many of its workers are gone."""
+    if engine == "ray":
+        request.getfixturevalue("cluster")
+    mark = tmp_path / "mark"
+    mark.touch()
+    with ENGINES[engine](2) as team:
+        assert team.lost_workers == 0
+        run(team, die_once, [(number, str(mark)) for number in range(8)])
+        assert team.lost_workers == 1
 
 
 def test_shares_are_equal_and_whole():
@@ -296,8 +334,9 @@ def test_a_lost_process_leaves_failed_completions(start, tmp_path, schedule):
 def test_a_process_lost_between_two_works_is_noticed(start, schedule):
     """A process that died before its work came gets none, or its share is failed; nothing hangs."""
     team = start("processes")
-    team.processes[0].kill()
-    psutil.wait_procs(team.processes[:1], timeout=20)
+    first = psutil.Process(team.places[0].pid)
+    first.kill()
+    psutil.wait_procs([first], timeout=20)
     told = run(team, square, range(10), schedule)
     assert Counter(one.task for one in told.completions) == Counter(range(10))
     assert len(told.failed()) == (0 if schedule == "dynamic" else 5)
@@ -361,7 +400,10 @@ def test_ray_deals_all_tasks_out_after_a_loss(start, tmp_path):
 
 @pytest.mark.ray
 def test_ray_says_when_workers_do_not_start(start, monkeypatch):
-    """More workers than the node has slots for: an EngineError after the time given, not an endless wait."""
-    monkeypatch.setattr(ray_actors, "READY_SECONDS", 1.0)
-    with pytest.raises(EngineError, match=r"Ray workers did not all start within 1 s.*GetTimeoutError"):
+    """Slots that others hold, and workers that do not answer, are errors after some time, not endless waits."""
+    monkeypatch.setattr(ray_actors, "PLACED_SECONDS", 1.0)
+    with pytest.raises(EngineError, match=r"could not reserve 5 CPUs on each of 1 nodes within 1 s"):
         start("ray", SHARED_WORKERS + MOST_WORKERS + 1)
+    monkeypatch.setattr(ray_actors, "READY_SECONDS", 0.0)
+    with pytest.raises(EngineError, match=r"1 Ray workers did not all start within 0 s.*GetTimeoutError"):
+        start("ray", 1)

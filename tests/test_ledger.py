@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from lab.errors import DataError
 from lab.ledger import Ledger
-from lab.records import FILES, SCHEMA_VERSION, NodeFacts, Sample, TaskRecord, Trial, columns
+from lab.records import FILES, SCHEMA_VERSION, NodeFacts, NodeWindow, Sample, TaskRecord, Trial, columns
 from lab.store import (
     file_digests,
     header,
@@ -40,6 +40,7 @@ TRIAL = Trial(
     arm="experiment",
     engine="ray",
     schedule="dynamic",
+    cluster="embedded",
     nodes=1,
     workers_per_node=2,
     workers=2,
@@ -65,7 +66,8 @@ TASK = TaskRecord(
     digest="0123456789012345",
 )
 SAMPLE = Sample(trial_id="000-1", node_id="0123456789ab", at_seconds=0.25, memory_bytes=2**40 + 1)
-RECORDS = (TRIAL, TASK, SAMPLE, node_facts())
+WINDOW = NodeWindow(trial_id="000-1", node_id="0123456789ab", workers=2, status="ok", cpu_seconds=1.5)
+RECORDS = (TRIAL, TASK, SAMPLE, WINDOW, node_facts())
 
 
 def facts(**changes):
@@ -89,6 +91,11 @@ def written(directory, *records, **changes):
     return directory
 
 
+def frames_of(run):
+    """Return the frames of a run, in the order of FILES."""
+    return run.trials, run.tasks, run.samples, run.windows, run.nodes
+
+
 def row_of(frame, index=0):
     """Return a row of a frame as plain Python values, None for an unknown."""
     return {
@@ -100,10 +107,10 @@ def row_of(frame, index=0):
 # --- what is written is read back ---
 
 
-def test_all_four_record_types_come_back(tmp_path):
+def test_all_record_types_come_back(tmp_path):
     """Values, types and unknowns of a row of each file survive the way through the file."""
     run = read_run(written(tmp_path / "a", *RECORDS))
-    for frame, record in zip((run.trials, run.tasks, run.samples, run.nodes), RECORDS, strict=True):
+    for frame, record in zip(frames_of(run), RECORDS, strict=True):
         assert row_of(frame) == dataclasses.asdict(record)
     assert run.run_id == "a"
     assert run.complete
@@ -397,9 +404,9 @@ def cell(column, text, line=3):
         (lambda _: "name,value\n1,2", "was not written by this lab"),
         (lambda _: "name,value", "was not written by this lab"),
         (lambda text: "\ufeff" + text, "was not written by this lab"),
-        (lambda text: text.replace("\n1,", "\n99,"), "has schema version 99, this lab reads"),
+        (lambda text: text.replace("\n2,", "\n99,"), "has schema version 99, this lab reads"),
         (lambda text: text.replace(",worker,", ",thread,", 1), "missing: ['worker'], foreign: ['thread']"),
-        (lambda text: text + "1,000-1,5\n", "line 4: 3 fields where"),
+        (lambda text: text + "2,000-1,5\n", "line 4: 3 fields where"),
         (lambda text: text + "\n", "line 4: 0 fields where"),
         (lambda text: text.rstrip("\n") + ",7\n", "line 3:"),
         (cell("task", "one"), "line 3, column task: 'one' is not of type int"),

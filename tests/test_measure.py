@@ -19,7 +19,7 @@ import psutil
 import pytest
 from fakes import NO_LIMITS, fail_on_three, no_outcome, slow_square, square
 
-from lab.measure import node, sampler
+from lab.measure import node
 from lab.measure.environment import code_facts, machine_facts, session_facts, utc_now, versions
 from lab.measure.node import (
     Reading,
@@ -33,6 +33,7 @@ from lab.measure.node import (
     usable_memory_bytes,
 )
 from lab.measure.sampler import Sampler
+from lab.measure.station import Station
 from lab.measure.task import first_line, measure_task
 
 # --- cgroups ---
@@ -102,7 +103,7 @@ def test_limits_and_counters_of_a_cgroup(request, version):
 @pytest.mark.parametrize("version", ["version_1", "version_2"])
 def test_a_limited_node_is_read_by_its_cgroup(request, version):
     """Under a quota the node's use is the cgroup's, not the host's."""
-    reading = read_node(find_cgroup(request.getfixturevalue(version)))
+    reading = read_node(find_cgroup(request.getfixturevalue(version)), "cgroup")
     assert (reading.cpu_seconds, reading.throttled_seconds, reading.memory_bytes) == (3.5, 2.5, 4700)
 
 
@@ -123,7 +124,7 @@ def test_a_cgroup_without_limits(request, version, unlimited):
     assert (cgroup.throttled_seconds(), cgroup.memory_bytes()) == (None, None)
     assert usable_cores(cgroup) == len(os.sched_getaffinity(0))
     assert usable_memory_bytes(cgroup) == psutil.virtual_memory().total
-    assert read_node(cgroup).cpu_seconds > 3.5
+    assert read_node(cgroup, "host").cpu_seconds > 3.5
 
 
 @pytest.mark.parametrize("version", ["version_1", "version_2"])
@@ -134,7 +135,7 @@ def test_any_file_may_be_missing(request, version):
         content = path.read_text()
         path.unlink()
         cgroup = find_cgroup(root)
-        reading = read_node(cgroup)
+        reading = read_node(cgroup, "cgroup")
         assert reading.cpu_seconds > 0
         assert reading.memory_bytes > 0
         assert usable_cores(cgroup) > 0
@@ -149,11 +150,11 @@ def test_no_cgroup_at_all(tmp_path):
 def test_this_machine_can_be_read():
     """The real cgroup of this process gives a reading, and time only ever adds up."""
     cgroup = find_cgroup()
-    before = read_node(cgroup)
+    before = read_node(cgroup, "host")
     end = time.process_time() + 0.1
     while time.process_time() < end:
         pass
-    after = read_node(cgroup)
+    after = read_node(cgroup, "host")
     assert after.cpu_seconds > before.cpu_seconds
     assert 0 < after.memory_bytes <= usable_memory_bytes(cgroup)
     assert 0 < usable_cores(cgroup) <= os.cpu_count()
@@ -170,9 +171,33 @@ def test_use_of_the_host_leaves_out_what_is_no_use(monkeypatch):
     for name in names:
         setattr(Times, name, times[name])
     monkeypatch.setattr(psutil, "cpu_times", lambda: Times(times.values()))
-    reading = read_node(NO_LIMITS)
+    reading = read_node(NO_LIMITS, "host")
     assert reading.cpu_seconds == pytest.approx(10 + 1 + 2 + 0.25 + 0.5)
     assert reading.steal_seconds == 7.0
+
+
+def test_a_node_that_shares_its_host_is_its_processes():
+    """Without limits of their own, nodes on one host are told apart by processes, the network is not."""
+    me = psutil.Process()
+    before = read_node(NO_LIMITS, "processes", [me])
+    end = time.process_time() + 0.2
+    while time.process_time() < end:
+        pass
+    after = read_node(NO_LIMITS, "processes", [me])
+    assert 0.1 < after.cpu_seconds - before.cpu_seconds < 0.4
+    assert (after.network_received_bytes, after.network_sent_bytes) == (None, None)
+
+
+def test_the_loopback_is_no_network(monkeypatch):
+    """What a node says to itself is not counted."""
+    counters = {
+        "lo": SimpleNamespace(bytes_recv=1000, bytes_sent=1000),
+        "eth0": SimpleNamespace(bytes_recv=3, bytes_sent=5),
+        "eth1": SimpleNamespace(bytes_recv=10, bytes_sent=20),
+    }
+    monkeypatch.setattr(psutil, "net_io_counters", lambda pernic: counters if pernic else None)
+    reading = read_node(NO_LIMITS, "host")
+    assert (reading.network_received_bytes, reading.network_sent_bytes) == (13, 25)
 
 
 # --- GPUs ---
@@ -230,18 +255,16 @@ def test_private_memory_and_time_survive_ended_processes():
 
 
 @pytest.fixture
-def sample(monkeypatch):
+def sample():
     """Return a function that samples this process while something is done, from a fake node."""
     clock = SimpleNamespace(reads=0)
 
-    def read(_):
+    def read():
         clock.reads += 1
-        return Reading(float(clock.reads), 0.5 * clock.reads, None, 1000, None, None)
-
-    monkeypatch.setattr(sampler, "read_node", read)
+        return Reading(float(clock.reads), 0.5 * clock.reads, None, 1000, 10 * clock.reads, None, None, None)
 
     def start(during, interval=0.05, queue=lambda: 3, store=lambda: 7):
-        one = Sampler("000-1", "node", NO_LIMITS, [psutil.Process()], interval, queue, store)
+        one = Sampler("000-1", "node", read, [psutil.Process()], interval, queue, store)
         with one:
             during()
             one.left = time.monotonic()
@@ -286,7 +309,8 @@ def test_a_sample_holds_what_it_was_asked_for(sample):
     assert second.steal_cores == pytest.approx(0.5 * second.cpu_cores)
     assert first.throttled_seconds is None
     assert first.lab_memory_bytes > 1_000_000
-    assert one.steal_seconds() == 0.5 * len(one.samples)
+    assert (first.network_received_bytes, first.network_sent_bytes) == (10, None)
+    assert one.last.steal_seconds - one.first.steal_seconds == 0.5 * len(one.samples)
 
 
 def test_the_samplers_cost_is_counted(sample):
@@ -356,6 +380,52 @@ def test_an_error_of_the_work_comes_first(sample):
 
     with pytest.raises(KeyError, match="work"):
         sample(work, queue=broken)
+
+
+# --- the station ---
+
+
+def test_a_station_watches_a_window():
+    """Counters between begin and end, and samples in between, of node, workers and the process itself."""
+    worker = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    station = Station(ray_processes=lambda: ())
+    try:
+        began = station.begin("000-1", "node", [worker.pid], "processes", 0.05)
+        time.sleep(0.6)
+        window = station.end()
+    finally:
+        worker.kill()
+        worker.wait()
+    seen = window.counters
+    assert (window.began, seen.workers, seen.status) == (began, 1, "ok")
+    assert len(window.samples) >= 3
+    assert 0.1 < seen.workers_cpu_seconds <= seen.cpu_seconds
+    assert seen.ray_cpu_seconds == 0
+    assert 0 < seen.sampler_cpu_seconds == window.own_cpu_seconds < seen.cpu_seconds
+    # one that is gone, and a driver's station
+    driver = Station(own_is_driver=True, ray_processes=lambda: ())
+    driver.begin("000-2", "node", [worker.pid], "host", 0.05, queue_length=lambda: 7)
+    again = driver.end()
+    assert (again.counters.workers, again.counters.sampler_cpu_seconds) == (0, None)
+    assert again.samples[0].queue_length == 7
+
+
+def test_a_station_begins_anew_where_a_window_was_cut_off():
+    """A window that nobody ended does not go on being sampled."""
+    station = Station(ray_processes=lambda: ())
+    station.begin("000-1", "node", [], "host", 0.05)
+    station.begin("000-2", "node", [], "host", 0.05)
+    assert {sample.trial_id for sample in station.end().samples} == {"000-2"}
+    assert "sampler" not in {thread.name for thread in threading.enumerate()}
+    with pytest.raises(RuntimeError, match="not begun"):
+        station.end()
+
+
+def test_a_station_reports_its_node():
+    """Facts of the node, with what must be equal on all nodes."""
+    report = Station().report()
+    assert report.cores == os.cpu_count()
+    assert (report.code, report.versions) == (code_facts()["digest"], versions())
 
 
 # --- the measured task ---
@@ -486,4 +556,4 @@ def test_times_are_aware():
 def test_readings_are_records():
     """A reading is frozen: what was read does not change."""
     with pytest.raises(dataclasses.FrozenInstanceError):
-        read_node(NO_LIMITS).cpu_seconds = 0.0
+        read_node(NO_LIMITS, "host").cpu_seconds = 0.0

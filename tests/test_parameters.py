@@ -9,31 +9,43 @@ import tokenize
 import nbformat
 import pytest
 import yaml
-from fakes import TINY, tiny
+from fakes import TINY, tiny, tiny_docker, tiny_nodes
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lab import paths
 from lab.errors import ParameterError
-from lab.parameters import MODES, MOST_WORKERS, PROFILES, SCHEDULES, SingleNode, parameters_from
+from lab.parameters import (
+    MOST_WORKERS,
+    PROFILES,
+    SCHEDULES,
+    Choice,
+    Docker,
+    MultiNode,
+    Real,
+    Several,
+    SingleNode,
+    Whole,
+    parameters_from,
+)
+from lab.profiles import profile_file
 
 FIELDS = {field.name: field for field in dataclasses.fields(SingleNode)}
-NOTEBOOK = paths.ROOT / "notebooks" / "single_node.ipynb"
-PROFILE_FILES = sorted((paths.ROOT / "notebooks" / "profiles").glob("*.yaml"))
+KINDS = {"single_node": SingleNode, "multi_node": MultiNode, "docker": Docker}
 
 
-def parameters_cell() -> str:
-    """Return the source of the notebook's parameters cell."""
-    cells = nbformat.read(NOTEBOOK, as_version=4).cells
+def parameters_cell(experiment: str) -> str:
+    """Return the source of a notebook's parameters cell."""
+    cells = nbformat.read(paths.ROOT / "notebooks" / f"{experiment}.ipynb", as_version=4).cells
     (cell,) = (cell for cell in cells if "parameters" in cell.metadata.get("tags", ()))
     return cell.source
 
 
-def notebook_defaults() -> dict:
+def notebook_defaults(experiment: str = "single_node") -> dict:
     """Return what the parameters cell sets, read without running it."""
     return {
         statement.targets[0].id: ast.literal_eval(statement.value)
-        for statement in ast.parse(parameters_cell()).body
+        for statement in ast.parse(parameters_cell(experiment)).body
     }
 
 
@@ -221,53 +233,104 @@ def test_the_parameters_are_frozen():
         tiny().seed = 8
 
 
-def test_notebook_names_exactly_the_fields():
-    """The notebook's parameters cell sets every field of SingleNode, in its order, by literals alone."""
-    assert list(notebook_defaults()) == list(FIELDS)
-    assert parameters_from(SingleNode, notebook_defaults()).profile == "custom"
+@pytest.mark.parametrize("experiment", KINDS)
+def test_notebook_names_exactly_the_fields(experiment):
+    """The notebook's parameters cell sets every field of its experiment by literals alone."""
+    kind = KINDS[experiment]
+    assert set(notebook_defaults(experiment)) == {field.name for field in dataclasses.fields(kind)}
+    assert parameters_from(kind, notebook_defaults(experiment)).profile == "custom"
 
 
-def test_notebook_comments_every_parameter():
+@pytest.mark.parametrize("experiment", KINDS)
+def test_every_notebook_has_its_experiment(experiment):
+    """A notebook asks lab.run for the experiment of its name, and no notebook is without one."""
+    assert {path.stem for path in (paths.ROOT / "notebooks").glob("*.ipynb")} == set(KINDS)
+    text = (paths.ROOT / "notebooks" / f"{experiment}.ipynb").read_text()
+    assert f"_run = {experiment}(globals())" in text
+
+
+@pytest.mark.parametrize("experiment", KINDS)
+def test_notebook_comments_every_parameter(experiment):
     """Each line of the parameters cell says in a comment what it sets."""
-    tokens = list(tokenize.generate_tokens(io.StringIO(parameters_cell()).readline))
+    tokens = list(tokenize.generate_tokens(io.StringIO(parameters_cell(experiment)).readline))
     commented = {token.start[0] for token in tokens if token.type == tokenize.COMMENT}
-    for statement in ast.parse(parameters_cell()).body:
+    for statement in ast.parse(parameters_cell(experiment)).body:
         assert statement.lineno in commented, ast.unparse(statement)
 
 
-def test_notebook_comments_tell_the_ranges():
+@pytest.mark.parametrize("experiment", KINDS)
+def test_notebook_comments_tell_the_ranges(experiment):
     """The ranges and choices in the comments are those that are accepted."""
     comments = {
         line.split(" = ")[0]: line.split("#", 1)[1]
-        for line in parameters_cell().splitlines()
+        for line in parameters_cell(experiment).splitlines()
         if " = " in line
     }
-    for name in ("workers", "search_bits", "factor_bits", "repeats", "deadline_seconds", "sample_seconds"):
-        rule = FIELDS[name].metadata["rule"]
-        rule = getattr(rule, "of", rule)
-        assert f"{rule.low:g} to {rule.high:g}" in comments[name], name
-    for name, names in (("profile", PROFILES), ("modes", MODES), ("schedules", SCHEDULES)):
-        assert all(choice in comments[name] for choice in names), name
+    for field in dataclasses.fields(KINDS[experiment]):
+        rule = field.metadata["rule"]
+        rule = getattr(rule, "of", rule) if isinstance(rule, Several) else rule
+        # a lower end of 0 or 1 goes without saying; 0 where it stands for something is said in words
+        if isinstance(rule, Whole | Real) and "0:" not in comments[field.name] and rule.low > 1:
+            assert f"{rule.low:g}" in comments[field.name], field.name
+        if isinstance(rule, Choice):
+            assert all(choice in comments[field.name] for choice in rule.names), field.name
 
 
-@pytest.mark.parametrize("path", PROFILE_FILES, ids=lambda path: path.stem)
-def test_profiles_are_accepted(path):
-    """Each profile fits the parameters, and bears its file's name as its label."""
-    changes = yaml.safe_load(path.read_text())
-    assert parameters_from(SingleNode, notebook_defaults() | changes).profile == path.stem
+@pytest.mark.parametrize(
+    ("experiment", "name"),
+    [
+        *(("single_node", name) for name in PROFILES if name != "custom"),
+        *((experiment, name) for experiment in ("multi_node", "docker") for name in ("quick", "full")),
+    ],
+)
+def test_profiles_are_accepted(experiment, name):
+    """Each profile fits the parameters of its experiment, and bears its name as its label."""
+    changes = yaml.safe_load(profile_file(experiment, name).read_text())
+    assert parameters_from(KINDS[experiment], notebook_defaults(experiment) | changes).profile == name
 
 
-def test_every_profile_has_a_file():
-    """The labels other than `custom` are the files that are there."""
-    assert {path.stem for path in PROFILE_FILES} == set(PROFILES) - {"custom"}
+def full(experiment):
+    """Return the parameters of an experiment's full profile."""
+    changes = yaml.safe_load(profile_file(experiment, "full").read_text())
+    return parameters_from(KINDS[experiment], notebook_defaults(experiment) | changes)
 
 
-def test_the_full_profile_is_full():
-    """1 to 6 workers and 5 repeats or more: what the published answer rests on."""
-    full = parameters_from(
-        SingleNode,
-        notebook_defaults() | yaml.safe_load((paths.ROOT / "notebooks/profiles/full.yaml").read_text()),
-    )
-    assert full.repeats >= 5
-    assert full.workers == (1, 2, 3, 4, 5, 6)
-    assert set(full.schedules) == set(SCHEDULES)
+def test_the_full_profiles_are_full():
+    """1 to 6 workers, 1 to 6 nodes with 1 to 3 workers, 5 repeats or more: what is published."""
+    single, nodes, docker = full("single_node"), full("multi_node"), full("docker")
+    assert min(single.repeats, nodes.repeats, docker.repeats) >= 5
+    assert single.workers == nodes.nodes == (1, 2, 3, 4, 5, 6)
+    assert nodes.workers_per_node == (1, 2, 3)
+    assert nodes.node_cores == 0.25
+    assert set(single.schedules) == set(SCHEDULES)
+
+
+# --- clusters ---
+
+
+def test_an_embedded_ray_is_one_node():
+    """More nodes than one in this process are refused, with the kinds that have them."""
+    with pytest.raises(ParameterError, match=r"nodes is \[1, 2\], and an embedded Ray is one node: .* local"):
+        tiny_nodes(cluster="embedded")
+    assert tiny_nodes(cluster="embedded", nodes=1).nodes == (1,)
+
+
+@pytest.mark.parametrize(("cluster", "address"), [("address", ""), ("local", "http://head:8265")])
+def test_an_address_belongs_to_its_kind(cluster, address):
+    """A cluster that is reached by its address needs one; the other kinds take none."""
+    with pytest.raises(ParameterError, match="cluster 'address' needs the address of the jobs API"):
+        tiny_nodes(cluster=cluster, address=address)
+    assert tiny_nodes(cluster="address", address="http://head:8265").address == "http://head:8265"
+
+
+@pytest.mark.parametrize(("given_value", "value"), [("True", True), ("False", False), (True, True)])
+def test_flags_are_read(given_value, value):
+    """True and False, or their text."""
+    assert tiny_docker(may_scale=given_value).may_scale is value
+
+
+@pytest.mark.parametrize("wrong", ["yes", 1, 0, None, "", []])
+def test_what_is_no_flag_is_refused(wrong):
+    """Anything else, a number too, is refused with the rule."""
+    with pytest.raises(ParameterError, match=r"may_scale is .*: accepted is True or False"):
+        tiny_docker(may_scale=wrong)

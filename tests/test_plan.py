@@ -2,11 +2,11 @@
 
 from collections import Counter
 
-from fakes import tiny
+from fakes import tiny, tiny_docker, tiny_nodes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.plan import Configuration, single_node_plan
+from lab.plan import Configuration, docker_plan, multi_node_plan, single_node_plan
 
 
 def lines(parameters, cores=2):
@@ -55,7 +55,7 @@ def test_each_block_holds_baselines_and_the_copy():
         assert all(of["baseline", "processes", "dynamic", count] == 1 for count in (1, 2, 3))
         assert all(of["experiment", "ray", s, w] == 1 for s in ("dynamic", "static") for w in (1, 2, 3))
         assert [one for one in here if one.arm == "copy"] == [
-            Configuration(mode, "copy", "ray", "dynamic", 1, 2)
+            Configuration(mode, "copy", "ray", "dynamic", "embedded", 1, 2)
         ]
         assert len(here) == 1 + 3 + 6 + 1
 
@@ -89,3 +89,40 @@ def test_any_plan_is_balanced(seed, repeats, cores):
     """Whatever the seed, every configuration comes as often as there are blocks."""
     plan = single_node_plan(tiny(seed=seed, repeats=repeats), cores)
     assert set(Counter(one.configuration for one in plan).values()) == {repeats}
+
+
+def sizes(plan, **chosen):
+    """Return the sizes of the configurations that have these values: nodes and workers on each."""
+    ones = {one.configuration for one in plan}
+    return sorted(
+        (one.nodes, one.workers_per_node)
+        for one in ones
+        if all(getattr(one, name) == value for name, value in chosen.items())
+    )
+
+
+def test_every_size_of_a_cluster_is_planned():
+    """Each number of nodes comes with each number of workers, on the cluster named, and one of them twice."""
+    parameters = tiny_nodes(nodes=[1, 2, 4], workers_per_node=[1, 3], modes="search", repeats=1)
+    plan = multi_node_plan(parameters)
+    assert sizes(plan, arm="experiment") == [(1, 1), (1, 3), (2, 1), (2, 3), (4, 1), (4, 3)]
+    assert sizes(plan, arm="copy") == [(4, 1)]
+    assert sizes(plan, arm="baseline") == []
+    assert {(one.configuration.cluster, one.configuration.engine) for one in plan} == {("local", "ray")}
+
+
+def test_one_worker_alone_is_in_every_plan():
+    """Where one worker on one node is not asked for, it is the baseline: efficiency is relative to it."""
+    plan = multi_node_plan(tiny_nodes(nodes=[2], workers_per_node=[2], schedules=["static", "dynamic"]))
+    assert set(sizes(plan, arm="baseline")) == {(1, 1)}
+    assert len(plan) == 2 * 2 * (2 + 1 + 1)
+    assert {one.configuration.schedule for one in plan if one.configuration.arm != "experiment"} == {"static"}
+
+
+def test_containers_and_host_do_the_same():
+    """Each configuration in containers has its counterpart on the host, in the same block."""
+    plan = docker_plan(tiny_docker(nodes=[1, 2], workers_per_node=[1, 2], repeats=3))
+    assert sizes(plan, arm="experiment") == sizes(plan, arm="baseline")
+    assert {one.configuration.cluster for one in plan if one.configuration.arm == "baseline"} == {"local"}
+    assert {one.configuration.cluster for one in plan if one.configuration.arm != "baseline"} == {"compose"}
+    assert set(Counter((one.block, one.configuration) for one in plan).values()) == {1}

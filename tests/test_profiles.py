@@ -4,24 +4,40 @@ import dataclasses
 
 import pytest
 import yaml
-from fakes import tiny
+from fakes import tiny, tiny_docker, tiny_nodes
 
 from lab.parameters import SingleNode, parameters_from
-from lab.profiles import PROFILES, with_true_profile
+from lab.profiles import PROFILES, profile_file, with_true_profile
 
 
-@pytest.mark.parametrize("name", ["quick", "full", "reference"])
-def test_the_name_stays_while_the_values_do(name: str) -> None:
+EXPERIMENTS = {"single_node": tiny(), "multi_node": tiny_nodes(), "docker": tiny_docker()}
+
+
+@pytest.mark.parametrize(
+    ("experiment", "name"),
+    [
+        *(("single_node", name) for name in ("quick", "full", "reference")),
+        *((experiment, name) for experiment in ("multi_node", "docker") for name in ("quick", "full")),
+    ],
+)
+def test_the_name_stays_while_the_values_do(experiment: str, name: str) -> None:
     """Parameters with all values of a profile keep its name; one that differs makes the run a custom one."""
-    given = dataclasses.asdict(tiny()) | yaml.safe_load((PROFILES / f"{name}.yaml").read_text())
-    parameters = parameters_from(SingleNode, given)
-    assert with_true_profile(parameters).profile == name
-    changed = dataclasses.replace(parameters, workers=(7,))
-    assert with_true_profile(changed) == dataclasses.replace(changed, profile="custom")
+    other = EXPERIMENTS[experiment]
+    given = dataclasses.asdict(other) | yaml.safe_load(profile_file(experiment, name).read_text())
+    parameters = parameters_from(type(other), given)
+    assert with_true_profile(experiment, parameters).profile == name
+    changed = dataclasses.replace(parameters, repeats=77)
+    assert with_true_profile(experiment, changed) == dataclasses.replace(changed, profile="custom")
+
+
+def test_every_file_is_some_experiments_profile() -> None:
+    """No file in the folder is a profile that nothing would find."""
+    found = {profile_file(one, name) for one in EXPERIMENTS for name in ("quick", "full", "reference")}
+    assert {path for path in PROFILES.glob("*") if path not in found} == set()
 
 
 def test_what_a_profile_leaves_open_does_not_count() -> None:
     """Another seed, which no profile sets, leaves the name as it is."""
     given = dataclasses.asdict(tiny()) | yaml.safe_load((PROFILES / "quick.yaml").read_text())
     parameters = parameters_from(SingleNode, given | {"seed": 1})
-    assert with_true_profile(parameters).profile == "quick"
+    assert with_true_profile("single_node", parameters).profile == "quick"

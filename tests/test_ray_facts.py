@@ -6,13 +6,15 @@ from pathlib import Path
 
 import psutil
 import pytest
-from fakes import NO_LIMITS, Collector, square, tiny
+from fakes import Collector, square, tiny
 
-from lab.clusters.embedded import PINNED_RAY, SETTINGS, embedded, object_store_bytes
+from lab.clusters.attached import object_store_bytes
+from lab.clusters.embedded import PINNED_RAY, SETTINGS, embedded
 from lab.engines import Work, ray_actors
 from lab.errors import ClusterError
 from lab.measure.node import private_memory_bytes
-from lab.run import WORKER_BYTES, payloads_of
+from lab.run import WORKER_BYTES
+from lab.session import payloads_of
 from lab.workloads import WORKLOADS
 
 pytestmark = pytest.mark.ray
@@ -34,7 +36,7 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cluster(home):  # noqa: ARG001  it must be set before
     """Yield one Ray with more slots than this machine has cores."""
-    with embedded(SLOTS, STORE_MEGABYTES, 0, NO_LIMITS) as cluster:
+    with embedded(SLOTS, STORE_MEGABYTES, 0) as cluster:
         yield cluster
 
 
@@ -45,23 +47,29 @@ def team(cluster):  # noqa: ARG001
         yield team
 
 
+def processes_of(team):
+    """Return the processes of a team's workers."""
+    return [psutil.Process(place.pid) for place in team.places]
+
+
 def ray_workers(cluster):
     """Return the processes that Ray has started since it was ready: its workers, idle ones included."""
-    return set(psutil.Process().children(recursive=True)) - set(cluster.system_processes)
+    return set(psutil.Process().children(recursive=True)) - set(cluster.driver.ray_processes())
 
 
 def test_ray_can_be_started_again_in_one_process(home):  # noqa: ARG001
     """A run that goes on in the same kernel starts a second Ray, whose processes take the same token."""
     for _ in range(2):
-        with embedded(1, 80, 0, NO_LIMITS) as cluster:
-            assert cluster.object_store_bytes() is not None
+        with embedded(1, 80, 0) as cluster:
+            assert object_store_bytes() is not None
+            assert cluster.workers_on() == (cluster.here,)
 
 
 def test_no_idle_workers_are_started_ahead(cluster):
     """Before anything is asked for no worker runs, whatever the number of slots."""
     time.sleep(2.0)
     assert ray_workers(cluster) == set()
-    names = {process.name() for process in cluster.system_processes}
+    names = {process.name() for process in cluster.driver.ray_processes()}
     assert not any("IDLE" in name or "Worker" in name for name in names), names
 
 
@@ -70,22 +78,22 @@ def test_the_slots_may_exceed_the_cores(cluster):
     import ray
 
     assert ray.cluster_resources()["CPU"] == SLOTS
-    assert cluster.nodes[0].cores == os.cpu_count()
+    assert cluster.nodes[cluster.here].cores == os.cpu_count()
 
 
 def test_the_node_has_the_id_that_workers_report(cluster, team):
     """Task rows and nodes.csv name the node alike."""
-    assert set(team.node_ids) == {cluster.nodes[0].node_id}
+    assert {place.node_id for place in team.places} == {cluster.here}
 
 
 def test_workers_run_at_niceness_0(team):
     """A Ray worker has the priority of a plain process, not Ray's default of 15."""
-    assert {process.nice() for process in team.processes} == {0} == {psutil.Process().nice()}
+    assert {process.nice() for process in processes_of(team)} == {0} == {psutil.Process().nice()}
 
 
 def test_exactly_the_workers_asked_for_run(cluster, team):
     """Two workers are two processes, whose ids are the ones they report."""
-    assert ray_workers(cluster) == set(team.processes)
+    assert ray_workers(cluster) == set(processes_of(team))
 
 
 def test_the_token_is_in_force_and_not_written_down(cluster, home):  # noqa: ARG001
@@ -104,7 +112,7 @@ def test_no_dashboard_is_open(cluster):
     """With dashboard_port 0 nothing of this Ray listens on the dashboard's usual port."""
     ports = {
         connection.laddr.port
-        for process in cluster.system_processes
+        for process in cluster.driver.ray_processes()
         for connection in process.net_connections()
         if connection.status == psutil.CONN_LISTEN
     }
@@ -113,7 +121,7 @@ def test_no_dashboard_is_open(cluster):
 
 def test_every_port_is_on_loopback(cluster, team):
     """Nothing that the embedded Ray listens on can be reached from another machine."""
-    processes = (psutil.Process(), *cluster.system_processes, *team.processes)
+    processes = (psutil.Process(), *cluster.driver.ray_processes(), *processes_of(team))
     addresses = {
         connection.laddr.ip
         for process in processes
@@ -129,12 +137,12 @@ def test_available_resources_tell_the_use_of_the_object_store(cluster):
     import numpy
     import ray
 
-    assert cluster.object_store_bytes() < 1_000_000
+    assert object_store_bytes() < 1_000_000
     reference = ray.put(numpy.zeros(30_000_000, dtype=numpy.uint8))
     assert _await(lambda: 30_000_000 <= object_store_bytes() < 31_000_000)
     del reference
     assert _await(lambda: object_store_bytes() < 1_000_000)
-    assert cluster.nodes[0].object_store_bytes == STORE_MEGABYTES * 10**6
+    assert cluster.nodes[cluster.here].object_store_bytes == STORE_MEGABYTES * 10**6
 
 
 def _await(true, seconds=30.0):
@@ -149,13 +157,20 @@ def _await(true, seconds=30.0):
 
 def test_worker_bytes_is_an_upper_bound(team):
     """A worker that has done each kind of work, at 1024 bits, takes less than WORKER_BYTES."""
-    largest = tiny(search_bits=1024, search_width=0, search_tasks=2, find_bits=1024, find_tasks=4)
+    largest = tiny(
+        modes=["search", "find", "factor"],
+        search_bits=1024,
+        search_width=0,
+        search_tasks=2,
+        find_bits=1024,
+        find_tasks=4,
+    )
     collector = Collector()
     for mode in ("search", "find", "factor"):
-        work = Work(WORKLOADS[mode].function, payloads_of(mode, largest), time.monotonic() + 100)
+        work = Work(WORKLOADS[mode].function, payloads_of(largest)[mode], time.monotonic() + 100)
         team.run(work, "static", collector)
     assert collector.failed() == []
-    for process in team.processes:
+    for process in processes_of(team):
         assert 0.2 * WORKER_BYTES < private_memory_bytes([process]) < WORKER_BYTES
 
 
@@ -170,13 +185,13 @@ def test_clocks_of_driver_and_workers_are_one(team):
 
 def test_a_second_ray_is_refused(cluster):  # noqa: ARG001
     """Where Ray runs in this process already, the lab does not measure on it."""
-    with pytest.raises(ClusterError, match="Ray already runs in this process"), embedded(1, 80, 0, NO_LIMITS):
+    with pytest.raises(ClusterError, match="Ray already runs in this process"), embedded(1, 80, 0):
         pass
 
 
 def test_the_settings_reach_rays_processes(cluster):
     """Ray's own processes have the lab's settings in their environment."""
-    for process in cluster.system_processes:
+    for process in cluster.driver.ray_processes():
         if "raylet" in process.name():
             environment = process.environ()
             assert {name: environment.get(name) for name in SETTINGS} == SETTINGS

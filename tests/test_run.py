@@ -15,13 +15,15 @@ import pytest
 from fakes import TINY, FakeEngines, FakeTeam, fake_embedded, tiny
 
 import lab.run
+import lab.sites
 from lab import paths
 from lab.clusters import embedded
 from lab.errors import ClusterError, DataError, LabError, ParameterError
 from lab.measure import environment
 from lab.parameters import SingleNode
 from lab.plan import single_node_plan
-from lab.run import check_disk, check_memory, new_run_id, payloads_of, single_node
+from lab.run import check_disk, check_memory, new_run_id, single_node
+from lab.session import payloads_of
 from lab.store import read_run
 from lab.trial import ENGINES
 
@@ -33,7 +35,7 @@ SMALL = {"workers": [2], "modes": ["search"], "schedules": ["dynamic"]}
 
 def stand_in(patch, engines, cluster=fake_embedded):
     """Replace Ray, the engines and the digest of the source, which other people change meanwhile."""
-    patch.setattr(lab.run, "embedded", cluster)
+    patch.setattr(lab.sites, "embedded", cluster)
     patch.setattr(lab.run, "code_facts", lambda: {"version": "0", "digest": "same"})
     for name in ENGINES:
         patch.setitem(ENGINES, name, engines.table[name])
@@ -121,10 +123,11 @@ def test_the_data_folder_can_be_moved(engines, tmp_path, monkeypatch):  # noqa: 
 def test_the_work_is_the_same_for_all_and_seeded():
     """Each mode's payloads depend on the parameters alone; another seed gives other work."""
     for mode in ("search", "find", "factor"):
-        work = payloads_of(mode, tiny())
-        assert work == payloads_of(mode, tiny(workers=[1], repeats=9))
-        assert work != payloads_of(mode, tiny(seed=8))
-    assert [len(payloads_of(mode, tiny())) for mode in ("search", "find", "factor")] == [5, 5, 4]
+        work = payloads_of(tiny(modes=mode))[mode]
+        assert work == payloads_of(tiny(modes=mode, workers=[1], repeats=9))[mode]
+        assert work != payloads_of(tiny(modes=mode, seed=8))[mode]
+    every = payloads_of(tiny(modes=["search", "find", "factor"]))
+    assert {mode: len(work) for mode, work in every.items()} == {"search": 5, "find": 5, "factor": 4}
 
 
 # --- going on ---
@@ -135,7 +138,7 @@ def test_a_complete_run_run_again_does_nothing(engines, tmp_path, monkeypatch, c
     single_node(TINY | SMALL, tmp_path)
     before = contents(tmp_path)
     engines.transcript.clear()
-    monkeypatch.setattr(lab.run, "embedded", no_cluster)
+    monkeypatch.setattr(lab.sites, "embedded", no_cluster)
     capsys.readouterr()
     assert single_node(TINY | SMALL, tmp_path).complete
     assert engines.transcript == []
@@ -296,7 +299,7 @@ def test_going_on_with_other_parameters_is_refused(engines, tmp_path):
 @pytest.fixture
 def nothing_begins(engines, tmp_path, monkeypatch):
     """Check after the test that no work was begun and nothing was written."""
-    monkeypatch.setattr(lab.run, "embedded", no_cluster)
+    monkeypatch.setattr(lab.sites, "embedded", no_cluster)
     yield tmp_path / "data"
     assert engines.transcript == []
     assert not (tmp_path / "data").exists()
@@ -366,7 +369,7 @@ def test_too_little_disk_begins_nothing(nothing_begins, monkeypatch):
 
 def test_a_data_folder_that_is_a_file_begins_nothing(engines, tmp_path, monkeypatch):
     """A file where data/ belongs is refused, and stays."""
-    monkeypatch.setattr(lab.run, "embedded", no_cluster)
+    monkeypatch.setattr(lab.sites, "embedded", no_cluster)
     (tmp_path / "data").write_text("mine")
     with pytest.raises(DataError, match="a file stands where a folder belongs"):
         single_node(TINY, tmp_path / "data")
@@ -376,10 +379,12 @@ def test_a_data_folder_that_is_a_file_begins_nothing(engines, tmp_path, monkeypa
 
 def test_memory_is_checked_before():
     """As many workers pass as the memory holds beside the object store; one more does not."""
-    room = 4 * lab.run.WORKER_BYTES + 200 * 10**6
-    check_memory(4, 200, room)
-    with pytest.raises(ParameterError, match="workers is up to 5: with 150 MB each"):
-        check_memory(5, 200, room)
+    room = 4 * lab.run.WORKER_BYTES + 2 * 200 * 10**6
+    check_memory(4, 2, 200, room)
+    with pytest.raises(
+        ParameterError, match="up to 5 workers on 2 nodes of this machine: with 150 MB for each"
+    ):
+        check_memory(5, 2, 200, room)
 
 
 def test_disk_is_checked_where_data_will_be(tmp_path, monkeypatch):

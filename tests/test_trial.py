@@ -9,19 +9,18 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 from fakes import (
-    NO_LIMITS,
     NODE_ID,
+    FakeCluster,
     FakeEngines,
     FakeTeam,
     fail_on_three,
-    fake_cluster,
     no_outcome,
     slow_square,
     square,
 )
 
 from lab.engines import Completion, serial
-from lab.errors import DataError
+from lab.errors import ClusterError, DataError
 from lab.ledger import Ledger
 from lab.plan import Configuration, PlannedTrial
 from lab.store import read_run
@@ -40,12 +39,13 @@ def lab(tmp_path):
     directory = tmp_path / "a"
     ledger = Ledger(directory, FACTS)
     ledger.begin_session()
+    cluster = FakeCluster()
 
     def run(engines, function=square, payloads=range(5), expected=None, attempt=1, **changes):
         name = next(iter(engines))
         workers = 1 if name == "serial" else 2
-        configuration = Configuration("find", "experiment", name, "dynamic", 1, workers)
-        setting = Setting(ledger, fake_cluster(), NO_LIMITS, 0.05, 60.0, engines)
+        configuration = Configuration("find", "experiment", name, "dynamic", "embedded", 1, workers)
+        setting = Setting(ledger, cluster, 0.05, 60.0, 60.0, 1.0, engines)
         return run_trial(
             PlannedTrial(12, 3, configuration),
             attempt,
@@ -107,24 +107,48 @@ def test_the_window_ends_with_the_last_completion(lab):
     assert trial.duration_seconds == pytest.approx(window["received_seconds"].max(), abs=1e-6)
 
 
-def test_samples_are_of_the_window(lab):
-    """The samples belong to the trial, lie in its window, and see the queue grow shorter."""
+def test_what_was_seen_of_the_nodes_is_written(lab):
+    """Samples and counters of the window are rows, and the node's facts come once, before the first trial."""
+    lab.run(FakeEngines("ray").table)
+    lab.run(FakeEngines("ray").table, attempt=2)
+    run = lab.read()
+    assert list(run.samples["trial_id"]) == list(run.windows["trial_id"]) == ["012-1", "012-2"]
+    assert list(run.nodes["node_id"]) == [NODE_ID]
 
-    class Hasty(FakeTeam):
+
+def test_times_are_on_the_drivers_clock(lab):
+    """What a node's clock is ahead of the driver's is taken off the times that its workers told."""
+
+    class Ahead(FakeTeam):
         def run(self, work, schedule, observer):
-            observer.submitted(len(work.payloads))
-            super().run(work, schedule, SimpleNamespace(submitted=lambda _: 0, completed=observer.completed))
+            def completed(one):
+                there = dataclasses.replace(
+                    one.measurement,
+                    started=one.measurement.started + 1000,
+                    finished=one.measurement.finished + 1000,
+                )
+                observer.completed(dataclasses.replace(one, node_id="far", measurement=there))
 
-    trial = lab.run(FakeEngines("ray", team=Hasty).table, slow_square)
-    samples = lab.read().samples
-    assert set(samples["trial_id"]) == {"012-1"}
-    assert len(samples) >= 2
-    assert samples["at_seconds"].is_monotonic_increasing
-    assert samples["at_seconds"].iloc[0] > 0
-    # all but the last, which ends the window
-    assert (samples["at_seconds"].iloc[:-1] <= trial.duration_seconds).all()
-    assert samples["queue_length"].is_monotonic_decreasing
-    assert 5 >= samples["queue_length"].iloc[0] > samples["queue_length"].iloc[-1] >= 0
+            super().run(work, schedule, SimpleNamespace(submitted=observer.submitted, completed=completed))
+
+    lab.run(FakeEngines("ray", team=Ahead).table, cluster=FakeCluster({"far": 1000.0}))
+    tasks = lab.read().tasks
+    assert set(tasks["node_id"]) == {"far"}
+    order = ["submitted_seconds", "started_seconds", "finished_seconds", "received_seconds"]
+    assert (tasks[order].diff(axis=1).iloc[:, 1:] >= -1e-6).all(axis=None)
+
+
+def test_too_few_nodes_make_a_failed_trial(lab):
+    """Where the nodes do not come, the trial is failed with that reason, and the run can go on."""
+
+    class Missing(FakeCluster):
+        def need(self, nodes, seconds):
+            raise ClusterError(f"{nodes} nodes are asked for, and 0 are alive after {seconds} s")
+
+    fakes = FakeEngines("ray")
+    trial = lab.run(fakes.table, cluster=Missing())
+    assert (trial.status, trial.error_kind) == ("failed", "ClusterError")
+    assert fakes.transcript == []
 
 
 def test_a_failing_task_makes_a_failed_trial(lab):

@@ -13,13 +13,15 @@ from typing import Any
 
 import psutil
 
-from lab.clusters import Cluster
+from lab.clusters.attached import Cluster
 from lab.errors import ClusterError
-from lab.measure.node import Cgroup, gpu_handles, host_id, usable_cores, usable_memory_bytes
-from lab.records import NodeFacts
+from lab.measure.station import Station
 
 PINNED_RAY = "2.60.0"
 """The version whose behaviour the lab's measurements rely on; `tests/test_ray_facts.py` holds the facts."""
+
+SHOWN_SECONDS = 60.0
+"""How long nodes that were started may take to show up."""
 
 SETTINGS = {
     # a worker at nice 15, Ray's default, is no fair match for a plain process
@@ -67,31 +69,58 @@ def check_port(port: int) -> None:
 
 
 @contextlib.contextmanager
-def embedded(
-    cpus: int, object_store_megabytes: int, dashboard_port: int, cgroup: Cgroup
-) -> Iterator[Cluster]:
+def embedded(cpus: int, object_store_megabytes: int, dashboard_port: int) -> Iterator[Cluster]:
     """Start Ray with room for `cpus` workers in this process, yield it, and shut it down.
 
-    The worker slots may exceed the cores: the experiment asks what oversubscription does. The token is
-    made for this process, since Ray reads it but once in a process, and never written down. Raises
+    The worker slots may exceed the cores: the experiment asks what oversubscription does. Raises
     `ClusterError`.
     """
-    check_ray_version()
     check_port(dashboard_port)
+    began = time.monotonic()
+    options = {
+        "address": "local",
+        "num_cpus": cpus,
+        "object_store_memory": object_store_megabytes * 10**6,
+        "include_dashboard": dashboard_port > 0,
+        "dashboard_host": "127.0.0.1",
+        "dashboard_port": dashboard_port or None,
+    }
+    with in_process(), connected(**options):
+        started = tuple(psutil.Process().children(recursive=True))
+        station = Station(own_is_driver=True, ray_processes=lambda: started)
+        cluster = Cluster("embedded", time.monotonic() - began, station)
+        cluster.need(1, SHOWN_SECONDS)
+        yield cluster
+
+
+@contextlib.contextmanager
+def in_process() -> Iterator[None]:
+    """Have Ray's settings in this process, before Ray is imported; refuse where it runs already.
+
+    The token is made for this process, since Ray reads it but once in a process, and never written down.
+    """
+    check_ray_version()
     os.environ.update(SETTINGS)
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    ray = _quiet_import()
-    if ray.is_initialized():
+    if _quiet_import().is_initialized():
         raise ClusterError("Ray already runs in this process: restart the notebook's kernel and run it again")
-    began = time.monotonic()
-    with _ray(cpus, object_store_megabytes, dashboard_port) as context:
-        seconds = time.monotonic() - began
-        yield Cluster(
-            start_seconds=seconds,
-            nodes=(_facts(context, seconds, cgroup),),
-            system_processes=tuple(psutil.Process().children(recursive=True)),
-            object_store_bytes=object_store_bytes,
-        )
+    yield
+
+
+@contextlib.contextmanager
+def connected(**options: Any) -> Iterator[None]:
+    """Connect this process to the Ray that the options name, or start it, and disconnect in the end."""
+    import ray
+
+    try:
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+    except Exception as error:  # Ray raises plain Exception where a node does not come up in time
+        ray.shutdown()
+        raise ClusterError(f"Ray did not start: {error}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 def _quiet_import() -> Any:
@@ -101,54 +130,3 @@ def _quiet_import() -> Any:
         warnings.filterwarnings("ignore", message="IProgress not found")
         import ray
     return ray
-
-
-@contextlib.contextmanager
-def _ray(cpus: int, object_store_megabytes: int, dashboard_port: int) -> Iterator[Any]:
-    import ray
-
-    try:
-        context = ray.init(
-            address="local",
-            num_cpus=cpus,
-            object_store_memory=object_store_megabytes * 10**6,
-            include_dashboard=dashboard_port > 0,
-            dashboard_host="127.0.0.1",
-            dashboard_port=dashboard_port or None,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-    except Exception as error:  # Ray raises plain Exception where a node does not come up in time
-        ray.shutdown()
-        raise ClusterError(f"Ray did not start: {error}") from error
-    try:
-        yield context
-    finally:
-        ray.shutdown()
-
-
-def _facts(context: Any, seconds: float, cgroup: Cgroup) -> NodeFacts:
-    import ray
-
-    capacity = ray.cluster_resources().get("object_store_memory")
-    return NodeFacts(
-        node_id=context.address_info["node_id"][:12],
-        session=1,
-        host_id=host_id(),
-        cores=os.cpu_count() or 1,
-        quota_cores=usable_cores(cgroup),
-        memory_bytes=usable_memory_bytes(cgroup),
-        object_store_bytes=None if capacity is None else int(capacity),
-        gpus=len(gpu_handles()),
-        cluster_start_seconds=seconds,
-    )
-
-
-def object_store_bytes() -> int | None:
-    """Return the bytes in use of the cluster's object store, as of a second ago at most."""
-    import ray
-
-    capacity = ray.cluster_resources().get("object_store_memory")
-    return (
-        None if capacity is None else int(capacity - ray.available_resources().get("object_store_memory", 0))
-    )

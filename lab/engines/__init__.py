@@ -1,16 +1,17 @@
 """Engines run the same work in different ways, all behind one contract.
 
-An engine is a function `team(workers)` that returns a context manager: it starts that many workers,
-yields a `Team` whose workers have all answered, and ends them. A team may run work more than once; the
+An engine is a function `team(workers, nodes)` that returns a context manager: it starts that many workers,
+equally many on each of exactly so many nodes, yields a `Team` whose workers have all answered, and ends
+them. A team may run work more than once; the
 driver warms it up by running one task per worker under the static schedule.
 """
 
 import dataclasses
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-import psutil
-
+from lab.errors import EngineError
 from lab.measure.task import Measurement
 from lab.workloads import Outcome
 
@@ -24,6 +25,8 @@ class Work:
     deadline: float
     task_seconds: float | None = None
     """What one task is expected to take, from the warm-up; engines that batch size their batches by it."""
+    stall_seconds: float = float("inf")
+    """For so long no task may end: a node that hangs must not hold up the run until its deadline."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,15 +54,46 @@ class Observer(Protocol):
         """Take note of an attempt that ended, well or not."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Place:
+    """Where a worker is: Ray's id of its node, or `None` for the driver's own, and its process id there."""
+
+    node_id: str | None
+    pid: int
+
+
 class Team(Protocol):
     """Workers that are up."""
 
     @property
-    def processes(self) -> Sequence[psutil.Process]:
-        """Return the workers' processes on this host, for memory readings."""
+    def places(self) -> Sequence[Place]:
+        """Return where the workers are, for readings of their processes."""
+
+    @property
+    def lost_workers(self) -> int:
+        """Return how many workers were lost so far."""
 
     def run(self, work: Work, schedule: str, observer: Observer) -> None:
         """Run all tasks and report each; raises `EngineError` where the rest cannot be done."""
+
+
+class Watch:
+    """The clock beside a running work: raises once the deadline has passed or nothing moves any more."""
+
+    def __init__(self, work: Work) -> None:
+        self._work, self._last = work, time.monotonic()
+
+    def progress(self) -> None:
+        """Take note that a task ended."""
+        self._last = time.monotonic()
+
+    def check(self, open_tasks: int, where: str = "") -> None:
+        """Raise `EngineError` where the work takes too long; `where` tells who has the open tasks."""
+        now, left = time.monotonic(), f"{open_tasks} of {len(self._work.payloads)} tasks open{where}"
+        if now > self._work.deadline:
+            raise EngineError(f"the deadline passed with {left}")
+        if now - self._last > self._work.stall_seconds:
+            raise EngineError(f"stalled: no task ended for {self._work.stall_seconds:g} s, with {left}")
 
 
 def shares(tasks: int, workers: int) -> list[list[int]]:

@@ -11,9 +11,7 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-import psutil
-
-from lab.engines import Completion, Observer, Work, shares
+from lab.engines import Completion, Observer, Place, Watch, Work, shares
 from lab.errors import EngineError
 from lab.measure.task import Measurement, measure_task
 
@@ -26,7 +24,12 @@ class Processes:
 
     def __init__(self, workers: Sequence[Any], connections: Sequence[Connection], counter: Any) -> None:
         self._workers, self._connections, self._counter = workers, connections, counter
-        self.processes = tuple(psutil.Process(worker.pid) for worker in workers)
+        self.places = tuple(Place(None, worker.pid) for worker in workers)
+
+    @property
+    def lost_workers(self) -> int:
+        """Return how many of the processes have ended."""
+        return sum(not worker.is_alive() for worker in self._workers)
 
     def run(self, work: Work, schedule: str, observer: Observer) -> None:
         """Hand the whole work over at once, then collect."""
@@ -42,6 +45,7 @@ class Processes:
     def _collect(self, work: Work, submitted: float, observer: Observer) -> None:
         open_tasks = set(range(len(work.payloads)))
         busy: dict[Any, int] = {connection: number for number, connection in enumerate(self._connections)}
+        watch = Watch(work)
         while busy:
             ready: list[Any] = wait(list(busy), timeout=POLL_SECONDS)
             for connection in ready:
@@ -50,15 +54,14 @@ class Processes:
                     task, measurement = result
                     worker = busy[connection]
                     open_tasks.discard(task)
+                    watch.progress()
                     observer.completed(
                         Completion(task, 1, worker, None, submitted, time.monotonic(), measurement)
                     )
                 else:
                     del busy[connection]
-            if open_tasks and time.monotonic() > work.deadline:
-                raise EngineError(
-                    f"the deadline passed with {len(open_tasks)} of {len(work.payloads)} tasks open"
-                )
+            if open_tasks:
+                watch.check(len(open_tasks))
         for task in sorted(open_tasks):
             now = time.monotonic()
             observer.completed(
@@ -67,8 +70,10 @@ class Processes:
 
 
 @contextlib.contextmanager
-def team(workers: int) -> Iterator[Processes]:
+def team(workers: int, nodes: int = 1) -> Iterator[Processes]:
     """Start the processes and yield them once each has answered."""
+    if nodes != 1:
+        raise EngineError(f"engine processes is of one node, not {nodes}")
     context = multiprocessing.get_context("spawn")
     counter = context.Value("q", 0)
     pipes = [context.Pipe() for _ in range(workers)]

@@ -9,13 +9,13 @@ A worker that is lost has its tasks handed to the others, at most `MOST_ATTEMPTS
 
 import contextlib
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import psutil
 
-from lab.engines import Completion, Observer, Work, shares
+from lab.engines import Completion, Observer, Place, Watch, Work, shares
 from lab.errors import EngineError
 from lab.measure.task import Measurement, first_line, measure_task
 from lab.workloads import Outcome
@@ -24,8 +24,11 @@ CALL_SECONDS = 0.2
 CALLS_IN_FLIGHT = 2
 MOST_ATTEMPTS = 3
 POLL_SECONDS = 0.5
+PLACED_SECONDS = 30.0
 READY_SECONDS = 120.0
 END_SECONDS = 30.0
+SMALLEST_CPU = 0.0001
+"""Ray counts CPUs in steps of this size."""
 
 Attempt = tuple[int, int]
 """A task's index and the number of the attempt."""
@@ -50,10 +53,13 @@ class Worker:
 class Actors:
     """W actors that have answered, each with its own queue of calls."""
 
-    def __init__(self, actors: Sequence[Any], identities: Sequence[tuple[str, int]]) -> None:
-        self.actors = dict(enumerate(actors))
-        self.node_ids = [node_id for node_id, _ in identities]
-        self.processes = tuple(psutil.Process(pid) for _, pid in identities)
+    def __init__(self, actors: Sequence[Any], places: Sequence[Place]) -> None:
+        self.actors, self.places = dict(enumerate(actors)), tuple(places)
+
+    @property
+    def lost_workers(self) -> int:
+        """Return how many of the actors are gone."""
+        return len(self.places) - len(self.actors)
 
     def run(self, work: Work, schedule: str, observer: Observer) -> None:
         """Run all tasks, each to exactly one success or a recorded failure."""
@@ -73,6 +79,7 @@ class _Dispatch:
         }
         self.calls: dict[Any, tuple[int, list[Attempt], float]] = {}
         self.in_flight = dict.fromkeys(team.actors, 0)
+        self.watch = Watch(work)
 
     def run(self) -> None:
         """Feed and collect until nothing is left."""
@@ -85,14 +92,18 @@ class _Dispatch:
             done, _ = ray.wait(list(self.calls), num_returns=1, timeout=POLL_SECONDS)
             for call in done:
                 self._collect(call)
-            if self.calls and time.monotonic() > self.work.deadline:
-                raise EngineError(
-                    f"the deadline passed with {self._left()} of {len(self.work.payloads)} tasks open"
-                )
+            if done:
+                self.watch.progress()
+            if self.calls:
+                self.watch.check(self._left(), self._where())
 
     def _left(self) -> int:
         flying = sum(len(batch) for _, batch, _ in self.calls.values())
         return flying + len(self.common) + sum(map(len, self.own.values()))
+
+    def _where(self) -> str:
+        nodes = sorted({str(self.team.places[worker].node_id) for worker, _, _ in self.calls.values()})
+        return f", in the hands of workers on node {', '.join(nodes)}"
 
     def _feed(self, worker: int) -> None:
         """Submit the worker's next batch, if it is alive, there is one, and it has few enough in hand."""
@@ -136,14 +147,14 @@ class _Dispatch:
         self.in_flight[worker] -= 1
         self._feed(worker)
         for (task, attempt), measurement in zip(batch, measurements, strict=True):
-            node_id = self.team.node_ids[worker]
+            node_id = self.team.places[worker].node_id
             self.observer.completed(
                 Completion(task, attempt, worker, node_id, submitted, received, measurement)
             )
 
     def _fail(self, worker: int, batch: list[Attempt], submitted: float, error: Exception) -> None:
         """Write the attempts down as failed; the first line of Ray's own errors names no address."""
-        node_id, kind, now = self.team.node_ids[worker], type(error).__name__, time.monotonic()
+        node_id, kind, now = self.team.places[worker].node_id, type(error).__name__, time.monotonic()
         for task, attempt in batch:
             self.observer.completed(
                 Completion(task, attempt, worker, node_id, submitted, now, None, kind, first_line(error))
@@ -162,31 +173,74 @@ class _Dispatch:
 
 
 @contextlib.contextmanager
-def team(workers: int) -> Iterator[Actors]:
-    """Start the actors on the running Ray, yield them once each has answered, and end their processes."""
+def team(workers: int, nodes: int = 1) -> Iterator[Actors]:
+    """Start the actors on the running Ray, yield them once each has answered, and end their processes.
+
+    Exactly `workers / nodes` of them are on each of exactly `nodes` nodes that are alive. More workers than a
+    node has CPUs share them; the CPUs in use are reserved, so that no other job takes them.
+    """
     import ray
 
-    actors = [ray.remote(Worker).options(num_cpus=1).remote() for _ in range(workers)]
-    processes: tuple[psutil.Process, ...] = ()
+    per_node, group = workers // nodes, _reserve(nodes, workers // nodes)
+    actors: list[Any] = []
+    local: list[psutil.Process] = []
     try:
-        ready = _ready(actors)
-        processes = ready.processes
+        actors = [_actor(group, bundle, per_node) for bundle in range(nodes) for _ in range(per_node)]
+        ready = _ready(actors, nodes)
+        here = ray.get_runtime_context().get_node_id()[:12]
+        local = [psutil.Process(place.pid) for place in ready.places if place.node_id == here]
         yield ready
     finally:
         for actor in actors:
             ray.kill(actor)
-        psutil.wait_procs(processes, timeout=END_SECONDS)
+        ray.util.remove_placement_group(group)
+        psutil.wait_procs(local, timeout=END_SECONDS)
 
 
-def _ready(actors: Sequence[Any]) -> Actors:
-    """Return the actors once each has answered."""
+def _reserve(nodes: int, per_node: int) -> Any:
+    """Return a placement group of one bundle on each of so many nodes."""
+    import ray
+
+    cpus = [one["Resources"].get("CPU", 0) for one in ray.nodes() if one["Alive"]]
+    # a node with fewer CPUs than workers is asked for all that it has
+    least = min(sorted((one for one in cpus if one >= 1), reverse=True)[:nodes], default=1.0)
+    group = ray.util.placement_group([{"CPU": min(per_node, least)}] * nodes, strategy="STRICT_SPREAD")
+    if not group.wait(PLACED_SECONDS):
+        ray.util.remove_placement_group(group)
+        raise EngineError(
+            f"Ray could not reserve {min(per_node, least):g} CPUs on each of {nodes} nodes within "
+            f"{PLACED_SECONDS:.0f} s: the nodes that are alive have {', '.join(f'{one:g}' for one in cpus)} "
+            "CPUs, and another job may hold them"
+        )
+    return group
+
+
+def _actor(group: Any, bundle: int, per_node: int) -> Any:
+    """Return a new actor in its node's bundle, with an equal part of the bundle's CPUs."""
+    import ray
+    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+    part = group.bundle_specs[bundle]["CPU"] / per_node
+    strategy = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=bundle)
+    options = {"num_cpus": part // SMALLEST_CPU * SMALLEST_CPU, "scheduling_strategy": strategy}
+    return ray.remote(Worker).options(**options).remote()
+
+
+def _ready(actors: Sequence[Any], nodes: int) -> Actors:
+    """Return the actors once each has answered, where they are spread as asked for."""
     import ray
 
     try:
         identities = ray.get([actor.identity.remote() for actor in actors], timeout=READY_SECONDS)
-        return Actors(actors, identities)
-    except (ray.exceptions.RayError, psutil.NoSuchProcess) as error:
+    except ray.exceptions.RayError as error:
         raise EngineError(
-            f"{len(actors)} Ray workers did not all start within {READY_SECONDS:.0f} s: the node has too few "
-            f"CPUs declared or too little memory left ({type(error).__name__})"
+            f"{len(actors)} Ray workers did not all start within {READY_SECONDS:.0f} s: a node has too "
+            f"little memory left, or hangs ({type(error).__name__}: {first_line(error)})"
         ) from error
+    places = [Place(node_id, pid) for node_id, pid in identities]
+    counts = Counter(place.node_id for place in places)
+    if len(counts) != nodes or len(set(counts.values())) != 1:
+        raise EngineError(
+            f"the workers are not spread equally over {nodes} nodes: {sorted(counts.values())} on each"
+        )
+    return Actors(actors, places)

@@ -4,9 +4,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 
-import psutil
-
-from lab.engines import Completion, Observer, Work
+from lab.engines import Completion, Observer, Place, Work
 from lab.errors import EngineError
 from lab.measure.task import measure_task
 
@@ -14,7 +12,8 @@ from lab.measure.task import measure_task
 class Loop:
     """One worker: the driver itself."""
 
-    processes: Sequence[psutil.Process] = ()
+    places: Sequence[Place] = ()
+    lost_workers = 0
 
     def run(self, work: Work, schedule: str, observer: Observer) -> None:  # noqa: ARG002  one worker, one schedule
         """Run the tasks one after another."""
@@ -28,8 +27,8 @@ class Loop:
 
 
 @contextlib.contextmanager
-def team(workers: int) -> Iterator[Loop]:
+def team(workers: int, nodes: int = 1) -> Iterator[Loop]:
     """Yield the loop; it takes exactly one worker."""
-    if workers != 1:
-        raise EngineError(f"engine serial has one worker, not {workers}")
+    if (workers, nodes) != (1, 1):
+        raise EngineError(f"engine serial has one worker on one node, not {workers} on {nodes}")
     yield Loop()

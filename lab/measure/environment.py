@@ -16,6 +16,9 @@ from lab.measure.node import Cgroup, gpu_handles, host_id, usable_cores, usable_
 
 PACKAGES = ("ray", "numpy", "gmpy2", "python-flint", "pandas", "psutil", "papermill")
 
+NODE_PACKAGES = ("ray", "gmpy2", "python-flint", "numpy", "psutil")
+"""Those of them that all nodes of a cluster must have in the same version; the others only the client has."""
+
 READERS = ("analysis", "figures", "report", "claims.py", "formats.py")
 """Parts of `lab/` that only read what was measured: a run goes on when they change."""
 
@@ -36,17 +39,24 @@ def code_facts() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that the numbers depend on."""
+    """Return the versions of Python and of those packages here that the numbers depend on."""
     import gmpy2
 
-    found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    found = {name: version for name in PACKAGES if (version := _version(name)) is not None}
     return {"python": platform.python_version(), **found, "gmp": gmpy2.mp_version()}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def machine_facts(cgroup: Cgroup) -> dict[str, Any]:
     """Return what this machine is, in cores, bytes and names of models."""
     return {
-        "cpu_model": _cpu_model(),
+        "cpu_model": cpu_model(),
         "cores": os.cpu_count(),
         "quota_cores": usable_cores(cgroup),
         "memory_bytes": usable_memory_bytes(cgroup),
@@ -72,7 +82,8 @@ def session_facts() -> dict[str, Any]:
     }
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """Return the processor's name."""
     for line in _cpuinfo():
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()

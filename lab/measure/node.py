@@ -31,6 +31,8 @@ class Reading:
     steal_seconds: float | None
     throttled_seconds: float | None
     memory_bytes: int
+    network_received_bytes: int | None
+    network_sent_bytes: int | None
     gpu_percent: float | None
     gpu_memory_bytes: int | None
 
@@ -88,22 +90,42 @@ def usable_memory_bytes(cgroup: Cgroup) -> int:
     return min(psutil.virtual_memory().total, cgroup.memory_limit_bytes or UNLIMITED_BYTES)
 
 
-def read_node(cgroup: Cgroup) -> Reading:
-    """Read the node's counters now; under a quota those of the cgroup, else those of the host."""
-    times = psutil.cpu_times()
-    host_cpu = sum(times) - sum(getattr(times, name, 0.0) for name in NOT_OURS)
-    limited = cgroup.cpu_seconds() if cgroup.quota_cores is not None else None
-    memory = psutil.virtual_memory()
+def read_node(cgroup: Cgroup, source: str, processes: Iterable[psutil.Process] = ()) -> Reading:
+    """Read the node's counters now; `source` is `cpu_source` of nodes.csv.
+
+    `processes` are those of the node, for the source of that name.
+    The network's counters are those of all interfaces but the loopback; nodes that share a host without
+    limits share its interfaces too, and have none of their own.
+    """
+    times, memory = psutil.cpu_times(), psutil.virtual_memory()
     used = cgroup.memory_bytes()
+    received, sent = (None, None) if source == "processes" else _network_bytes()
     gpu_percent, gpu_memory = read_gpus()
     return Reading(
-        cpu_seconds=host_cpu if limited is None else limited,
+        cpu_seconds=_node_cpu_seconds(cgroup, source, times, processes),
         steal_seconds=getattr(times, "steal", None),
         throttled_seconds=cgroup.throttled_seconds(),
         memory_bytes=memory.total - memory.available if used is None else used,
+        network_received_bytes=received,
+        network_sent_bytes=sent,
         gpu_percent=gpu_percent,
         gpu_memory_bytes=gpu_memory,
     )
+
+
+def _node_cpu_seconds(cgroup: Cgroup, source: str, times: Any, processes: Iterable[psutil.Process]) -> float:
+    limited = cgroup.cpu_seconds() if source == "cgroup" else None
+    if limited is not None:
+        return limited
+    if source == "processes":
+        return cpu_seconds(processes)
+    return float(sum(times) - sum(getattr(times, name, 0.0) for name in NOT_OURS))
+
+
+def _network_bytes() -> tuple[int, int]:
+    """Return the bytes that the node has received and sent, over all interfaces but the loopback."""
+    counters = [one for name, one in psutil.net_io_counters(pernic=True).items() if not name.startswith("lo")]
+    return sum(one.bytes_recv for one in counters), sum(one.bytes_sent for one in counters)
 
 
 def private_memory_bytes(processes: Iterable[psutil.Process]) -> int:

@@ -8,7 +8,7 @@ from typing import Self
 
 import psutil
 
-from lab.measure.node import Cgroup, private_memory_bytes, read_node
+from lab.measure.node import Reading, private_memory_bytes
 from lab.records import Sample
 
 OBJECT_STORE_SECONDS = 1.0
@@ -21,21 +21,22 @@ SHORTEST_SHARE = 0.25
 class Sampler:
     """A thread that samples this node between `begin` and `end`.
 
-    `queue_length` and `object_store_bytes` are asked for what only the driver or Ray knows; `processes`
-    are those whose private memory counts as the lab's. The samples are in `samples` after the end.
+    `read` reads the node's counters. `queue_length` and `object_store_bytes` are asked for what only the
+    driver knows, where it is the driver that samples; `processes` are those whose private memory counts as
+    the lab's. The samples are in `samples` after the end, their times since `began` on this node's clock.
     """
 
     def __init__(
         self,
         trial_id: str,
         node_id: str,
-        cgroup: Cgroup,
+        read: Callable[[], Reading],
         processes: Iterable[psutil.Process],
         interval_seconds: float,
-        queue_length: Callable[[], int],
-        object_store_bytes: Callable[[], int | None],
+        queue_length: Callable[[], int] | None = None,
+        object_store_bytes: Callable[[], int | None] | None = None,
     ) -> None:
-        self.trial_id, self.node_id, self.cgroup = trial_id, node_id, cgroup
+        self.trial_id, self.node_id, self.read = trial_id, node_id, read
         self.processes = tuple(processes)
         self.interval_seconds = interval_seconds
         self.queue_length, self.object_store_bytes = queue_length, object_store_bytes
@@ -47,7 +48,7 @@ class Sampler:
 
     def __enter__(self) -> Self:
         """Begin to sample: the window starts once the node has been read."""
-        self._first = self._last = read_node(self.cgroup)
+        self.first = self.last = self.read()
         self._last_at = self.began = time.monotonic()
         self._store_at = -OBJECT_STORE_SECONDS
         self._store: int | None = None
@@ -63,12 +64,6 @@ class Sampler:
         if error is None and self.error is not None:
             raise self.error
 
-    def steal_seconds(self) -> float | None:
-        """Return the time that the hypervisor gave to others while sampling."""
-        if self._last.steal_seconds is None or self._first.steal_seconds is None:
-            return None
-        return self._last.steal_seconds - self._first.steal_seconds
-
     def _run(self) -> None:
         cpu_before = time.thread_time()
         due = self.began
@@ -83,15 +78,13 @@ class Sampler:
         self.cpu_seconds = time.thread_time() - cpu_before
 
     def _sample(self, cpu_before: float) -> None:
-        now, last = time.monotonic(), self._last
+        now, last = time.monotonic(), self.last
         seconds = now - self._last_at
         # the clocks of processor time tick 100 times a second: over a moment they give no rate
         short = seconds < SHORTEST_SHARE * self.interval_seconds
         if short and self.samples:
             return
-        reading = read_node(self.cgroup)
-        if now - self.began - self._store_at >= OBJECT_STORE_SECONDS:
-            self._store_at, self._store = now - self.began, self.object_store_bytes()
+        reading = self.read()
         self.samples.append(
             Sample(
                 trial_id=self.trial_id,
@@ -102,15 +95,26 @@ class Sampler:
                 throttled_seconds=_rate(reading.throttled_seconds, last.throttled_seconds, 1.0),
                 memory_bytes=reading.memory_bytes,
                 lab_memory_bytes=private_memory_bytes(self.processes),
-                object_store_bytes=self._store,
+                object_store_bytes=self._object_store(now),
+                network_received_bytes=_change(reading.network_received_bytes, last.network_received_bytes),
+                network_sent_bytes=_change(reading.network_sent_bytes, last.network_sent_bytes),
                 gpu_percent=reading.gpu_percent,
                 gpu_memory_bytes=reading.gpu_memory_bytes,
-                queue_length=self.queue_length(),
+                queue_length=None if self.queue_length is None else self.queue_length(),
                 sampler_cpu_seconds=time.thread_time() - cpu_before,
             )
         )
-        self._last, self._last_at = reading, now
+        self.last, self._last_at = reading, now
+
+    def _object_store(self, now: float) -> int | None:
+        if self.object_store_bytes is not None and now - self.began - self._store_at >= OBJECT_STORE_SECONDS:
+            self._store_at, self._store = now - self.began, self.object_store_bytes()
+        return self._store
 
 
 def _rate(now: float | None, before: float | None, seconds: float) -> float | None:
     return None if now is None or before is None else (now - before) / seconds
+
+
+def _change(now: int | None, before: int | None) -> int | None:
+    return None if now is None or before is None else now - before

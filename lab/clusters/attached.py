@@ -1,0 +1,277 @@
+"""The Ray cluster that this process is connected to, whatever its kind: its nodes, and a station on each."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from lab.engines import Place
+from lab.errors import ClusterError
+from lab.measure.environment import NODE_PACKAGES
+from lab.measure.station import Report, Station, Window
+from lab.measure.task import first_line
+from lab.records import NodeFacts, NodeWindow, Sample
+
+PINGS = 10
+ANSWER_SECONDS = 15.0
+STATION_SECONDS = 60.0
+POLL_SECONDS = 0.5
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Watched:
+    """What was seen of all nodes in one window, on the driver's clock; `driver` is the driver's own node."""
+
+    driver: Window
+    samples: tuple[Sample, ...]
+    windows: tuple[NodeWindow, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Clock:
+    """A node's monotonic clock minus the driver's, and how well that is known, both in seconds."""
+
+    offset_seconds: float
+    uncertainty_seconds: float
+
+
+class Cluster:
+    """The nodes that are alive, each with a station: the driver's own in this process, the others actors."""
+
+    def __init__(self, kind: str, start_seconds: float, driver: Station | None = None) -> None:
+        import ray
+
+        self.kind, self.start_seconds = kind, start_seconds
+        self.here: str = ray.get_runtime_context().get_node_id()[:12]
+        self.nodes: dict[str, NodeFacts] = {}
+        self._new: list[NodeFacts] = []
+        self.driver = driver or Station(own_is_driver=True)
+        self._reports = {self.here: self.driver.report()}
+        self._stations: dict[str, Any] = {}
+        self._alive: frozenset[str] = frozenset()
+        self._clocks: dict[str, Clock] = {}
+        self._lost: dict[str, str] = {}
+        self._in_use: Mapping[str, Sequence[int]] = {}
+        self._origin = 0.0
+
+    def refresh(self) -> None:
+        """Look which nodes are alive, and have a station on each.
+
+        Raises `ClusterError` where a node has another version of the lab or of what its numbers depend on.
+        """
+        import ray
+
+        alive = {one["NodeID"][:12]: one for one in ray.nodes() if one["Alive"]}
+        self._stations = {node: one for node, one in self._stations.items() if node in alive}
+        self._start_stations(one["NodeID"] for node, one in alive.items() if node not in self._reports)
+        known = {node: one for node, one in alive.items() if node in self._reports}
+        working = [node for node, one in known.items() if _holds_workers(one)]
+        new = [self._facts(node, one, working) for node, one in known.items() if node not in self.nodes]
+        self.nodes |= {facts.node_id: facts for facts in new}
+        self._new += new
+        self._alive = frozenset(known)
+
+    def take_new(self) -> tuple[NodeFacts, ...]:
+        """Return the facts of the nodes that are new since the last call."""
+        new, self._new = tuple(self._new), []
+        return new
+
+    def workers_on(self) -> tuple[str, ...]:
+        """Return the nodes that are alive and may hold workers."""
+        return tuple(node for node in self._alive if self.nodes[node].holds_workers)
+
+    def need(self, nodes: int, seconds: float) -> None:
+        """Wait until so many nodes may hold workers; raises `ClusterError` where they do not come."""
+        deadline = time.monotonic() + seconds
+        self.refresh()
+        while len(self.workers_on()) < nodes:
+            if time.monotonic() > deadline:
+                raise ClusterError(
+                    f"{nodes} nodes are asked for, and {len(self.workers_on())} that may hold workers are "
+                    f"alive after {seconds:g} s: start more nodes, or ask for fewer"
+                )
+            time.sleep(POLL_SECONDS)
+            self.refresh()
+
+    def synchronize(self) -> None:
+        """Measure all nodes' clocks against the driver's: the fastest of several pings tells it best."""
+        self._clocks = {self.here: Clock(0.0, 0.0)}
+        for node, station in self._stations.items():
+            clock = _ping(station)
+            if clock is not None:
+                self._clocks[node] = clock
+
+    def offset_seconds(self, node_id: str) -> float:
+        """Return a node's monotonic clock minus the driver's; 0 where it was never measured."""
+        return self._clocks[node_id].offset_seconds if node_id in self._clocks else 0.0
+
+    def begin(
+        self,
+        trial_id: str,
+        places: Iterable[Place],
+        interval_seconds: float,
+        watch_ray: bool,
+        queue_length: Callable[[], int],
+    ) -> float:
+        """Have the driver's node and all nodes with workers sampled; returns when, on the driver's clock."""
+        self._in_use = _by_node(places, self.here)
+        self._lost = {}
+        calls = {
+            node: self._stations[node].begin.remote(
+                trial_id, node, pids, self.nodes[node].cpu_source, interval_seconds, watch_ray
+            )
+            for node, pids in self._in_use.items()
+            if node in self._stations
+        }
+        self._answers(calls)
+        self._trial_id = trial_id
+        self._origin = self.driver.begin(
+            trial_id,
+            self.here,
+            self._in_use[self.here],
+            self.nodes[self.here].cpu_source,
+            interval_seconds,
+            watch_ray,
+            queue_length,
+            object_store_bytes,
+        )
+        return self._origin
+
+    def end(self) -> Watched:
+        """End the sampling; a node that does not answer is marked as lost."""
+        driver = self.driver.end()
+        calls = {
+            node: self._stations[node].end.remote()
+            for node in self._in_use
+            if node in self._stations and node not in self._lost
+        }
+        found = {self.here: driver} | self._answers(calls)
+        windows = [self._window(node, found.get(node)) for node in self._in_use]
+        samples = [
+            dataclasses.replace(sample, at_seconds=sample.at_seconds + self._since(node, window.began))
+            for node, window in found.items()
+            for sample in window.samples
+        ]
+        return Watched(driver, tuple(samples), tuple(windows))
+
+    def _start_stations(self, node_ids: Iterable[str]) -> None:
+        """Put a station on each of these nodes; one that does not answer is tried again another time."""
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        remote, started, calls = ray.remote(Station), {}, {}
+        for node_id in node_ids:
+            strategy = NodeAffinitySchedulingStrategy(node_id, soft=False)
+            station = remote.options(num_cpus=0, scheduling_strategy=strategy).remote()
+            started[node_id[:12]], calls[node_id[:12]] = station, station.report.remote()
+        self._lost = {}
+        reports: Mapping[str, Report] = self._answers(calls, STATION_SECONDS)
+        for node, report in reports.items():
+            _check_same(node, report, self._reports[self.here])
+            self._reports[node], self._stations[node] = report, started[node]
+
+    def _answers(self, calls: Mapping[str, Any], seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
+        """Return what the nodes answered; why one did not goes to `_lost`."""
+        import ray
+
+        found, deadline = {}, time.monotonic() + seconds
+        for node, call in calls.items():
+            try:
+                found[node] = ray.get(call, timeout=max(0.0, deadline - time.monotonic()))
+            except ray.exceptions.RayError as error:
+                self._lost[node] = f"{type(error).__name__}: {first_line(error)}"
+        return found
+
+    def _facts(self, node: str, found: Mapping[str, Any], working: Iterable[str]) -> NodeFacts:
+        report, store = self._reports[node], found["Resources"].get("object_store_memory")
+        neighbours = sum(self._reports[one].host_id == report.host_id for one in working)
+        return NodeFacts(
+            node_id=node,
+            session=1,
+            cluster=self.kind,
+            holds_workers=_holds_workers(found),
+            host_id=report.host_id,
+            cpu_model=report.cpu_model,
+            cores=report.cores,
+            quota_cores=report.quota_cores,
+            cpu_source="cgroup" if report.has_own_cgroup else "processes" if neighbours > 1 else "host",
+            memory_bytes=report.memory_bytes,
+            object_store_bytes=None if store is None else int(store),
+            gpus=report.gpus,
+            cluster_start_seconds=self.start_seconds,
+        )
+
+    def _since(self, node: str, moment: float) -> float:
+        """Return a moment of a node's clock as seconds since the window began."""
+        return moment - self.offset_seconds(node) - self._origin
+
+    def _window(self, node: str, window: Window | None) -> NodeWindow:
+        clock = self._clocks.get(node)
+        if window is None:
+            return NodeWindow(
+                trial_id=self._trial_id,
+                node_id=node,
+                workers=len(self._in_use[node]),
+                status="lost",
+                error_message=self._lost.get(node, "it had no station"),
+            )
+        return dataclasses.replace(
+            window.counters,
+            clock_offset_seconds=None if clock is None else clock.offset_seconds,
+            clock_uncertainty_seconds=None if clock is None else clock.uncertainty_seconds,
+            began_seconds=self._since(node, window.began),
+            ended_seconds=self._since(node, window.ended),
+        )
+
+
+def _holds_workers(node: Mapping[str, Any]) -> bool:
+    return bool(node["Resources"].get("CPU", 0) >= 1)
+
+
+def _ping(station: Any) -> Clock | None:
+    import ray
+
+    best: Clock | None = None
+    try:
+        for _ in range(PINGS):
+            sent = time.monotonic()
+            there = ray.get(station.clock.remote(), timeout=ANSWER_SECONDS)
+            half = (time.monotonic() - sent) / 2
+            if best is None or half < best.uncertainty_seconds:
+                best = Clock(there - sent - half, half)
+    except ray.exceptions.RayError:
+        return best
+    return best
+
+
+def _by_node(places: Iterable[Place], here: str) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {here: []}
+    for place in places:
+        found.setdefault(place.node_id or here, []).append(place.pid)
+    return found
+
+
+def _check_same(node: str, found: Report, expected: Report) -> None:
+    """Refuse a node whose lab, or what its numbers depend on, is of another version than the driver's."""
+    if found.code != expected.code:
+        raise ClusterError(
+            f"node {node} has another version of the lab ({found.code}) than the head ({expected.code}): "
+            "install the same on all nodes; on compose: make docker-build docker-up"
+        )
+    for name in ("python", *NODE_PACKAGES):
+        if found.versions.get(name) != expected.versions.get(name):
+            raise ClusterError(
+                f"node {node} has {name} {found.versions.get(name)} and the head "
+                f"{expected.versions.get(name)}: install the same versions on all nodes, as "
+                "requirements.lock has them"
+            )
+
+
+def object_store_bytes() -> int | None:
+    """Return the bytes in use of the cluster's object stores, as of a second ago at most."""
+    import ray
+
+    capacity = ray.cluster_resources().get("object_store_memory")
+    return (
+        None if capacity is None else int(capacity - ray.available_resources().get("object_store_memory", 0))
+    )

@@ -1,0 +1,207 @@
+"""What watches one node: its facts, its clock, and what its counters and samples say of a window.
+
+The driver has one for its own node; on every other node of a cluster one runs as an actor that takes no CPU.
+"""
+
+import contextlib
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Iterable
+
+import psutil
+
+from lab.measure.environment import code_facts, cpu_model, versions
+from lab.measure.node import (
+    cpu_seconds,
+    find_cgroup,
+    gpu_handles,
+    host_id,
+    read_node,
+    usable_cores,
+    usable_memory_bytes,
+)
+from lab.measure.sampler import Sampler
+from lab.records import NodeWindow, Sample
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Report:
+    """What a station knows of its node; processor facts as in `lab.records.NodeFacts`."""
+
+    host_id: str
+    cpu_model: str
+    cores: int
+    quota_cores: float
+    has_own_cgroup: bool
+    """Whether the node has a quota of its own, and a counter of what it uses."""
+    memory_bytes: int
+    gpus: int
+    code: str
+    versions: dict[str, str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Window:
+    """What a station saw between begin and end; `began` and `ended` are on its own monotonic clock."""
+
+    began: float
+    ended: float
+    samples: tuple[Sample, ...]
+    counters: NodeWindow
+    own_cpu_seconds: float
+    """Of the process that the station is in: the driver's, on the driver's node."""
+    sampler_cpu_seconds: float
+    """Of the sampling thread alone."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Counters:
+    """Processor seconds so far of the workers, of Ray's own processes, and of this one."""
+
+    workers: float
+    ray: float
+    own: float
+
+
+class Station:
+    """The watch over the node that this process is on."""
+
+    def __init__(
+        self,
+        own_is_driver: bool = False,
+        ray_processes: Callable[[], Iterable[psutil.Process]] | None = None,
+    ) -> None:
+        self.ray_processes = ray_processes or processes_of_ray
+        self._cgroup, self._own_is_driver = find_cgroup(), own_is_driver
+        self._sampler: Sampler | None = None
+
+    def report(self) -> Report:
+        """Return the facts of the node."""
+        return Report(
+            host_id=host_id(),
+            cpu_model=cpu_model(),
+            cores=os.cpu_count() or 1,
+            quota_cores=usable_cores(self._cgroup),
+            has_own_cgroup=self._cgroup.quota_cores is not None and self._cgroup.cpu_usage is not None,
+            memory_bytes=usable_memory_bytes(self._cgroup),
+            gpus=len(gpu_handles()),
+            code=code_facts()["digest"],
+            versions=versions(),
+        )
+
+    def clock(self) -> float:
+        """Return this node's monotonic clock, in seconds."""
+        return time.monotonic()
+
+    def begin(
+        self,
+        trial_id: str,
+        node_id: str,
+        workers: Iterable[int],
+        source: str,
+        interval_seconds: float,
+        watch_ray: bool = True,
+        queue_length: Callable[[], int] | None = None,
+        object_store_bytes: Callable[[], int | None] | None = None,
+    ) -> float:
+        """Read the counters, begin to sample, and return when, on this node's clock.
+
+        `workers` are process ids; `source` is `cpu_source` of nodes.csv; `watch_ray` counts the memory of
+        Ray's own processes as the lab's.
+        """
+        self.stop()
+        own, ray = psutil.Process(), tuple(self.ray_processes())
+        self._workers, self._ray = _processes(workers), ray
+        mine = [own, *self._workers, *(ray if watch_ray else ())]
+        node = [*self._workers, *ray, *([] if self._own_is_driver else [own])]
+        self._sampler = Sampler(
+            trial_id,
+            node_id,
+            lambda: read_node(self._cgroup, source, node),
+            mine,
+            interval_seconds,
+            queue_length,
+            object_store_bytes,
+        )
+        self._before = self._counters()
+        self._sampler.__enter__()
+        return self._sampler.began
+
+    def end(self) -> Window:
+        """Take the last sample, end, and return what was seen."""
+        sampler = self._sampler
+        if sampler is None:
+            raise RuntimeError("the station was not begun")
+        self._sampler = None
+        sampler.__exit__(None, None, None)
+        ended, after, before = time.monotonic(), self._counters(), self._before
+        first, last = sampler.first, sampler.read()
+        counters = NodeWindow(
+            trial_id=sampler.trial_id,
+            node_id=sampler.node_id,
+            workers=len(self._workers),
+            status="ok",
+            cpu_seconds=last.cpu_seconds - first.cpu_seconds,
+            workers_cpu_seconds=after.workers - before.workers,
+            ray_cpu_seconds=after.ray - before.ray,
+            sampler_cpu_seconds=None if self._own_is_driver else after.own - before.own,
+            throttled_seconds=_difference(last.throttled_seconds, first.throttled_seconds),
+            steal_seconds=_difference(last.steal_seconds, first.steal_seconds),
+            network_received_bytes=_count(last.network_received_bytes, first.network_received_bytes),
+            network_sent_bytes=_count(last.network_sent_bytes, first.network_sent_bytes),
+        )
+        samples, own = tuple(sampler.samples), after.own - before.own
+        return Window(sampler.began, ended, samples, counters, own, sampler.cpu_seconds)
+
+    def stop(self) -> None:
+        """End what a window that was cut off has left running."""
+        if self._sampler is not None:
+            self._sampler.__exit__(None, None, None)
+            self._sampler = None
+
+    def _counters(self) -> _Counters:
+        return _Counters(cpu_seconds(self._workers), cpu_seconds(self._ray), time.process_time())
+
+
+def processes_of_ray() -> tuple[psutil.Process, ...]:
+    """Return Ray's own processes on the node of this worker or job: raylet, agents, and a head's services.
+
+    The workers, which Ray calls `ray::...`, are not among them. What `ray start` started beside the raylet is
+    found only while that command runs, as with `--block`.
+    """
+    raylet = next((one for one in psutil.Process().parents() if one.name() == "raylet"), None)
+    if raylet is None:
+        return ()
+    starter = raylet.parent()
+    beside = starter.children() if starter is not None and _is_ray_start(starter) else [raylet]
+    found = [*beside, *raylet.children()]
+    return tuple(one for one in dict.fromkeys(found) if not _title(one).startswith("ray::"))
+
+
+def _is_ray_start(process: psutil.Process) -> bool:
+    words = _title(process).split()
+    return any(word.rpartition("/")[2] == "ray" for word in words) and "start" in words
+
+
+def _title(process: psutil.Process) -> str:
+    with contextlib.suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
+
+
+def _processes(pids: Iterable[int]) -> tuple[psutil.Process, ...]:
+    """Return the processes of which those are the ids; one that is gone is left out."""
+    found = []
+    for pid in pids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.append(psutil.Process(pid))
+    return tuple(found)
+
+
+def _difference(now: float | None, before: float | None) -> float | None:
+    return None if now is None or before is None else now - before
+
+
+def _count(now: int | None, before: int | None) -> int | None:
+    return None if now is None or before is None else now - before
