@@ -2,6 +2,7 @@
 # Written for GNU make 3.81 (macOS) and newer. Paths are relative, so the folder's name may hold spaces.
 
 PYTHON ?= python3
+EXPERIMENT = single_node
 PROFILE = quick
 WORKERS =
 RUN_ID =
@@ -16,15 +17,15 @@ export JUPYTER_PREFER_ENV_PATH = 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help report book test tidy bench-primes lock docker-build docker-up docker-token docker-down clean distclean \
-	known-profile
+.PHONY: help report book test tidy bench-primes lock docker-build docker-up docker-report docker-token docker-down \
+	clean distclean known-profile
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
-report: known-profile .venv/.installed-report ## Run the experiment, build the book (PROFILE=full WORKERS=[1,2] RUN_ID=name)
+report: known-profile .venv/.installed-report ## Run an experiment, build the book (PROFILE=full WORKERS=[1,2] RUN_ID=name)
 	@mkdir -p out
-	@echo "==> Running notebooks/single_node.ipynb with the profile $(PROFILE) (Ctrl-C stops it)"
+	@echo "==> Running notebooks/$(EXPERIMENT).ipynb with the profile $(PROFILE) (Ctrl-C stops it)"
 	@$(run_notebook)
 	@$(MAKE) --no-print-directory book
 
@@ -81,6 +82,12 @@ docker-up: ## Start the Ray cluster, or change its size, and wait until it is re
 		echo "The cluster is not ready: 'docker compose ps' and 'docker compose logs' say why." >&2; exit 1; }
 	@echo "==> The dashboard and the jobs API: http://$$($(compose) port ray-head 8265)"
 
+docker-report: ## Measure on containers of this machine, over nodes and against the host; build the book (PROFILE=full)
+	@$(docker_ready)
+	@$(MAKE) --no-print-directory docker-build
+	@$(MAKE) --no-print-directory report EXPERIMENT=multi_node
+	@$(MAKE) --no-print-directory report EXPERIMENT=docker
+
 docker-token: ## Print the token that the cluster asks for
 	@$(docker_ready)
 	@$(compose) exec -T ray-head cat /run/ray-token/token 2>/dev/null || { \
@@ -105,20 +112,23 @@ notebooks = $(wildcard notebooks/*.ipynb)
 # /dev/stderr, which papermill would open for writing and so cut off a log file. What papermill and the kernel
 # say themselves goes to the log; of a failure only the error's message is shown. The trap lets this recipe
 # outlive a Ctrl-C; the kernel gets its own from papermill and has 5 seconds to close its files.
+profile_file = notebooks/profiles/$(if $(filter-out single_node,$(EXPERIMENT)),$(EXPERIMENT)_)$(PROFILE).yaml
+
 define run_notebook
 trap 'stopped=yes' INT; touch out/.begun; \
-$(python) -m papermill notebooks/single_node.ipynb out/single_node.ipynb \
-	-f notebooks/profiles/$(PROFILE).yaml \
+$(python) -m papermill notebooks/$(EXPERIMENT).ipynb out/$(EXPERIMENT).ipynb \
+	-f $(profile_file) \
 	$(if $(WORKERS),-y 'workers: $(WORKERS)') $(if $(RUN_ID),-r run_id '$(RUN_ID)') \
-	--no-progress-bar --log-level WARNING --stdout-file - --stderr-file - 2>out/single_node.log \
+	--no-progress-bar --log-level WARNING --stdout-file - --stderr-file - 2>out/$(EXPERIMENT).log \
 	&& exit 0; \
 if [ -z "$$stopped" ]; then \
-	printf '\nThe experiment failed. The whole log is out/single_node.log.\n\n' >&2; $(call error_of,out/single_node.log); fi; \
-begun=$$(find data/single_node -name tasks.csv -newer out/.begun 2>/dev/null | head -n 1); \
-if [ -n "$$begun" ]; then printf '\nWhat was measured is kept. To go on: make report PROFILE=$(PROFILE)$(if $(WORKERS), WORKERS="$(WORKERS)") RUN_ID=%s\n' \
+	printf '\nThe experiment failed. The whole log is out/$(EXPERIMENT).log.\n\n' >&2; $(call error_of,out/$(EXPERIMENT).log); fi; \
+begun=$$(find data/$(EXPERIMENT) -name tasks.csv -newer out/.begun 2>/dev/null | head -n 1); \
+if [ -n "$$begun" ]; then printf '\nWhat was measured is kept. To go on: make report$(of_experiment) PROFILE=$(PROFILE)$(if $(WORKERS), WORKERS="$(WORKERS)") RUN_ID=%s\n' \
 	"$$(basename "$$(dirname "$$begun")")" >&2; fi; \
 exit 1
 endef
+of_experiment = $(if $(filter-out single_node,$(EXPERIMENT)), EXPERIMENT=$(EXPERIMENT))
 
 # of a log: the warnings of Sphinx, or the message of the lab's own error without the traceback, or the end
 define error_of
@@ -128,9 +138,14 @@ sed 's/\x1b\[[0-9;]*m//g' $(1) | awk '/WARNING: / {print; shown = 1} \
 endef
 
 known-profile:
-	@test -f 'notebooks/profiles/$(PROFILE).yaml' || { \
-		echo "There is no profile '$(PROFILE)'. Choose one of: $(basename $(notdir $(wildcard notebooks/profiles/*.yaml)))." >&2; \
-		echo "For example: make report PROFILE=quick" >&2; exit 1; }
+	@test -f 'notebooks/$(EXPERIMENT).ipynb' || { \
+		echo "There is no experiment '$(EXPERIMENT)'. Choose one of: $(basename $(notdir $(notebooks)))." >&2; exit 1; }
+	@test -f '$(profile_file)' || { \
+		echo "There is no profile '$(PROFILE)' of $(EXPERIMENT). Choose one of: $(profiles)." >&2; \
+		echo "For example: make report$(of_experiment) PROFILE=quick" >&2; exit 1; }
+
+all_profiles = $(basename $(notdir $(wildcard notebooks/profiles/*.yaml)))
+profiles = $(strip $(if $(filter single_node,$(EXPERIMENT)),$(foreach one,$(all_profiles),$(if $(findstring _,$(one)),,$(one))),$(patsubst $(EXPERIMENT)_%,%,$(filter $(EXPERIMENT)_%,$(all_profiles)))))
 
 # --- docker -------------------------------------------------------------------------------------------------
 # Everything here is asked of Docker alone: no .venv is needed. `docker-compose` is compose before version 2.

@@ -54,7 +54,8 @@ def clone(tmp_path: Path) -> Path:
     """Return a folder, with a space in its name, that holds what the Makefile's set-up looks at."""
     folder = tmp_path / "a clone"
     (folder / "notebooks" / "profiles").mkdir(parents=True)
-    (folder / "notebooks" / "profiles" / "quick.yaml").write_text("profile: quick\n")
+    for name in ("single_node.ipynb", "docker.ipynb", "profiles/quick.yaml", "profiles/docker_quick.yaml"):
+        (folder / "notebooks" / name).touch()
     for name in ("Makefile", "pyproject.toml", "requirements.lock"):
         shutil.copy(ROOT / name, folder)
     return folder
@@ -158,6 +159,19 @@ def test_report_hands_profile_workers_and_run_id_to_papermill(installed: Path) -
     assert "papermill notebooks/single_node.ipynb out/single_node.ipynb" in asked
     assert "-f notebooks/profiles/quick.yaml -y workers: [1, 2] -r run_id again" in asked
     assert f"{installed}/_build/html/index.html" in done.stdout
+
+
+@needs_make
+def test_report_takes_any_experiment(installed: Path) -> None:
+    """EXPERIMENT names another notebook, with profiles of its own; an unknown one lists those known."""
+    assert make(installed, "report", "EXPERIMENT=docker").returncode == 0
+    asked = (installed / "asked").read_text()
+    assert "notebooks/docker.ipynb out/docker.ipynb -f notebooks/profiles/docker_quick.yaml" in asked
+    wrong = make(installed, "report", "EXPERIMENT=podman").stderr
+    assert "no experiment 'podman'. Choose one of: docker single_node." in wrong
+    wrong = make(installed, "report", "EXPERIMENT=docker", "PROFILE=full").stderr
+    assert "no profile 'full' of docker. Choose one of: quick.\n" in wrong
+    assert "make report EXPERIMENT=docker PROFILE=quick" in wrong
 
 
 @needs_make

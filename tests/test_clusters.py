@@ -1,0 +1,148 @@
+"""Several raylets on this host: exactly N nodes with W workers each, a station on each, what is refused."""
+
+import dataclasses
+import hashlib
+from collections import Counter
+
+import pytest
+from fakes import LOCAL
+
+from lab.clusters import attached
+from lab.clusters.attached import Cluster
+from lab.clusters.local import local
+from lab.engines import ray_actors
+from lab.errors import ClusterError
+from lab.parameters import MultiNode, parameters_from
+from lab.run import multi_node
+from lab.session import payloads_of
+from lab.workloads import WORKLOADS
+
+pytestmark = pytest.mark.ray
+
+SWEEP = LOCAL | {
+    "nodes": [1, 2],
+    "workers_per_node": [1, 2],
+    "repeats": 1,
+    "schedules": ["dynamic", "static"],
+}
+
+
+def serial_digest(parameters, mode):
+    """Return the digest that a plain loop over the work comes to."""
+    outcomes = [WORKLOADS[mode].function(payload) for payload in payloads_of(parameters)[mode]]
+    return hashlib.sha256("".join(one.digest for one in outcomes).encode()).hexdigest()[:16]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Return a sweep over sizes of a cluster of two raylets, run as the notebook runs it."""
+    return multi_node(SWEEP, tmp_path_factory.mktemp("data"))
+
+
+def test_every_size_runs_and_finds_the_same(run):
+    """All sizes end well, and their results are those of a plain loop."""
+    assert run.complete
+    assert set(run.trials["status"]) == {"ok"}, run.trials["error_message"].dropna().tolist()
+    parameters = parameters_from(MultiNode, SWEEP)
+    for mode in parameters.modes:
+        digests = set(run.trials.loc[run.trials["mode"] == mode, "digest"])
+        assert digests == {serial_digest(parameters, mode)}
+
+
+def test_exactly_as_many_workers_as_asked_for_are_on_each_node(run):
+    """N nodes with W workers each: neither more nodes, nor another spread, nor a worker on the head."""
+    head = set(run.nodes.loc[~run.nodes["holds_workers"], "node_id"])
+    warmups = run.tasks[run.tasks["warmup"]]
+    for trial in run.trials.itertuples():
+        own = warmups[warmups["trial_id"] == trial.trial_id]
+        spread = Counter(own["node_id"])
+        assert len(own) == trial.workers
+        assert list(spread.values()) == [trial.workers_per_node] * trial.nodes
+        assert not set(spread) & head
+
+
+def test_every_node_in_use_is_watched(run):
+    """Each trial has a window and samples for the head and for every node with workers, and no other."""
+    for trial in run.trials.itertuples():
+        windows = run.windows[run.windows["trial_id"] == trial.trial_id]
+        assert set(windows["status"]) == {"ok"}
+        assert sorted(windows["workers"]) == [0] + [trial.workers_per_node] * trial.nodes
+        sampled = set(run.samples.loc[run.samples["trial_id"] == trial.trial_id, "node_id"])
+        assert sampled == set(windows["node_id"])
+        tasks = run.tasks[(run.tasks["trial_id"] == trial.trial_id) & ~run.tasks["warmup"]]
+        assert set(tasks["node_id"]) <= sampled
+        assert windows["began_seconds"].max() <= 0
+        assert (windows["ended_seconds"] >= trial.duration_seconds).all()
+
+
+def test_clocks_of_one_host_are_one(run):
+    """Nodes on this host have no offset beyond what the pings can tell."""
+    apart = run.windows["clock_offset_seconds"].abs() - run.windows["clock_uncertainty_seconds"]
+    assert apart.max() <= 0
+
+
+def test_times_are_ordered(run):
+    """A task is submitted, begun, ended and received in this order, on the driver's clock."""
+    tasks = run.tasks[~run.tasks["warmup"]]
+    order = ["submitted_seconds", "started_seconds", "finished_seconds", "received_seconds"]
+    assert (tasks[order].diff(axis=1).iloc[:, 1:] >= -0.005).all(axis=None)
+
+
+def test_nodes_that_share_a_host_are_told_apart_by_their_processes(run):
+    """One host's id on all of them, and each node's use of processors is that of its own processes."""
+    assert run.nodes["host_id"].nunique() == 1
+    assert set(run.nodes["cpu_source"]) == {"processes"}
+    assert sorted(run.nodes["holds_workers"]) == [False, True, True]
+    used = run.windows[run.windows["workers"] > 0]
+    parts = used[["workers_cpu_seconds", "ray_cpu_seconds", "sampler_cpu_seconds"]].sum(axis="columns")
+    # processor time of a process ticks 100 times a second
+    assert (used["cpu_seconds"] - parts).abs().max() < 0.1
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Yield two raylets on this host."""
+    with local(2, 2, 80) as cluster:
+        yield cluster
+
+
+def test_only_what_is_alive_counts(cluster):
+    """The head holds no workers; more nodes than are alive are an error that counts them, after a while."""
+    assert len(cluster.workers_on()) == 2
+    assert cluster.here not in cluster.workers_on()
+    with pytest.raises(
+        ClusterError, match="3 nodes are asked for, and 2 that may hold workers are alive after"
+    ):
+        cluster.need(3, 0.1)
+
+
+def test_a_node_with_other_code_is_refused(cluster, monkeypatch):
+    """Nodes that would measure with other code, or on other packages, are named with both versions."""
+    report = cluster.driver.report()
+    other = dataclasses.replace(report, code="feedfacefeedface")
+    monkeypatch.setattr(cluster.driver, "report", lambda: other)
+    with pytest.raises(
+        ClusterError, match=r"has another version of the lab \(\w+\) than the head \(feedface"
+    ):
+        Cluster("local", 0.0, cluster.driver).need(2, 60.0)
+    older = dataclasses.replace(report, versions=report.versions | {"numpy": "1.0"})
+    monkeypatch.setattr(cluster.driver, "report", lambda: older)
+    with pytest.raises(ClusterError, match=r"has numpy [\d.]+ and the head 1\.0: install the same versions"):
+        Cluster("local", 0.0, cluster.driver).need(2, 60.0)
+
+
+def test_a_node_that_dies_is_marked(cluster, monkeypatch):
+    """A node whose station does not answer has its row, as lost, with the reason; the others have theirs."""
+    import ray
+
+    monkeypatch.setattr(attached, "ANSWER_SECONDS", 5.0)
+    with ray_actors.team(2, 2) as team:
+        cluster.begin("009-1", team.places, 0.1, True, lambda: 0)
+        lost = team.places[0].node_id
+        ray.kill(cluster._stations[lost])
+        watched = cluster.end()
+    status = {window.node_id: (window.status, window.error_message) for window in watched.windows}
+    assert status.pop(lost)[0] == "lost"
+    assert "Actor" in next(one.error_message for one in watched.windows if one.node_id == lost)
+    assert set(status.values()) == {("ok", None)}
+    assert lost not in {sample.node_id for sample in watched.samples}

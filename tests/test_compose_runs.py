@@ -1,0 +1,237 @@
+"""Runs on a real compose cluster: sizes, and what happens when workers, nodes or the head fail midway."""
+
+import hashlib
+import json
+import re
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import NODES
+from test_compose_control import own_project
+
+from lab import paths
+from lab.errors import ClusterError
+from lab.parameters import MultiNode, parameters_from
+from lab.run import multi_node
+from lab.session import payloads_of
+from lab.store import Run, read_run, read_table
+from lab.workloads import WORKLOADS
+
+pytestmark = pytest.mark.docker
+
+MOST = 5
+SWEEP: dict[str, Any] = NODES | {
+    "cluster": "compose",
+    "address": "",
+    "nodes": [1, 2, 3, 4, 5],
+    "workers_per_node": [1],
+    "repeats": 1,
+    "modes": ["search"],
+    "search_bits": 256,
+    "search_width": 1024,
+    "search_tasks": 40,
+    "may_scale": True,
+}
+LONG = SWEEP | {
+    "nodes": [3],
+    "workers_per_node": [2],
+    "search_bits": 512,
+    "search_width": 4096,
+    "search_tasks": 300,
+}
+"""One size, with the baseline of one worker and the copy beside it: three trials of many seconds."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    """Have a cluster of five nodes of this module's own; each run may scale it again."""
+    with own_project("runs"):
+        docker("compose", "up", "--detach", "--no-build", "--scale", f"ray-worker={MOST}")
+        yield
+
+
+def docker(*arguments: str) -> str:
+    """Run a docker command that must succeed."""
+    done = subprocess.run(["docker", *arguments], cwd=paths.ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+def containers(service: str) -> list[str]:
+    """Return the ids of a service's containers that run."""
+    return docker("compose", "ps", "--quiet", service).split()
+
+
+def check_once(run: Run, parameters: dict[str, Any], trial_id: str) -> None:
+    """Every task of a trial has exactly one good row, and together they are what a plain loop finds."""
+    good = run.tasks[
+        (run.tasks["trial_id"] == trial_id) & (run.tasks["status"] == "ok") & ~run.tasks["warmup"]
+    ]
+    work = payloads_of(parameters_from(MultiNode, parameters))["search"]
+    assert Counter(good["task"]) == Counter(range(len(work)))
+    digests = [WORKLOADS["search"].function(payload).digest for payload in work]
+    trial = run.trials.set_index("trial_id").loc[trial_id]
+    assert trial["digest"] == hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
+
+
+class Going:
+    """A run that goes on in another thread."""
+
+    def __init__(self, parameters: dict[str, Any], data: Path) -> None:
+        self.folder = data / "multi_node" / parameters["run_id"]
+        self._pool = ThreadPoolExecutor(1)
+        self.future: Future[Run] = self._pool.submit(multi_node, parameters, data)
+
+    def until_it_works(self, tasks: int = 5) -> str:
+        """Wait until a trial has rows of its window, and return its id."""
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            if self.future.done():
+                self.future.result()
+            path = self.folder / "tasks.csv"
+            if path.exists() and path.read_text().count(",false,") >= tasks:
+                rows = read_table(path)
+                return str(rows.loc[~rows["warmup"], "trial_id"].iloc[-1])
+            time.sleep(0.2)
+        raise AssertionError("no task ended within two minutes")
+
+
+def only(run_id: str, **changes: Any) -> dict[str, Any]:
+    """Return the parameters of a long run under an id."""
+    return LONG | {"run_id": run_id} | changes
+
+
+def test_a_sweep_over_all_sizes(tmp_path: Path) -> None:
+    """One to five nodes, without a restart in between: all end well, placed as asked, with equal results."""
+    before = containers("ray-worker")
+    run = multi_node(SWEEP, tmp_path)
+    assert set(run.trials["status"]) == {"ok"}, run.trials["error_message"].dropna().tolist()
+    assert sorted(run.trials.loc[run.trials["arm"] == "experiment", "nodes"]) == [1, 2, 3, 4, 5]
+    for trial in run.trials.itertuples():
+        check_once(run, SWEEP, trial.trial_id)
+        warm = run.tasks[(run.tasks["trial_id"] == trial.trial_id) & run.tasks["warmup"]]
+        assert warm["node_id"].nunique() == trial.nodes == len(warm)
+    assert sorted(containers("ray-worker")) == sorted(before)
+    workers = run.nodes[run.nodes["holds_workers"]]
+    assert len(workers) == MOST
+    assert set(workers["quota_cores"]) == {0.25}
+    assert set(workers["cpu_source"]) == {"cgroup"}
+    assert run.nodes["host_id"].nunique() == 1
+    assert run.environment["sessions"][0]["image"].startswith("sha256:")
+
+
+def test_what_is_published_names_no_address_and_no_token(tmp_path: Path) -> None:
+    """Neither the cluster's token nor an address gets into the run's files."""
+    run = multi_node(SWEEP | {"nodes": [1], "search_tasks": 3}, tmp_path)
+    token = docker("compose", "exec", "-T", "ray-head", "cat", "/run/ray-token/token")
+    text = "".join(path.read_text() for path in run.directory.iterdir() if path.suffix in (".csv", ".json"))
+    assert token not in text
+    assert not re.search(r"\b\d{1,3}(\.\d{1,3}){3}\b(?!\.)", re.sub(r'"(kernel|[\w-]+)": "[^"]*"', "", text))
+    assert "address" not in json.loads((run.directory / "environment.json").read_text())["parameters"]
+
+
+def test_a_worker_killed_in_the_middle(tmp_path: Path) -> None:
+    """The run ends with every unit of work done exactly once, and the loss is in its rows."""
+    parameters = only("killed", wait_seconds=20.0)
+    going = Going(parameters, tmp_path)
+    trial_id = going.until_it_works()
+    rows = read_table(going.folder / "tasks.csv")
+    hit = rows.loc[rows["trial_id"] == trial_id, "node_id"].iloc[-1]
+    (victim,) = [one for one in containers("ray-worker") if node_id(one) == hit]
+    docker("kill", victim)
+    run = going.future.result(timeout=240)
+    assert run.complete
+    trial = run.trials.set_index("trial_id").loc[trial_id]
+    assert (trial["status"], trial["lost_workers"] > 0, trial["failed_attempts"] > 0) == ("ok", True, True)
+    check_once(run, parameters, trial_id)
+    failed = run.tasks[(run.tasks["trial_id"] == trial_id) & (run.tasks["status"] == "failed")]
+    assert set(failed["node_id"]) == {hit}
+    assert failed["error_kind"].str.contains("Actor").all()
+    lost = run.windows[(run.windows["trial_id"] == trial_id) & (run.windows["node_id"] == hit)]
+    assert list(lost["status"]) == ["lost"]
+
+
+def node_id(container: str) -> str:
+    """Return Ray's id of the node in a container, as the rows have it."""
+    script = (
+        "import psutil, re\n"
+        "raylet = next(one for one in psutil.process_iter() if one.name() == 'raylet')\n"
+        "print(re.search(r'--node_id=(\\w{12})', ' '.join(raylet.cmdline()))[1])"
+    )
+    return docker("exec", container, "python", "-c", script)
+
+
+def test_a_scale_down_in_the_middle(tmp_path: Path) -> None:
+    """Nodes that are taken away in the middle cost attempts, and no work."""
+    parameters = only("scaled", nodes=[5], workers_per_node=[1], wait_seconds=5.0)
+    going = Going(parameters, tmp_path)
+    trial_id = going.until_it_works()
+    docker("compose", "up", "--detach", "--no-build", "--scale", "ray-worker=2")
+    run = going.future.result(timeout=240)
+    trial = run.trials.set_index("trial_id").loc[trial_id]
+    assert trial["status"] == "ok", trial["error_message"]
+    check_once(run, parameters, trial_id)
+    # later trials find too few nodes: each has its row, with the reason
+    for later in run.trials[run.trials["status"] == "failed"].itertuples():
+        assert "5 nodes are asked for, and 2 that may hold workers are alive" in later.error_message
+    assert run.complete
+
+
+def test_a_node_that_hangs(tmp_path: Path) -> None:
+    """A paused node does not hold up the run: the trial is given up after stall_seconds, and says where."""
+    parameters = only("paused", stall_seconds=4.0, wait_seconds=5.0, nodes=[2], workers_per_node=[1])
+    going = Going(parameters, tmp_path)
+    trial_id = going.until_it_works()
+    paused = containers("ray-worker")
+    for one in paused:
+        docker("pause", one)
+    try:
+        deadline = time.monotonic() + 60
+        while trial_id not in set(read_table(going.folder / "trials.csv")["trial_id"]):
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+    finally:
+        for one in paused:
+            docker("unpause", one)
+    run = going.future.result(timeout=240)
+    trial = run.trials.set_index("trial_id").loc[trial_id]
+    assert trial["status"] == "failed"
+    assert re.search(r"stalled: no task ended for 4 s|the last worker was lost", trial["error_message"])
+    assert run.complete
+
+
+def test_the_head_killed_in_the_middle(tmp_path: Path) -> None:
+    """A clear error well before a minute, the rows so far kept, and the same run goes on to its end."""
+    parameters = only("headless", nodes=[2], workers_per_node=[1])
+    going = Going(parameters, tmp_path)
+    going.until_it_works()
+    killed = time.monotonic()
+    docker("kill", *containers("ray-head"))
+    with pytest.raises(ClusterError, match="the rows so far are kept"):
+        going.future.result(timeout=120)
+    assert time.monotonic() - killed <= 30
+    kept = read_run(going.folder)
+    assert len(kept.tasks)
+    assert not kept.complete
+    run = multi_node(parameters, tmp_path)
+    assert run.complete
+    assert len(run.environment["sessions"]) == 2
+    assert set(run.trials["status"]) == {"interrupted", "ok"}
+    assert set(run.nodes["session"]) == {1, 2}
+    for trial in run.trials[run.trials["status"] == "ok"].itertuples():
+        check_once(run, parameters, trial.trial_id)
+
+
+def test_fewer_nodes_than_asked_for_begin_nothing(tmp_path: Path) -> None:
+    """Where the run may not scale, too few nodes are an error that tells what is there and what to do."""
+    there = len(containers("ray-worker"))
+    wanted = only("more", nodes=[there + 1], may_scale=False)
+    with pytest.raises(ClusterError, match=rf"has {there} nodes .* make docker-up NODES={there + 1}"):
+        multi_node(wanted, tmp_path)
+    assert not (tmp_path / "multi_node" / "more" / "environment.json").exists()
