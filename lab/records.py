@@ -117,7 +117,7 @@ class TaskRecord:
         "s", "when the body ended: the worker's monotonic clock, set to the driver's", default=None
     )
     received_seconds: float | None = column("s", "when the driver knew of the result", default=None)
-    cpu_seconds: float | None = column("CPU s", "processor time of the body", default=None)
+    cpu_seconds: float | None = column("CPU s", "processor time of the thread of the body", default=None)
     status: str = column("", "ok or failed", choices=("ok", "failed"))
     error_kind: str | None = column("", "type of the error", default=None)
     error_message: str | None = column("", "first line of the error", default=None)
@@ -193,14 +193,14 @@ class NodeWindow:
         "CPU s", "processor time of the node, read as cpu_source in nodes.csv says", default=None
     )
     workers_cpu_seconds: float | None = column(
-        "CPU s", "processor time of the trial's worker processes on the node", default=None
+        "CPU s", "processor time of the trial's worker processes on the node, sampling excluded", default=None
     )
     ray_cpu_seconds: float | None = column(
         "CPU s", "processor time of Ray's own processes on the node", default=None
     )
     sampler_cpu_seconds: float | None = column(
         "CPU s",
-        "processor time of the process that samples the node; empty where that is the driver",
+        "processor time of the thread that samples the node, in the driver or in a worker",
         default=None,
     )
     throttled_seconds: float | None = column("s", "time the cgroup's quota held the node back", default=None)

@@ -188,7 +188,7 @@ def _measure(
     asked = time.monotonic()
     with setting.engines[row["engine"]](row["workers"], row["nodes"]) as team:
         row["startup_seconds"] = time.monotonic() - asked
-        setting.cluster.synchronize()
+        setting.cluster.synchronize(team)
         warm = Recorder(row["trial_id"], setting, warmup=True)
         warm.origin = began = time.monotonic()
         work = Work(function, [payloads[0]] * row["workers"], deadline, stall_seconds=setting.stall_seconds)
@@ -218,14 +218,14 @@ def _window(row: dict[str, Any], team: Team, work: Work, recorder: Recorder, set
     """Run the work between two readings of the clocks, with all nodes sampled in between."""
     cluster = setting.cluster
     recorder.origin = cluster.begin(
-        row["trial_id"], team.places, setting.sample_seconds, row["engine"] == "ray", recorder.queue_length
+        row["trial_id"], team, setting.sample_seconds, row["engine"] == "ray", recorder.queue_length
     )
     try:
         team.run(work, row["schedule"], recorder)
     finally:
         ended = recorder.last_received or time.monotonic()
         watched = cluster.end()
-        sampler = watched.driver.sampler_cpu_seconds
+        sampler = watched.driver.counters.sampler_cpu_seconds or 0.0
         row |= {
             "duration_seconds": ended - recorder.origin,
             "driver_cpu_seconds": watched.driver.own_cpu_seconds - sampler,

@@ -178,6 +178,7 @@ class FakeTeam:
     """Runs everything in the driver, in order, and keeps a transcript."""
 
     places: Sequence[Place] = ()
+    stations: Mapping[str, Any] = {}
     lost_workers = 0
 
     def __init__(self, engine: str, workers: int, transcript: list[str]) -> None:
@@ -249,7 +250,7 @@ class FakeCluster:
         new, self._new = self._new, ()
         return new
 
-    def synchronize(self) -> None:
+    def synchronize(self, team: Any) -> None:
         """Have equal clocks."""
 
     def offset_seconds(self, node_id: str) -> float:
@@ -277,7 +278,7 @@ class FakeCluster:
             cpu_seconds=0.0,
             ray_cpu_seconds=0.0,
         )
-        window = Window(self._began, ended, (sample,), counters, 0.0, 0.0)
+        window = Window(self._began, ended, (sample,), counters, 0.0)
         return Watched(window, (sample,), (counters,))
 
 

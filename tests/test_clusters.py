@@ -132,14 +132,14 @@ def test_a_node_with_other_code_is_refused(cluster, monkeypatch):
 
 
 def test_a_node_that_dies_is_marked(cluster, monkeypatch):
-    """A node whose station does not answer has its row, as lost, with the reason; the others have theirs."""
+    """A node whose watcher does not answer has its row, as lost, with the reason; the others have theirs."""
     import ray
 
     monkeypatch.setattr(attached, "ANSWER_SECONDS", 5.0)
     with ray_actors.team(2, 2) as team:
-        cluster.begin("009-1", team.places, 0.1, True, lambda: 0)
+        cluster.begin("009-1", team, 0.1, True, lambda: 0)
         lost = team.places[0].node_id
-        ray.kill(cluster._stations[lost])
+        ray.kill(team.stations[lost])
         watched = cluster.end()
     status = {window.node_id: (window.status, window.error_message) for window in watched.windows}
     assert status.pop(lost)[0] == "lost"

@@ -386,11 +386,11 @@ def test_an_error_of_the_work_comes_first(sample):
 
 
 def test_a_station_watches_a_window():
-    """Counters between begin and end, and samples in between, of node, workers and the process itself."""
+    """Counters between begin and end, and samples in between, of the node and of the workers."""
     worker = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-    station = Station(ray_processes=lambda: ())
+    station = Station(lambda: ())
     try:
-        began = station.begin("000-1", "node", [worker.pid], "processes", 0.05)
+        began = station.begin("000-1", "node", [worker.pid], "processes", 0.05, queue_length=lambda: 7)
         time.sleep(0.6)
         window = station.end()
     finally:
@@ -399,20 +399,31 @@ def test_a_station_watches_a_window():
     seen = window.counters
     assert (window.began, seen.workers, seen.status) == (began, 1, "ok")
     assert len(window.samples) >= 3
-    assert 0.1 < seen.workers_cpu_seconds <= seen.cpu_seconds
+    assert {sample.queue_length for sample in window.samples} == {7}
+    assert 0.1 < seen.workers_cpu_seconds <= seen.cpu_seconds + 0.01
     assert seen.ray_cpu_seconds == 0
-    assert 0 < seen.sampler_cpu_seconds == window.own_cpu_seconds < seen.cpu_seconds
-    # one that is gone, and a driver's station
-    driver = Station(own_is_driver=True, ray_processes=lambda: ())
-    driver.begin("000-2", "node", [worker.pid], "host", 0.05, queue_length=lambda: 7)
-    again = driver.end()
-    assert (again.counters.workers, again.counters.sampler_cpu_seconds) == (0, None)
-    assert again.samples[0].queue_length == 7
+    assert 0 < seen.sampler_cpu_seconds <= window.own_cpu_seconds
+    # one that is gone is left out
+    station.begin("000-2", "node", [worker.pid], "host", 0.05)
+    assert station.end().counters.workers == 0
+
+
+def test_a_worker_that_watches_its_node_is_counted_once():
+    """The station's own process may be a worker: its sampling is taken off the worker's processor time."""
+    station = Station(lambda: ())
+    station.begin("000-1", "node", [os.getpid()], "processes", 0.01)
+    memory = private_memory_bytes([psutil.Process()])
+    time.sleep(1.0)
+    window = station.end()
+    assert window.samples[0].lab_memory_bytes < 1.5 * memory
+    seen = window.counters
+    # processor time of a process ticks 100 times a second
+    assert abs(seen.workers_cpu_seconds + seen.sampler_cpu_seconds - window.own_cpu_seconds) < 0.03
 
 
 def test_a_station_begins_anew_where_a_window_was_cut_off():
     """A window that nobody ended does not go on being sampled."""
-    station = Station(ray_processes=lambda: ())
+    station = Station(lambda: ())
     station.begin("000-1", "node", [], "host", 0.05)
     station.begin("000-2", "node", [], "host", 0.05)
     assert {sample.trial_id for sample in station.end().samples} == {"000-2"}

@@ -1,11 +1,11 @@
-"""The Ray cluster that this process is connected to, whatever its kind: its nodes, and a station on each."""
+"""The Ray cluster that this process is connected to, whatever its kind: its nodes, and what they do."""
 
 import dataclasses
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from lab.engines import Place
+from lab.engines import Place, Team
 from lab.errors import ClusterError
 from lab.measure.environment import NODE_PACKAGES
 from lab.measure.station import Report, Station, Window
@@ -14,7 +14,7 @@ from lab.records import NodeFacts, NodeWindow, Sample
 
 PINGS = 10
 ANSWER_SECONDS = 15.0
-STATION_SECONDS = 60.0
+REPORT_SECONDS = 60.0
 POLL_SECONDS = 0.5
 
 
@@ -36,7 +36,7 @@ class Clock:
 
 
 class Cluster:
-    """The nodes that are alive, each with a station: the driver's own in this process, the others actors."""
+    """The nodes that are alive. In a window the driver watches its own, and a worker on it each other one."""
 
     def __init__(self, kind: str, start_seconds: float, driver: Station | None = None) -> None:
         import ray
@@ -45,25 +45,24 @@ class Cluster:
         self.here: str = ray.get_runtime_context().get_node_id()[:12]
         self.nodes: dict[str, NodeFacts] = {}
         self._new: list[NodeFacts] = []
-        self.driver = driver or Station(own_is_driver=True)
+        self.driver = driver or Station()
         self._reports = {self.here: self.driver.report()}
-        self._stations: dict[str, Any] = {}
         self._alive: frozenset[str] = frozenset()
         self._clocks: dict[str, Clock] = {}
         self._lost: dict[str, str] = {}
+        self._stations: Mapping[str, Any] = {}
         self._in_use: Mapping[str, Sequence[int]] = {}
         self._origin = 0.0
 
     def refresh(self) -> None:
-        """Look which nodes are alive, and have a station on each.
+        """Look which nodes are alive, and ask each new one for its facts.
 
         Raises `ClusterError` where a node has another version of the lab or of what its numbers depend on.
         """
         import ray
 
         alive = {one["NodeID"][:12]: one for one in ray.nodes() if one["Alive"]}
-        self._stations = {node: one for node, one in self._stations.items() if node in alive}
-        self._start_stations(one["NodeID"] for node, one in alive.items() if node not in self._reports)
+        self._ask_reports(one["NodeID"] for node, one in alive.items() if node not in self._reports)
         known = {node: one for node, one in alive.items() if node in self._reports}
         working = [node for node, one in known.items() if _holds_workers(one)]
         new = [self._facts(node, one, working) for node, one in known.items() if node not in self.nodes]
@@ -93,11 +92,11 @@ class Cluster:
             time.sleep(POLL_SECONDS)
             self.refresh()
 
-    def synchronize(self) -> None:
+    def synchronize(self, team: Team) -> None:
         """Measure all nodes' clocks against the driver's: the fastest of several pings tells it best."""
         self._clocks = {self.here: Clock(0.0, 0.0)}
-        for node, station in self._stations.items():
-            clock = _ping(station)
+        for node, station in team.stations.items():
+            clock = None if node == self.here else _ping(station)
             if clock is not None:
                 self._clocks[node] = clock
 
@@ -108,13 +107,14 @@ class Cluster:
     def begin(
         self,
         trial_id: str,
-        places: Iterable[Place],
+        team: Team,
         interval_seconds: float,
         watch_ray: bool,
         queue_length: Callable[[], int],
     ) -> float:
         """Have the driver's node and all nodes with workers sampled; returns when, on the driver's clock."""
-        self._in_use = _by_node(places, self.here)
+        self._in_use = _by_node(team.places, self.here)
+        self._stations = {node: one for node, one in team.stations.items() if node != self.here}
         self._lost = {}
         calls = {
             node: self._stations[node].begin.remote(
@@ -154,8 +154,8 @@ class Cluster:
         ]
         return Watched(driver, tuple(samples), tuple(windows))
 
-    def _start_stations(self, node_ids: Iterable[str]) -> None:
-        """Put a station on each of these nodes; one that does not answer is tried again another time."""
+    def _ask_reports(self, node_ids: Iterable[str]) -> None:
+        """Have each of these nodes report; one that does not answer is asked again another time."""
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -165,10 +165,12 @@ class Cluster:
             station = remote.options(num_cpus=0, scheduling_strategy=strategy).remote()
             started[node_id[:12]], calls[node_id[:12]] = station, station.report.remote()
         self._lost = {}
-        reports: Mapping[str, Report] = self._answers(calls, STATION_SECONDS)
+        reports: Mapping[str, Report] = self._answers(calls, REPORT_SECONDS)
+        for station in started.values():
+            ray.kill(station)
         for node, report in reports.items():
             _check_same(node, report, self._reports[self.here])
-            self._reports[node], self._stations[node] = report, started[node]
+            self._reports[node] = report
 
     def _answers(self, calls: Mapping[str, Any], seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
         """Return what the nodes answered; why one did not goes to `_lost`."""
@@ -213,7 +215,7 @@ class Cluster:
                 node_id=node,
                 workers=len(self._in_use[node]),
                 status="lost",
-                error_message=self._lost.get(node, "it had no station"),
+                error_message=self._lost.get(node, "no worker was left to watch it"),
             )
         return dataclasses.replace(
             window.counters,

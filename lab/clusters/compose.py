@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
@@ -21,6 +21,8 @@ ASK_SECONDS = 60.0
 """For Docker to answer a question."""
 CHANGE_SECONDS = 600.0
 """For Docker to start, scale or remove containers: each worker that is replaced has 40 s to end."""
+QUOTA_TOLERANCE = 1_000_000
+"""In billionths of a core."""
 DIGEST = "from lab.measure.environment import code_facts; print(code_facts()['digest'])"
 
 
@@ -67,6 +69,10 @@ class _Node:
     nano_cores: int
     image_id: str
 
+    def is_like(self, other: Self) -> bool:
+        """Return whether image and quota are the same; compose sets a third of a core as 0.333333344."""
+        return self.image_id == other.image_id and abs(self.nano_cores - other.nano_cores) < QUOTA_TOLERANCE
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _State:
@@ -81,7 +87,7 @@ class _State:
     def fits(self, nodes: int, wanted: _Node) -> bool:
         """Return whether head and at least so many nodes run, and all of them are as wanted."""
         head = self.head is not None and self.head.image_id == wanted.image_id
-        return head and len(self.workers) >= nodes and set(self.workers) <= {wanted}
+        return head and len(self.workers) >= nodes and all(wanted.is_like(one) for one in self.workers)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

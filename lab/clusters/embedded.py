@@ -87,7 +87,7 @@ def embedded(cpus: int, object_store_megabytes: int, dashboard_port: int) -> Ite
     }
     with in_process(), connected(**options):
         started = tuple(psutil.Process().children(recursive=True))
-        station = Station(own_is_driver=True, ray_processes=lambda: started)
+        station = Station(lambda: started)
         cluster = Cluster("embedded", time.monotonic() - began, station)
         cluster.need(1, SHOWN_SECONDS)
         yield cluster

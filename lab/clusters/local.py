@@ -35,7 +35,7 @@ def local(nodes: int, cpus: int, object_store_megabytes: int) -> Iterator[Cluste
         except Exception as error:  # Ray raises plain Exception where a raylet does not come up
             raise ClusterError(f"{nodes} raylets did not start on this host: {error}") from error
         stack.enter_context(connected(address=raylets.address))
-        station = Station(own_is_driver=True, ray_processes=lambda: head)
+        station = Station(lambda: head)
         cluster = Cluster("local", time.monotonic() - began, station)
         cluster.need(nodes, SHOWN_SECONDS)
         yield cluster

@@ -8,7 +8,7 @@ driver warms it up by running one task per worker under the static schedule.
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from lab.errors import EngineError
@@ -68,6 +68,10 @@ class Team(Protocol):
     @property
     def places(self) -> Sequence[Place]:
         """Return where the workers are, for readings of their processes."""
+
+    @property
+    def stations(self) -> Mapping[str, Any]:
+        """Return, by node, an actor there that watches it; the driver watches its own node itself."""
 
     @property
     def lost_workers(self) -> int:

@@ -7,7 +7,7 @@ Static: each works through its own share. Results come back over one pipe for ea
 import contextlib
 import multiprocessing
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -21,6 +21,8 @@ READY_SECONDS = 60.0
 
 class Processes:
     """W processes that wait for work."""
+
+    stations: Mapping[str, Any] = {}
 
     def __init__(self, workers: Sequence[Any], connections: Sequence[Connection], counter: Any) -> None:
         self._workers, self._connections, self._counter = workers, connections, counter

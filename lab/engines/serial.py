@@ -2,7 +2,8 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from lab.engines import Completion, Observer, Place, Work
 from lab.errors import EngineError
@@ -13,6 +14,7 @@ class Loop:
     """One worker: the driver itself."""
 
     places: Sequence[Place] = ()
+    stations: Mapping[str, Any] = {}
     lost_workers = 0
 
     def run(self, work: Work, schedule: str, observer: Observer) -> None:  # noqa: ARG002  one worker, one schedule

@@ -97,15 +97,14 @@ def read_node(cgroup: Cgroup, source: str, processes: Iterable[psutil.Process] =
     The network's counters are those of all interfaces but the loopback; nodes that share a host without
     limits share its interfaces too, and have none of their own.
     """
-    times, memory = psutil.cpu_times(), psutil.virtual_memory()
-    used = cgroup.memory_bytes()
+    times, used = psutil.cpu_times(), cgroup.memory_bytes()
     received, sent = (None, None) if source == "processes" else _network_bytes()
     gpu_percent, gpu_memory = read_gpus()
     return Reading(
         cpu_seconds=_node_cpu_seconds(cgroup, source, times, processes),
         steal_seconds=getattr(times, "steal", None),
         throttled_seconds=cgroup.throttled_seconds(),
-        memory_bytes=memory.total - memory.available if used is None else used,
+        memory_bytes=_host_memory_bytes() if used is None else used,
         network_received_bytes=received,
         network_sent_bytes=sent,
         gpu_percent=gpu_percent,
@@ -120,6 +119,11 @@ def _node_cpu_seconds(cgroup: Cgroup, source: str, times: Any, processes: Iterab
     if source == "processes":
         return cpu_seconds(processes)
     return float(sum(times) - sum(getattr(times, name, 0.0) for name in NOT_OURS))
+
+
+def _host_memory_bytes() -> int:
+    memory = psutil.virtual_memory()
+    return int(memory.total - memory.available)
 
 
 def _network_bytes() -> tuple[int, int]:

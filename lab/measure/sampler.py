@@ -11,8 +11,8 @@ import psutil
 from lab.measure.node import Reading, private_memory_bytes
 from lab.records import Sample
 
-OBJECT_STORE_SECONDS = 1.0
-"""Asking Ray costs more than the rest of a sample together, so it is asked once a second."""
+SLOW_SECONDS = 1.0
+"""What the object store and the processes hold costs more than the rest, so it is asked for once a second."""
 
 SHORTEST_SHARE = 0.25
 """Of the interval: a last sample sooner after the one before is left out."""
@@ -50,8 +50,7 @@ class Sampler:
         """Begin to sample: the window starts once the node has been read."""
         self.first = self.last = self.read()
         self._last_at = self.began = time.monotonic()
-        self._store_at = -OBJECT_STORE_SECONDS
-        self._store: int | None = None
+        self._slow_at = float("-inf")
         self._thread.start()
         return self
 
@@ -85,6 +84,9 @@ class Sampler:
         if short and self.samples:
             return
         reading = self.read()
+        if now - self._slow_at >= SLOW_SECONDS:
+            self._slow_at, self._memory = now, private_memory_bytes(self.processes)
+            self._store = None if self.object_store_bytes is None else self.object_store_bytes()
         self.samples.append(
             Sample(
                 trial_id=self.trial_id,
@@ -94,8 +96,8 @@ class Sampler:
                 steal_cores=None if short else _rate(reading.steal_seconds, last.steal_seconds, seconds),
                 throttled_seconds=_rate(reading.throttled_seconds, last.throttled_seconds, 1.0),
                 memory_bytes=reading.memory_bytes,
-                lab_memory_bytes=private_memory_bytes(self.processes),
-                object_store_bytes=self._object_store(now),
+                lab_memory_bytes=self._memory,
+                object_store_bytes=self._store,
                 network_received_bytes=_change(reading.network_received_bytes, last.network_received_bytes),
                 network_sent_bytes=_change(reading.network_sent_bytes, last.network_sent_bytes),
                 gpu_percent=reading.gpu_percent,
@@ -105,11 +107,6 @@ class Sampler:
             )
         )
         self.last, self._last_at = reading, now
-
-    def _object_store(self, now: float) -> int | None:
-        if self.object_store_bytes is not None and now - self.began - self._store_at >= OBJECT_STORE_SECONDS:
-            self._store_at, self._store = now - self.began, self.object_store_bytes()
-        return self._store
 
 
 def _rate(now: float | None, before: float | None, seconds: float) -> float | None:

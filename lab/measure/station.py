@@ -1,6 +1,6 @@
 """What watches one node: its facts, its clock, and what its counters and samples say of a window.
 
-The driver has one for its own node; on every other node of a cluster one runs as an actor that takes no CPU.
+The driver has one for its own node; on every other node of a trial the first worker has one.
 """
 
 import contextlib
@@ -50,9 +50,7 @@ class Window:
     samples: tuple[Sample, ...]
     counters: NodeWindow
     own_cpu_seconds: float
-    """Of the process that the station is in: the driver's, on the driver's node."""
-    sampler_cpu_seconds: float
-    """Of the sampling thread alone."""
+    """Of the process that the station is in, its sampling included: the driver's, on the driver's node."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -67,13 +65,9 @@ class _Counters:
 class Station:
     """The watch over the node that this process is on."""
 
-    def __init__(
-        self,
-        own_is_driver: bool = False,
-        ray_processes: Callable[[], Iterable[psutil.Process]] | None = None,
-    ) -> None:
+    def __init__(self, ray_processes: Callable[[], Iterable[psutil.Process]] | None = None) -> None:
         self.ray_processes = ray_processes or processes_of_ray
-        self._cgroup, self._own_is_driver = find_cgroup(), own_is_driver
+        self._cgroup = find_cgroup()
         self._sampler: Sampler | None = None
 
     def report(self) -> Report:
@@ -89,10 +83,6 @@ class Station:
             code=code_facts()["digest"],
             versions=versions(),
         )
-
-    def clock(self) -> float:
-        """Return this node's monotonic clock, in seconds."""
-        return time.monotonic()
 
     def begin(
         self,
@@ -113,8 +103,10 @@ class Station:
         self.stop()
         own, ray = psutil.Process(), tuple(self.ray_processes())
         self._workers, self._ray = _processes(workers), ray
-        mine = [own, *self._workers, *(ray if watch_ray else ())]
-        node = [*self._workers, *ray, *([] if self._own_is_driver else [own])]
+        # a worker watches its own node, the driver the one that it is on
+        mine = dict.fromkeys([own, *self._workers, *(ray if watch_ray else ())])
+        self._own_is_worker = own in self._workers
+        node = [*self._workers, *ray]
         self._sampler = Sampler(
             trial_id,
             node_id,
@@ -136,23 +128,22 @@ class Station:
         self._sampler = None
         sampler.__exit__(None, None, None)
         ended, after, before = time.monotonic(), self._counters(), self._before
-        first, last = sampler.first, sampler.read()
+        first, last, sampling = sampler.first, sampler.read(), sampler.cpu_seconds
         counters = NodeWindow(
             trial_id=sampler.trial_id,
             node_id=sampler.node_id,
             workers=len(self._workers),
             status="ok",
             cpu_seconds=last.cpu_seconds - first.cpu_seconds,
-            workers_cpu_seconds=after.workers - before.workers,
+            workers_cpu_seconds=after.workers - before.workers - (sampling if self._own_is_worker else 0.0),
             ray_cpu_seconds=after.ray - before.ray,
-            sampler_cpu_seconds=None if self._own_is_driver else after.own - before.own,
+            sampler_cpu_seconds=sampling,
             throttled_seconds=_difference(last.throttled_seconds, first.throttled_seconds),
             steal_seconds=_difference(last.steal_seconds, first.steal_seconds),
             network_received_bytes=_count(last.network_received_bytes, first.network_received_bytes),
             network_sent_bytes=_count(last.network_sent_bytes, first.network_sent_bytes),
         )
-        samples, own = tuple(sampler.samples), after.own - before.own
-        return Window(sampler.began, ended, samples, counters, own, sampler.cpu_seconds)
+        return Window(sampler.began, ended, tuple(sampler.samples), counters, after.own - before.own)
 
     def stop(self) -> None:
         """End what a window that was cut off has left running."""
