@@ -6,11 +6,11 @@ data where it is written, and the reference report's claims get a verdict instea
 
 import pandas as pd
 
+from lab.analysis.configurations import CONFIGURATION
+from lab.analysis.trials import lost_workers
 from lab.analysis.verdicts import unequal_digests
 from lab.errors import ClaimError
 from lab.store import Run
-
-CONFIGURATION = ["mode", "arm", "engine", "schedule", "workers_per_node", "nodes"]
 
 
 def require(sentence: str, holds: bool, where: str, found: str) -> str:
@@ -39,8 +39,10 @@ def nothing_left_out(run: Run) -> str:
     ended = run.trials[run.trials["status"] != "interrupted"]
     well = int((ended["status"] == "ok").sum())
     failed, planned = len(ended) - well, int(run.environment["planned_trials"])
+    odd = int(lost_workers(ended).sum())
+    besides = f" ({odd} of them after losing workers: they are listed, and in no mean)" * bool(odd)
     return require(
-        f"Of {planned} planned trials, {well} ended well and {failed} failed; none is left out.",
+        f"Of {planned} planned trials, {well} ended well{besides} and {failed} failed; none is left out.",
         well + failed == planned and ended["slot"].is_unique,
         str(run.directory),
         f"{len(ended)} ended trials in {ended['slot'].nunique()} slots, of {planned} planned",

@@ -1,6 +1,7 @@
 """Numbers as text for prose and tables: units beside them, digits chosen from the interval, unknowns said."""
 
 import math
+from collections.abc import Iterable
 
 from lab.analysis.intervals import Estimate
 
@@ -105,6 +106,12 @@ def memory(value: float | None) -> str:
 def count(how_many: int, noun: str, plural: str = "") -> str:
     """Return a count and its noun: '1 worker', '6 workers'."""
     return f"{how_many:,} {noun if how_many == 1 else plural or noun + 's'}"
+
+
+def listing(items: Iterable[object]) -> str:
+    """Return items as a sentence lists them: '1, 2 and 4'."""
+    texts = [str(item) for item in items]
+    return " and ".join(filter(None, (", ".join(texts[:-1]), texts[-1]))) if texts else ""
 
 
 def _magnitude(value: float) -> int:

@@ -209,6 +209,9 @@ class NodeWindow:
     )
     network_received_bytes: int | None = column("B", "received by the node", default=None)
     network_sent_bytes: int | None = column("B", "sent by the node", default=None)
+    cpu_megahertz: float | None = column(
+        "MHz", "the processors' mean clock rate right after the window, where it can be read", default=None
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from lab.records import NodeFacts, Sample, TaskRecord, Trial, columns
+from lab.records import NodeFacts, NodeWindow, Sample, TaskRecord, Trial, columns
 
 CORES = 4
 TASKS = 48
@@ -22,7 +22,11 @@ SAMPLE_SECONDS = 0.25
 NODE_MEMORY_BYTES = 8 * 2**30
 LAB_MEMORY_BYTES = 300 * 2**20
 WORKER_MEMORY_BYTES = 80 * 2**20
-FRAMES = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]
+FRAMES = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]
+QUOTA_CORES = 0.25
+"""Of each container: with one worker, tasks take four times their base seconds."""
+HEAD = f"{0:012x}"
+"""The made-up id of a head that only drives."""
 
 
 class Configuration(NamedTuple):
@@ -34,6 +38,10 @@ class Configuration(NamedTuple):
     schedule: str
     nodes: int
     workers_per_node: int
+    cluster: str = "embedded"
+    cores: float = CORES
+    slowness: float = 1.0
+    """Times which the cluster makes every task last."""
 
 
 def synthetic_run(
@@ -43,29 +51,108 @@ def synthetic_run(
     seed: int = 0,
     nodes: Sequence[int] = (1,),
 ) -> FRAMES:
-    """Return the frames trials, tasks, samples and nodes of a run in which every trial went well.
+    """Return the frames trials, tasks, samples, windows and nodes of a run in which every trial went well.
 
     `workers` are workers per node. Per mode and block: baseline serial; baseline processes for every worker
     count; experiment ray, dynamic and static, for every worker count and number of nodes; and a copy of the
     dynamic experiment with most workers on the smallest cluster.
     """
+    planned = [one for mode in modes for one in _plan(mode, workers, nodes)]
+    facts = [_node(number) for number in range(max(nodes))]
+    return _frames(planned, facts, blocks, modes, seed)
+
+
+def multi_node_run(
+    nodes: Sequence[int] = (1, 2, 4),
+    workers_per_node: Sequence[int] = (1, 2),
+    blocks: int = 3,
+    modes: Sequence[str] = ("search",),
+    schedules: Sequence[str] = ("dynamic", "static"),
+    cluster: str = "compose",
+    seed: int = 0,
+) -> FRAMES:
+    """Return the five frames of a run over containers of QUOTA_CORES on one host; its head only drives.
+
+    Of another kind of cluster: plain raylets that share the host's cores (local), or machines of their own
+    (address). One worker on one node is in it, as a baseline where it is not asked for; the copy arm is the
+    first schedule on most nodes with fewest workers each.
+    """
+    cores = QUOTA_CORES if cluster == "compose" else CORES
+    planned = []
+    for mode in modes:
+        one = Configuration(mode, "experiment", "ray", schedules[0], 1, 1, cluster, cores)
+        asked = [
+            one._replace(schedule=schedule, nodes=many, workers_per_node=load)
+            for schedule in schedules
+            for many in nodes
+            for load in workers_per_node
+        ]
+        if one not in asked:
+            planned.append(one._replace(arm="baseline"))
+        copy = one._replace(arm="copy", nodes=max(nodes), workers_per_node=min(workers_per_node))
+        planned += [*asked, copy]
+    return _frames(planned, _cluster_nodes(cluster, max(nodes)), blocks, modes, seed)
+
+
+def docker_run(
+    nodes: Sequence[int] = (1, 2),
+    workers_per_node: Sequence[int] = (1,),
+    blocks: int = 5,
+    modes: Sequence[str] = ("search",),
+    ratio: float = 1.0,
+    seed: int = 0,
+    noise: float = 0.02,
+    quota: float = 1.0,
+) -> FRAMES:
+    """Return the five frames of a run in containers of a quota each beside raylets on their host.
+
+    `ratio` is the true throughput of containers as a part of that of the host, where the quota does not
+    hold back their workers.
+    """
+    planned = []
+    for mode in modes:
+        for many in nodes:
+            for load in workers_per_node:
+                one = Configuration(mode, "baseline", "ray", "dynamic", many, load, "local")
+                contained = one._replace(arm="experiment", cluster="compose", cores=quota, slowness=1 / ratio)
+                planned += [one, contained]
+        largest = contained._replace(nodes=max(nodes), workers_per_node=min(workers_per_node))
+        planned.append(largest._replace(arm="copy"))
+    facts = [*_cluster_nodes("compose", max(nodes), quota), *_cluster_nodes("local", max(nodes))]
+    return _frames(planned, facts, blocks, modes, seed, noise)
+
+
+def _frames(
+    planned: Sequence[Configuration],
+    facts: Sequence[NodeFacts],
+    blocks: int,
+    modes: Sequence[str],
+    seed: int,
+    noise: float = 0.02,
+) -> FRAMES:
     generator = np.random.default_rng(seed)
     base = {mode: generator.gamma(4.0, 0.025, TASKS) for mode in modes}
     units = {mode: generator.poisson(6, TASKS) + 1 for mode in modes}
     trials: list[Trial] = []
     tasks: list[TaskRecord] = []
     samples: list[Sample] = []
+    windows: list[NodeWindow] = []
     for block in range(blocks):
-        planned = [one for mode in modes for one in _plan(mode, workers, nodes)]
         for place in generator.permutation(len(planned)):
             slot, one = len(trials), planned[place]
-            rows = _tasks(f"{slot:03d}-1", one, base[one.mode], units[one.mode], generator)
+            rows = _tasks(f"{slot:03d}-1", one, base[one.mode], units[one.mode], generator, noise)
             trial = _trial(slot, block, one, rows)
             trials.append(trial)
             tasks.extend(rows)
-            samples.extend(_samples(trial))
-    facts = [_node(number) for number in range(max(nodes))]
-    return frame(Trial, trials), frame(TaskRecord, tasks), frame(Sample, samples), frame(NodeFacts, facts)
+            samples.extend(_samples(trial, one))
+            windows.extend(_windows(trial, one))
+    return (
+        frame(Trial, trials),
+        frame(TaskRecord, tasks),
+        frame(Sample, samples),
+        frame(NodeWindow, windows),
+        frame(NodeFacts, facts),
+    )
 
 
 def frame(record: type, rows: Sequence[Any]) -> pd.DataFrame:
@@ -82,9 +169,9 @@ def frame(record: type, rows: Sequence[Any]) -> pd.DataFrame:
     )
 
 
-def node_id(number: int) -> str:
-    """Return the made-up id of a node, counted from 0."""
-    return f"{number + 1:012x}"
+def node_id(number: int, cluster: str = "embedded") -> str:
+    """Return the made-up id of a node, counted from 0; raylets beside containers have ids of their own."""
+    return f"{number + 1 + 100 * (cluster == 'local'):012x}"
 
 
 def _plan(mode: str, workers: Sequence[int], nodes: Sequence[int]) -> Iterator[Configuration]:
@@ -103,10 +190,11 @@ def _tasks(
     base: np.ndarray,
     units: np.ndarray,
     generator: np.random.Generator,
+    noise: float,
 ) -> list[TaskRecord]:
     workers = one.nodes * one.workers_per_node
-    slower = max(1.0, one.workers_per_node / CORES)
-    disturbed = generator.normal(1.0, 0.02)
+    slower = max(1.0, one.workers_per_node / one.cores) * one.slowness
+    disturbed = generator.normal(1.0, noise)
     rows = [
         _task(trial_id, worker, one, worker, -1.0, 0.1, warmup=True, units=None) for worker in range(workers)
     ]
@@ -134,13 +222,13 @@ def _task(
         task=task,
         attempt=1,
         warmup=warmup,
-        node_id=node_id(worker // one.workers_per_node),
+        node_id=node_id(worker // one.workers_per_node, one.cluster),
         worker=worker,
         submitted_seconds=min(started, 0.0),
         started_seconds=started,
         finished_seconds=started + run,
         received_seconds=started + run + GAP_SECONDS / 2,
-        cpu_seconds=run * min(1.0, CORES / one.workers_per_node),
+        cpu_seconds=run * min(1.0, one.cores / one.workers_per_node),
         status="ok",
         units=units,
         digest=f"{one.mode}-{task}",
@@ -158,7 +246,7 @@ def _trial(slot: int, block: int, one: Configuration, rows: Sequence[TaskRecord]
         slot=slot,
         attempt=1,
         block=block,
-        **one._asdict(),
+        **{name: value for name, value in one._asdict().items() if name not in ("cores", "slowness")},
         workers=one.nodes * one.workers_per_node,
         status="ok",
         started_at=begin.isoformat(),
@@ -167,6 +255,7 @@ def _trial(slot: int, block: int, one: Configuration, rows: Sequence[TaskRecord]
         duration_seconds=max(row.received_seconds or 0.0 for row in window),
         tasks=len(window),
         failed_attempts=0,
+        lost_workers=0,
         units=sum(row.units or 0 for row in window),
         digest=f"digest-of-{one.mode}",
         task_cpu_seconds=cpu_seconds,
@@ -178,33 +267,108 @@ def _trial(slot: int, block: int, one: Configuration, rows: Sequence[TaskRecord]
     )
 
 
-def _samples(trial: Trial) -> Iterator[Sample]:
+def _samples(trial: Trial, one: Configuration) -> Iterator[Sample]:
     duration = trial.duration_seconds or 0.0
+    interval = SAMPLE_SECONDS if one.cluster == "embedded" else 1.0
     lab_memory = LAB_MEMORY_BYTES + trial.workers_per_node * WORKER_MEMORY_BYTES
-    for number in range(trial.nodes):
-        for at in [*np.arange(SAMPLE_SECONDS, duration, SAMPLE_SECONDS).tolist(), duration]:
+    drives = one.cluster == "embedded"
+    store = 2**20 if trial.engine == "ray" else None
+    for at in [*np.arange(interval, duration, interval).tolist(), duration]:
+        if not drives:
             yield Sample(
                 trial_id=trial.trial_id,
-                node_id=node_id(number),
+                node_id=HEAD,
                 at_seconds=at,
-                cpu_cores=0.95 * min(trial.workers_per_node, CORES),
+                cpu_cores=0.1,
+                memory_bytes=NODE_MEMORY_BYTES // 8,
+                lab_memory_bytes=LAB_MEMORY_BYTES,
+                object_store_bytes=store,
+                queue_length=0,
+                sampler_cpu_seconds=0.01 * at / duration,
+            )
+        for number in range(trial.nodes):
+            yield Sample(
+                trial_id=trial.trial_id,
+                node_id=node_id(number, one.cluster),
+                at_seconds=at,
+                cpu_cores=0.95 * min(trial.workers_per_node, one.cores),
                 steal_cores=0.0,
                 throttled_seconds=0.0,
                 memory_bytes=NODE_MEMORY_BYTES // 4 + lab_memory,
                 lab_memory_bytes=lab_memory,
-                object_store_bytes=2**20 if trial.engine == "ray" else None,
-                queue_length=0,
+                object_store_bytes=store if drives else None,
+                queue_length=0 if drives else None,
                 sampler_cpu_seconds=0.01 * at / duration,
             )
+
+
+def _windows(trial: Trial, one: Configuration) -> Iterator[NodeWindow]:
+    seconds = trial.duration_seconds or 0.0
+    drives = one.cluster == "embedded"
+    window = NodeWindow(
+        trial_id=trial.trial_id,
+        node_id=HEAD,
+        workers=0,
+        status="ok",
+        clock_offset_seconds=0.0,
+        clock_uncertainty_seconds=0.0,
+        began_seconds=0.0,
+        ended_seconds=seconds,
+        cpu_seconds=0.1 * seconds,
+        workers_cpu_seconds=0.0,
+        ray_cpu_seconds=0.04 * seconds,
+        steal_seconds=0.0,
+    )
+    if not drives:
+        yield window
+    for number in range(trial.nodes):
+        used = min(trial.workers_per_node, one.cores) * seconds
+        yield dataclasses.replace(
+            window,
+            node_id=node_id(number, one.cluster),
+            workers=trial.workers_per_node,
+            clock_offset_seconds=0.5 * number,
+            clock_uncertainty_seconds=0.0002,
+            cpu_seconds=0.95 * used,
+            workers_cpu_seconds=0.9 * used,
+            ray_cpu_seconds=0.02 * used,
+            sampler_cpu_seconds=None if drives else 0.01 * used,
+            throttled_seconds=0.6 * seconds if one.cluster == "compose" else None,
+            network_received_bytes=1000,
+            network_sent_bytes=1000,
+        )
+
+
+def _cluster_nodes(cluster: str, nodes: int, cores: float | None = None) -> list[NodeFacts]:
+    """Return a head that only drives and nodes that share its host, but for those of a cluster by address."""
+    head = dataclasses.replace(_node(0), node_id=HEAD, cluster=cluster, holds_workers=False)
+    quota = cores or (QUOTA_CORES if cluster == "compose" else float(CORES))
+    source = {"compose": "cgroup", "local": "processes"}.get(cluster, "host")
+    found = [
+        dataclasses.replace(
+            head,
+            node_id=node_id(number, cluster),
+            holds_workers=True,
+            quota_cores=quota,
+            cpu_source=source,
+            host_id=f"made-up-host-{number}" if cluster == "address" else head.host_id,
+        )
+        for number in range(nodes)
+    ]
+    return [head, *found]
 
 
 def _node(number: int) -> NodeFacts:
     return NodeFacts(
         node_id=node_id(number),
         session=1,
+        cluster="embedded",
+        holds_workers=True,
         host_id="made-up-host",
+        cpu_model="Made-up processor",
         cores=CORES,
         quota_cores=float(CORES),
+        cpu_source="host",
         memory_bytes=NODE_MEMORY_BYTES,
         object_store_bytes=2**30,
         gpus=0,

@@ -44,7 +44,8 @@ def test_one_row_per_configuration_and_metric(table):
 def test_interval_is_that_of_the_blocks(table):
     """A row holds the mean and the t interval of its configuration's trials, of logarithms where due."""
     rows = configurations(table, ["throughput", "cpu_percent"]).set_index([*CONFIGURATION, "metric"])
-    key = {"mode": "search", **RAY, "nodes": 1, "workers_per_node": 4, "workers": 4}
+    key = {"mode": "search", **RAY, "cluster": "embedded", "nodes": 1, "workers_per_node": 4}
+    key["workers"] = 4
     chosen = table[(table[list(key)] == pd.Series(key)).all(axis=1)]
     geometric = ratio_estimate(chosen["throughput"].tolist(), [1.0] * len(chosen))
     for metric, expected in (
@@ -63,6 +64,7 @@ def small_table(throughput):
             "arm": "experiment",
             "engine": engine,
             "schedule": "dynamic",
+            "cluster": "embedded",
             "nodes": 1,
             "workers_per_node": workers,
             "workers": workers,

@@ -6,7 +6,7 @@ from synthetic import CORES, frame, node_id, synthetic_run
 
 from lab.analysis.measures import KEPT, measures
 from lab.analysis.usage import usage
-from lab.records import NodeFacts, Sample, TaskRecord, Trial
+from lab.records import NodeFacts, NodeWindow, Sample, TaskRecord, Trial
 
 DURATION = 4.0
 
@@ -22,6 +22,7 @@ def trial(**changes):
         "arm": "experiment",
         "engine": "ray",
         "schedule": "dynamic",
+        "cluster": "address",
         "nodes": 2,
         "workers_per_node": 1,
         "workers": 2,
@@ -70,9 +71,12 @@ def node(number, cores=2.0):
     return NodeFacts(
         node_id=node_id(number),
         session=1,
-        host_id="h",
+        cluster="address",
+        holds_workers=True,
+        host_id=f"h{number}",
         cores=2,
         quota_cores=cores,
+        cpu_source="host",
         memory_bytes=1000,
         gpus=0,
         cluster_start_seconds=1.0,
@@ -94,12 +98,23 @@ SAMPLES = [
 ]
 
 
-def measured(trials=None, tasks=TASKS, samples=SAMPLES, nodes=None):
+def window(number, **changes):
+    """Return the window of a node with one worker, its counters read at 0 and 4 s."""
+    values = {"node_id": node_id(number), "workers": 1, "status": "ok", "throttled_seconds": 1.0}
+    values |= {"began_seconds": 0.0, "ended_seconds": DURATION}
+    return NodeWindow(trial_id="000-1", **{**values, **changes})
+
+
+WINDOWS = [window(0), window(1, throttled_seconds=3.0)]
+
+
+def measured(trials=None, tasks=TASKS, samples=SAMPLES, windows=WINDOWS, nodes=None):
     """Return the measures of these records."""
     return measures(
         frame(Trial, [trial()] if trials is None else trials),
         frame(TaskRecord, tasks),
         frame(Sample, samples),
+        frame(NodeWindow, windows),
         frame(NodeFacts, [node(0), node(1)] if nodes is None else nodes),
     )
 
@@ -127,6 +142,8 @@ def measured(trials=None, tasks=TASKS, samples=SAMPLES, nodes=None):
         ("memory_percent", (40 + 20 + 30 + 30) / 4),
         ("lab_memory_bytes", 350),
         ("object_store_bytes", 10),
+        ("cpu_seconds_per_unit", 6.0 / 20),
+        ("throttled_percent", (25 + 75) / 2),
     ],
 )
 def test_one_trial_by_hand(name, value):
@@ -203,7 +220,7 @@ def test_memory_is_unknown_where_a_node_was_not_read():
 def test_peak_is_at_one_time():
     """Two nodes whose peaks fall at different times do not add up to both peaks."""
     in_use = pd.DataFrame(
-        {"trial_id": "000-1", "node_id": [node_id(0), node_id(1)], "quota_cores": 2.0, "node_memory_bytes": 9}
+        {"trial_id": "000-1", "node_id": [node_id(0), node_id(1)], "own_cores": 2.0, "node_memory_bytes": 9}
     )
     readings = [
         sample(number, at, lab_memory_bytes=size)
@@ -221,8 +238,8 @@ def test_a_sample_without_cpu_does_not_weigh():
 
 def test_synthetic_run_has_the_truth_that_was_built_in():
     """A made-up run of many trials gives back its CPU use, its efficiency and one row per trial."""
-    trials, tasks, samples, nodes = synthetic_run(blocks=2, nodes=(1, 2))
-    table = measures(trials, tasks, samples, nodes)
+    run = synthetic_run(blocks=2)
+    trials, table = run[0], measures(*run)
     assert table.index.tolist() == trials["trial_id"].tolist()
     expected = 95.0 * table["workers_per_node"].clip(upper=CORES) / CORES
     assert table["cpu_percent"].to_numpy() == pytest.approx(expected.to_numpy())

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic import synthetic_run
+from synthetic import docker_run, multi_node_run, synthetic_run
 from written import write_run
 
 from lab.records import FILES, columns
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("index", "single_node", "method", "run_it_yourself")
+PAGES = ("index", "single_node", "multi_node", "docker", "clusters", "method", "run_it_yourself")
+DRAWN = ("index", "single_node", "multi_node", "docker")
+"""Pages with figures."""
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -26,7 +28,8 @@ def project(folder: Path) -> Path:
     for name in ("lab", "book"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "pins.yaml"))
     (folder / "notebooks").mkdir()
-    for name in ("_config.yml", "_toc.yml", "notebooks/single_node.ipynb"):
+    notebooks = [f"notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")]
+    for name in ("_config.yml", "_toc.yml", *notebooks):
         shutil.copy(ROOT / name, folder / name)
     for name in ("ray", "gmpy2", "flint", "docker"):
         blocked = folder / "blocked" / f"{name}.py"
@@ -46,7 +49,10 @@ def build(folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the built book of two runs, the newer of which has a failed trial."""
+    """Return the built book of a run over nodes, one of Docker, and two of a single node.
+
+    The newer of those has a failed trial.
+    """
     folder = project(tmp_path_factory.mktemp("book"))
     older, newer = (synthetic_run(workers=(1, 2, 6), blocks=2, seed=seed) for seed in (0, 1))
     write_run(folder / "data" / "single_node" / "the-older", older, cpu_model="Older processor")
@@ -60,6 +66,8 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
         started_at="2026-03-01T00:00:00.000+00:00",
         cpu_model="Newer processor",
     )
+    write_run(folder / "data" / "multi_node" / "over-nodes", multi_node_run(blocks=2))
+    write_run(folder / "data" / "docker" / "contained", docker_run(blocks=3))
     done = build(folder)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return folder / "_build" / "html"
@@ -152,6 +160,15 @@ def test_the_failed_trial_is_on_the_page(book: Path) -> None:
     assert ">failed trial<" in (book / "book" / "single_node.html").read_text()
 
 
+def test_the_first_page_answers_for_nodes_and_docker(book: Path) -> None:
+    """Each experiment that has a run has its sentence on the first page, and its own page."""
+    first = words(book / "book" / "index.html")
+    assert "Several nodes. 4 containers on one host, each with 0.25 cores" in first
+    assert "Docker. Pooled over 1 worker on each node, containers reached" in first
+    assert "over-nodes" in words(book / "book" / "multi_node.html")
+    assert "contained" in words(book / "book" / "docker.html")
+
+
 @pytest.mark.parametrize("file", FILES)
 def test_the_method_page_explains_every_column(book: Path, file: str) -> None:
     """Each column of each file stands on the Method page, under the file's name."""
@@ -198,8 +215,10 @@ def test_a_book_without_a_run_says_so_until_there_is_one(tmp_path: Path) -> None
     folder = project(tmp_path)
     done = build(folder)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    for page in ("index", "single_node"):
+    for page in DRAWN:
         assert "There is no complete run" in words(folder / "_build" / "html" / "book" / f"{page}.html")
+    first = words(folder / "_build" / "html" / "book" / "index.html")
+    assert first.count("There is no complete run") == 1
     write_run(folder / "data" / "single_node" / "the-first", synthetic_run(workers=(1, 2), blocks=2))
     done = build(folder)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
@@ -270,7 +289,7 @@ def test_a_page_reads_with_the_network_cut(
     assert [one for one in errors if "font" not in one and "net::ERR_FAILED" not in one] == []
     assert opened.evaluate(OVERFLOW) <= 0
     contrasts = opened.evaluate(CONTRAST)
-    assert bool(contrasts) == (page in ("index", "single_node"))
+    assert bool(contrasts) == (page in DRAWN)
     assert min(contrasts, default=21) >= 4.5
     assert opened.evaluate("document.documentElement.dataset.theme") == scheme
     context.close()

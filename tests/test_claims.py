@@ -26,7 +26,7 @@ def stored(folder: Path, frames: list[pd.DataFrame]) -> Run:
 
 def all_claims(run: Run) -> list[str]:
     """Return every claim about a run."""
-    table = measures(run.trials, run.tasks, run.samples, run.nodes)
+    table = measures(run.trials, run.tasks, run.samples, run.windows, run.nodes)
     return [
         claims.same_results(run),
         claims.nothing_left_out(run),
@@ -88,7 +88,7 @@ def test_more_work_than_time_stops_the_build(tmp_path: Path, frames: list[pd.Dat
     frames[0].loc[0, "duration_seconds"] /= 2
     run = stored(tmp_path, frames)
     with pytest.raises(ClaimError, match="node efficiency is above 1 in 000-1"):
-        claims.work_fits_window(measures(run.trials, run.tasks, run.samples, run.nodes), "here")
+        claims.work_fits_window(measures(run.trials, run.tasks, run.samples, run.windows, run.nodes), "here")
 
 
 def test_require_returns_what_holds() -> None:

@@ -169,7 +169,7 @@ def node_id(container: str) -> str:
 
 def test_a_scale_down_in_the_middle(tmp_path: Path) -> None:
     """Nodes that are taken away in the middle cost attempts, and no work."""
-    parameters = only("scaled", nodes=[5], workers_per_node=[1], wait_seconds=5.0)
+    parameters = only("scaled", nodes=[5], workers_per_node=[1], wait_seconds=20.0)
     going = Going(parameters, tmp_path)
     trial_id = going.until_it_works()
     docker("compose", "up", "--detach", "--no-build", "--scale", "ray-worker=2")
@@ -185,7 +185,7 @@ def test_a_scale_down_in_the_middle(tmp_path: Path) -> None:
 
 def test_a_node_that_hangs(tmp_path: Path) -> None:
     """A paused node does not hold up the run: the trial is given up after stall_seconds, and says where."""
-    parameters = only("paused", stall_seconds=4.0, wait_seconds=5.0, nodes=[2], workers_per_node=[1])
+    parameters = only("paused", stall_seconds=4.0, wait_seconds=20.0, nodes=[2], workers_per_node=[1])
     going = Going(parameters, tmp_path)
     trial_id = going.until_it_works()
     paused = containers("ray-worker")

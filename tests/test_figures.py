@@ -8,7 +8,7 @@ import pytest
 
 from lab.figures.lines import Line, Panel, chart
 from lab.figures.single_node import throughput
-from lab.figures.style import BLUE, INK, LOOKS, Look
+from lab.figures.style import BLUE, FURTHER, IDEAL, INK, LOOKS, OF_REPORT, Look, looks_of
 
 LOOK = Look(BLUE, "-", "o")
 LINE = Line("ray", LOOK, [1, 2, 4], [1.0, 1.9, 2.2], [0.9, 1.8, 2.0], [1.1, 2.0, 2.4])
@@ -127,4 +127,60 @@ def test_the_reference_report_shares_only_a_relative_scale() -> None:
 
 def test_every_series_differs_in_more_than_colour() -> None:
     """Series can be told apart in grey: no two share line style and marker."""
-    assert len({(look.line, look.marker) for look in LOOKS.values()}) == len(LOOKS)
+    for looks in (LOOKS.values(), FURTHER, OF_REPORT):
+        assert len({(look.line, look.marker) for look in looks}) == len(looks)
+
+
+def test_series_without_a_look_of_their_own_get_the_next() -> None:
+    """Names keep their order, those that are known keep their look, and more than there are begin again."""
+    names = ["Ray, static", *(f"{count} workers each" for count in range(14))]
+    looks = looks_of(names)
+    assert looks["Ray, static"] == LOOKS["Ray, static"]
+    assert [looks[name] for name in names[1:13]] == list(FURTHER)
+    assert looks["12 workers each"] == FURTHER[0]
+
+
+def height(svg: str) -> float:
+    """Return the height of a figure."""
+    return float(ElementTree.fromstring(svg).get("viewBox", "").split()[3])
+
+
+def test_a_long_legend_makes_a_higher_figure() -> None:
+    """Eight series need four rows of legend; the panel below is no lower for it."""
+    many = [Line(f"series {number}", FURTHER[number], [1, 2], [1.0, 2.0]) for number in range(8)]
+    assert height(drawn(*many)) > height(drawn(*many[:4])) == height(drawn(LINE))
+
+
+def test_a_band_is_drawn_named_and_looked_at_closely() -> None:
+    """A margin around 1 is in the legend, and the panel shows what lies about it and not 0."""
+    close = Line("ratio", LOOK, [1, 2], [0.99, 1.01], [0.98, 1.0], [1.0, 1.02])
+    ticks = texts(drawn(close, band=(0.95, 1.05, "margin of ±5 %"), level=(1.0, "equal")))
+    assert {"margin of ±5 %", "equal", "0.95", "1.05"} <= set(ticks)
+    assert "0.0" not in ticks
+    wild = Line("ratio", LOOK, [1, 2], [0.99, 1.01], [-40.0, 1.0], [42.0, 1.02])
+    assert "40" not in texts(drawn(wild, band=(0.95, 1.05, "margin of ±5 %")))
+
+
+def places(svg: str, colour: str) -> set[str]:
+    """Return where markers of a colour stand, across."""
+    return set(re.findall(rf'<use [^>]*x="([\d.]+)"[^>]*style="fill: {colour}', svg.lower()))
+
+
+def test_a_line_that_was_not_measured_stands_on_its_ticks() -> None:
+    """Series stand aside by little, the more of them the less; an ideal line is not one of them."""
+    other = Line("other", FURTHER[1], [1, 2, 4], [1.0, 2.0, 3.0])
+    ideal = Line("ideal", IDEAL, [1, 2, 4], [1.0, 2.0, 4.0])
+    alone = places(drawn(LINE, other), BLUE.lower())
+    assert alone
+    assert places(drawn(LINE, other, ideal), BLUE.lower()) == alone
+
+
+def test_crosses_stand_below_their_own_series() -> None:
+    """Two trials that failed at one place, of two series, are two crosses."""
+    other = Line("other", FURTHER[1], [1, 2, 4], [1.0, 2.0, 3.0])
+    svg = drawn(LINE, other, failed=[(3.0, LOOK), (3.0, FURTHER[1])])
+    crossed = re.findall(
+        r'<use [^>]*x="([\d.]+)" y="([\d.]+)" style="fill: #\w+; stroke: #\w+; stroke-width: 2', svg
+    )
+    in_legend = 1
+    assert len({across for across, _ in crossed}) == 2 + in_legend

@@ -3,7 +3,7 @@
 import pytest
 
 from lab.analysis.intervals import Estimate
-from lab.formats import count, estimate, memory, number, percent, seconds, short_estimate
+from lab.formats import count, estimate, listing, memory, number, percent, seconds, short_estimate
 
 
 def test_an_estimate_comes_with_unit_interval_and_n() -> None:
@@ -75,3 +75,8 @@ def test_memory_and_counts_read_as_words() -> None:
         "6 workers",
         "2 processes",
     ]
+
+
+def test_a_listing_ends_with_and() -> None:
+    """One, two and more items read as a sentence has them; none is nothing."""
+    assert [listing(items) for items in ((), (1,), (1, 2), (1, 2, 4))] == ["", "1", "1 and 2", "1, 2 and 4"]

@@ -13,9 +13,9 @@ from written import PARAMETERS, write_run
 from lab import paths
 from lab.analysis.replay import random_searches
 from lab.errors import DataError
-from lab.parameters import SingleNode
+from lab.parameters import Docker, Experiment, MultiNode, SingleNode
 from lab.records import FILES, columns
-from lab.report import evidence, provenance, single_node
+from lab.report import efficient, evidence, failures, provenance, single_node, waiting
 from lab.report.handbook import parameters_of, refusal
 from lab.report.markdown import Markdown, figure, folded, literal, table
 from lab.report.method import columns_of
@@ -31,13 +31,13 @@ SECTIONS: tuple[Callable[[Study], Markdown], ...] = (
     single_node.against_processes,
     single_node.usage,
     single_node.over_time,
-    single_node.efficiency,
-    single_node.latency,
-    single_node.queue,
+    efficient.efficiency,
+    waiting.latency,
+    waiting.queue,
     evidence.verdicts,
     evidence.replay,
-    evidence.failures,
-    evidence.noise,
+    failures.failures,
+    failures.noise,
     provenance.which_run,
     provenance.how_measured,
     provenance.limits,
@@ -167,22 +167,22 @@ def test_the_paragraph_answers_from_the_data(tmp_path: Path) -> None:
 
 def test_a_machine_where_ray_costs_more_gets_another_sentence(tmp_path: Path) -> None:
     """Sentences are chosen by the data: where every Ray window is a half longer, Ray cost about a third."""
-    trials, tasks, samples, nodes = synthetic_run(blocks=5, modes=("search",))
+    trials, *others = synthetic_run(blocks=5, modes=("search",))
     ray = trials["engine"] == "ray"
     trials.loc[ray, "duration_seconds"] *= 1.5
-    write_run(tmp_path / "single_node" / "run", (trials, tasks, samples, nodes))
+    write_run(tmp_path / "single_node" / "run", (trials, *others))
     assert ": it cost 3" in shown(tmp_path).show(single_node.summary).text
 
 
 def test_a_machine_that_is_not_quiet_gets_a_warning(tmp_path: Path) -> None:
     """Where others used a part of the cores, the first page says so; where they did not, it says nothing."""
-    trials, tasks, samples, nodes = synthetic_run(workers=(1, 2), blocks=2, modes=("search",))
-    write_run(tmp_path / "quiet" / "single_node" / "run", (trials, tasks, samples, nodes))
-    samples["cpu_cores"] += 1.0
-    write_run(tmp_path / "busy" / "single_node" / "run", (trials, tasks, samples, nodes))
+    frames = synthetic_run(workers=(1, 2), blocks=2, modes=("search",))
+    write_run(tmp_path / "quiet" / "single_node" / "run", frames)
+    frames[2]["cpu_cores"] += 1.0
+    write_run(tmp_path / "busy" / "single_node" / "run", frames)
     quiet, busy = shown(tmp_path / "quiet"), shown(tmp_path / "busy")
     assert "not quiet" not in quiet.show(single_node.summary).text
-    assert "other processes used little" in quiet.show(evidence.noise).text
+    assert "other processes used little" in quiet.show(failures.noise).text
     assert "**The machine was not quiet**" in busy.show(single_node.summary).text
     assert busy.show(evidence.verdicts).text.count("| **cannot be told** |") == 4
     assert "But the machine was not quiet: in 4 of 4 trials" in busy.show(evidence.verdicts).text
@@ -252,7 +252,7 @@ def test_interrupted_trials_are_no_crosses(tmp_path: Path, small: Frames) -> Non
     cut = trials.iloc[[5]].assign(status="interrupted", trial_id="005-0", digest=None)
     frames = [pd.concat([trials, cut]), *small[1:]]
     write_run(tmp_path / "single_node" / "run", frames, planned_trials=len(trials))
-    text = shown(tmp_path).show(evidence.failures).text
+    text = shown(tmp_path).show(failures.failures).text
     assert "1 trial did not end well. Interrupted trials were run again." in text
     assert "cross" not in text
 
@@ -310,7 +310,7 @@ def test_failed_trials_are_listed_and_drawn(tmp_path: Path, small: Frames) -> No
     ]
     write_run(tmp_path / "single_node" / "run", (trials, *small[1:]))
     made = shown(tmp_path)
-    text = made.show(evidence.failures).text
+    text = made.show(failures.failures).text
     assert "1 trial did not end well" in text
     assert "`EngineError: lost \\| *all* 'w'`" in text
     assert "failed trial" in made.show(single_node.throughput).text
@@ -324,7 +324,7 @@ def without(frames: Frames, kept: Callable[[pd.DataFrame], pd.Series]) -> Frames
     """Return the frames with the trials that are kept, in new slots, and what belongs to them."""
     trials = frames[0][kept(frames[0])].assign(slot=lambda some: range(len(some)))
     ids = set(trials["trial_id"])
-    return [trials, *(one[one["trial_id"].isin(ids)] for one in frames[1:3]), frames[3]]
+    return [trials, *(one[one["trial_id"].isin(ids)] for one in frames[1:4]), frames[4]]
 
 
 def failed(frames: Frames, which: Callable[[pd.DataFrame], pd.Series]) -> Frames:
@@ -341,7 +341,9 @@ def unmeasured(frames: Frames) -> Frames:
     samples[["cpu_cores", "memory_bytes", "lab_memory_bytes", "object_store_bytes"]] = None
     trials = frames[0].copy()
     trials[["sampler_cpu_seconds", "steal_seconds", "system_cpu_seconds", "startup_seconds"]] = None
-    return [trials, frames[1], samples, frames[3]]
+    windows = frames[3].copy()
+    windows[["cpu_seconds", "workers_cpu_seconds", "ray_cpu_seconds", "throttled_seconds"]] = None
+    return [trials, frames[1], samples, windows, frames[4]]
 
 
 HONEST: dict[str, tuple[Callable[[], Frames], dict[str, Any]]] = {
@@ -402,10 +404,11 @@ def test_every_column_is_explained(file: str) -> None:
         assert column.meaning in text
 
 
-def test_every_parameter_is_explained() -> None:
-    """The table of parameters holds all of them with what they accept."""
-    text = parameters_of(SingleNode).text
-    for name in SingleNode.__dataclass_fields__:
+@pytest.mark.parametrize("kind", [SingleNode, MultiNode, Docker])
+def test_every_parameter_is_explained(kind: type[Experiment]) -> None:
+    """The table of parameters of each experiment holds all of them with what they accept."""
+    text = parameters_of(kind).text
+    for name in kind.__dataclass_fields__:
         assert f"| `{name}` |" in text
     assert "a whole number from 16 to 16384" in text
     assert all("| – | – |" not in line for line in text.splitlines())

@@ -20,6 +20,8 @@ PARAMETERS: dict[str, Any] = {
     "factor_bits": 96,
     "factor_tasks": 48,
 }
+OF_ONE = {"docker": {"margin_percent": 5.0}}
+"""Parameters of one experiment alone."""
 
 
 def write_run(
@@ -31,6 +33,8 @@ def write_run(
 ) -> Path:
     """Write frames in the order of FILES as a run; `changes` replace facts of the environment."""
     directory.mkdir(parents=True)
+    known = ("multi_node", "docker")
+    experiment = directory.parent.name if directory.parent.name in known else "single_node"
     for name, frame in zip(FILES, frames, strict=True):
         with (directory / name).open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -39,10 +43,10 @@ def write_run(
                 writer.writerow([SCHEMA_VERSION, *map(_field, row)])
     environment = {
         "schema_version": SCHEMA_VERSION,
-        "experiment": "single_node",
+        "experiment": experiment,
         "run_id": directory.name,
         "planned_trials": len(frames[0]),
-        "parameters": PARAMETERS,
+        "parameters": PARAMETERS | OF_ONE.get(experiment, {}),
         "code": {"version": "0.1.0", "digest": "0" * 16},
         "versions": {"python": "3.11.0", "ray": "2.60.0"},
         "machine": {"cpu_model": cpu_model, "cores": 4, "quota_cores": 4.0, "hypervisor": True},

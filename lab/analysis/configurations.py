@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 
 from lab.analysis.intervals import Estimate, detectable_ratio, log_ratios, mean_estimate, ratio_estimate
+from lab.analysis.trials import odd
 from lab.errors import DataError
 
-CONFIGURATION = ["mode", "arm", "engine", "schedule", "nodes", "workers_per_node", "workers"]
+CONFIGURATION = ["mode", "arm", "engine", "schedule", "cluster", "nodes", "workers_per_node", "workers"]
 """The columns that tell one configuration from another."""
 
 GEOMETRIC = ("throughput",)
@@ -52,15 +53,12 @@ def _mean(metric: str, values: list[float]) -> Estimate:
 
 
 def failures(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials whose status is not ok: trial_id, block, CONFIGURATION, status and reason.
+    """Return the trials that are in no mean: trial_id, block, CONFIGURATION, status and reason.
 
-    The reason is the error's type and first line, or says that none was written down.
+    They failed, were interrupted, or ended well after losing workers; status and reason as in
+    `lab.analysis.trials.odd`.
     """
-    failed = trials[trials["status"] != "ok"]
-    kind = failed["error_kind"].astype(object).fillna("no reason was recorded")
-    message = failed["error_message"].astype(object).fillna("")
-    reason = [f"{one}: {other}" if other else str(one) for one, other in zip(kind, message, strict=True)]
-    return failed[["trial_id", "block", *CONFIGURATION, "status"]].assign(reason=reason)
+    return odd(trials)[["trial_id", "block", *CONFIGURATION, "status", "reason"]]
 
 
 def pairs(
@@ -68,12 +66,12 @@ def pairs(
 ) -> pd.DataFrame:
     """Return the metric of two configurations side by side: columns first, second; index mode, block.
 
-    A configuration is given by column values, such as {"engine": "ray", "workers": 2}. Blocks that hold only
-    one of the two are left out. Raises DataError on an unknown column, and where a choice names more than
-    one trial of a block.
+    A configuration is given by column values, such as {"engine": "ray", "workers": 2}; a tuple stands for
+    any of its values. Blocks that hold only one of the two are left out. Raises DataError on an unknown
+    column, and where a choice names more than one trial of a block.
     """
     sides = [
-        _one_per_key(_select(measures, chosen), metric, ["mode", "block"], dict(chosen))
+        _one_per_key(select(measures, chosen), metric, ["mode", "block"], dict(chosen))
         for chosen in (first, second)
     ]
     return pd.concat(sides, axis="columns", join="inner", keys=["first", "second"])
@@ -99,17 +97,26 @@ def compare_over_workers(
 ) -> Estimate:
     """Return the ratio first / second of a metric, pooled over worker counts, with its interval over blocks.
 
-    In each block: the geometric mean, over the counts, of the ratio with equally many workers on both sides.
-    Blocks that lack one of these trials are left out. Chosen and checked as in `pairs`.
+    Pooled as in `pooled_pairs`, with equally many workers on both sides.
     """
-    tables = [
-        pairs(measures, metric, {**first, "workers": count}, {**second, "workers": count}) for count in counts
-    ]
-    first_side, second_side = (
-        _geometric_means([table[side] for table in tables]) for side in ("first", "second")
-    )
-    both = pd.concat([first_side, second_side], axis="columns", join="inner", keys=["first", "second"])
+    choices = [({**first, "workers": count}, {**second, "workers": count}) for count in counts]
+    both = pooled_pairs(measures, metric, choices)
     return ratio_estimate(both["first"].tolist(), both["second"].tolist())
+
+
+def pooled_pairs(
+    measures: pd.DataFrame,
+    metric: str,
+    choices: Sequence[tuple[Mapping[str, object], Mapping[str, object]]],
+) -> pd.DataFrame:
+    """Return the metric of two sides, each its geometric mean over configurations; index mode, block.
+
+    `choices` are the pairs of configurations, chosen and checked as in `pairs`. Blocks that lack one of the
+    trials, or its metric, are left out.
+    """
+    tables = [pairs(measures, metric, *choice) for choice in choices]
+    sides = [_geometric_means([table[side] for table in tables]) for side in ("first", "second")]
+    return pd.concat(sides, axis="columns", join="inner", keys=["first", "second"])
 
 
 def _geometric_means(columns: Sequence[pd.Series]) -> pd.Series:
@@ -125,7 +132,7 @@ def copy_comparison(measures: pd.DataFrame, metric: str) -> tuple[CopyComparison
     """
     key = [column for column in CONFIGURATION if column != "arm"] + ["block"]
     copy, experiment = (
-        _one_per_key(_select(measures, {"arm": arm}), metric, key, {"arm": arm})
+        _one_per_key(select(measures, {"arm": arm}), metric, key, {"arm": arm})
         for arm in ("copy", "experiment")
     )
     table = pd.concat([copy, experiment], axis="columns", join="inner", keys=["copy", "experiment"])
@@ -137,11 +144,13 @@ def copy_comparison(measures: pd.DataFrame, metric: str) -> tuple[CopyComparison
     return tuple(comparisons)
 
 
-def _select(measures: pd.DataFrame, chosen: Mapping[str, object]) -> pd.DataFrame:
+def select(measures: pd.DataFrame, chosen: Mapping[str, object]) -> pd.DataFrame:
+    """Return the rows with the chosen values, a tuple standing for any of its own; raises as `pairs`."""
     _check_columns(measures, list(chosen))
     selected = measures
     for column, value in chosen.items():
-        selected = selected[selected[column] == value]
+        fits = selected[column].isin(value) if isinstance(value, tuple) else selected[column] == value
+        selected = selected[fits]
     return selected
 
 

@@ -2,7 +2,9 @@
 
 import pandas as pd
 
+from lab.analysis.nodes import latest, own_cores, throttled
 from lab.analysis.queue import mean_and_max, queue_lengths
+from lab.analysis.trials import sound
 from lab.analysis.usage import usage
 
 KEPT = [
@@ -12,6 +14,7 @@ KEPT = [
     "arm",
     "engine",
     "schedule",
+    "cluster",
     "nodes",
     "workers_per_node",
     "workers",
@@ -23,24 +26,31 @@ KEPT = [
 
 
 def measures(
-    trials: pd.DataFrame, tasks: pd.DataFrame, samples: pd.DataFrame, nodes: pd.DataFrame
+    trials: pd.DataFrame,
+    tasks: pd.DataFrame,
+    samples: pd.DataFrame,
+    windows: pd.DataFrame,
+    nodes: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Return what was measured in every trial whose status is ok, indexed by trial_id.
+    """Return what was measured in every trial that ended well with all its workers, indexed by trial_id.
 
-    Takes the four frames of one run. A missing input gives NaN, never 0; warm-up tasks never count. After
-    the columns of KEPT come, with `window` the trial's duration_seconds:
+    Takes the five frames of one run; a head that only drives is neither capacity nor in a mean of use. A
+    missing input gives NaN, never 0; warm-up tasks never count. After the columns of KEPT come, with
+    `window` the trial's duration_seconds:
 
     - throughput (units/s), tasks_per_second
     - node_efficiency: work time of the window's attempts / (workers * window), the reference report's
-      "work time / time alive"; cpu_efficiency: CPU seconds of tasks / (cores of the quota * window)
+      "work time / time alive"; cpu_efficiency: CPU seconds of tasks / (cores * window), the cores as in
+      lab.analysis.nodes.own_cores; cpu_seconds_per_unit of the tasks
     - driver_cpu_cores, system_cpu_cores, sampler_cpu_cores: CPU seconds per second of window
     - attempts, failed_attempts, error_rate (0..1)
     - wait (started - submitted), run (finished - started) and latency (received - submitted) of successful
       attempts, each as _p50_seconds, _p95_seconds and _p99_seconds
     - queue_mean, queue_max (tasks), as in lab.analysis.queue
     - cpu_percent, memory_percent, gpu_percent, lab_memory_bytes, object_store_bytes, as in lab.analysis.usage
+    - throttled_percent of the window, a mean over nodes, as in lab.analysis.nodes
     """
-    done = trials[trials["status"] == "ok"].set_index("trial_id")
+    done = sound(trials).set_index("trial_id")
     mine = tasks[tasks["trial_id"].isin(done.index)]
     window = mine[~mine["warmup"].astype(bool)]
     in_use = _nodes_in_use(mine, nodes)
@@ -52,16 +62,23 @@ def measures(
         _delays(window),
         _queues(done, window),
         usage(samples[samples["trial_id"].isin(done.index)], in_use),
+        throttled(windows[windows["trial_id"].isin(done.index)], nodes),
     ]
     return pd.concat([part.reindex(done.index) for part in parts], axis="columns")
 
 
 def _nodes_in_use(tasks: pd.DataFrame, nodes: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per trial and node that its task rows name: quota_cores, node_memory_bytes."""
-    facts = nodes[["node_id", "quota_cores", "memory_bytes"]].rename(
+    """Return one row per trial and node that its task rows name: own_cores, node_memory_bytes.
+
+    A lost task may be booked on a head that only drives; it is left out.
+    """
+    facts = latest(nodes)[["node_id", "host_id", "cluster", "cores", "quota_cores", "memory_bytes"]].rename(
         columns={"memory_bytes": "node_memory_bytes"}
     )
-    return tasks[["trial_id", "node_id"]].drop_duplicates().merge(facts, on="node_id", how="left")
+    drivers = nodes.loc[~nodes["holds_workers"].astype(bool), "node_id"]
+    placed = tasks.loc[~tasks["node_id"].isin(drivers), ["trial_id", "node_id"]].drop_duplicates()
+    in_use = placed.merge(facts, on="node_id", how="left")
+    return in_use.assign(own_cores=own_cores(in_use))
 
 
 def _window_seconds(done: pd.DataFrame) -> pd.Series:
@@ -70,7 +87,8 @@ def _window_seconds(done: pd.DataFrame) -> pd.Series:
 
 
 def _rates(done: pd.DataFrame) -> pd.DataFrame:
-    window = _window_seconds(done)
+    window, units = _window_seconds(done), done["units"].astype(float)
+    per_unit = done["task_cpu_seconds"].astype(float) / units.where(units > 0)
     return pd.DataFrame(
         {
             name: done[column].astype(float) / window
@@ -82,6 +100,7 @@ def _rates(done: pd.DataFrame) -> pd.DataFrame:
                 ("sampler_cpu_cores", "sampler_cpu_seconds"),
             )
         }
+        | {"cpu_seconds_per_unit": per_unit}
     )
 
 
@@ -90,12 +109,12 @@ def _efficiencies(done: pd.DataFrame, window: pd.DataFrame, in_use: pd.DataFrame
     # an attempt lost with its worker leaves no times and is left out; a successful one has to have them
     counted = (window["status"] == "ok") | work.notna()
     work_seconds = work[counted].groupby(window["trial_id"]).sum(skipna=False)
-    quota_cores = in_use.groupby("trial_id")["quota_cores"].sum(skipna=False)
+    cores = in_use.groupby("trial_id")["own_cores"].sum(skipna=False)
     seconds = _window_seconds(done)
     return pd.DataFrame(
         {
             "node_efficiency": work_seconds / (done["workers"] * seconds),
-            "cpu_efficiency": done["task_cpu_seconds"].astype(float) / (quota_cores * seconds),
+            "cpu_efficiency": done["task_cpu_seconds"].astype(float) / (cores * seconds),
         }
     )
 

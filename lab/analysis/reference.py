@@ -23,6 +23,12 @@ THROUGHPUT_DOUBLES = "throughput doubles from 1 to 2 workers"
 THROUGHPUT_FALLS = "beyond as many workers as cores, throughput falls slightly"
 CPU_LEVELS_OFF = "CPU use rises with workers, then levels off"
 MEMORY_RISES = "memory use rises with workers"
+PEAK_NODES = 5
+CLUSTER_PEAKS = f"cluster throughput peaks at {PEAK_NODES} nodes and falls at {PEAK_NODES + 1}"
+EFFICIENCY_FALLS = "node efficiency falls with the cluster's size"
+FALLS_FASTER = "node efficiency falls faster with more workers on each node"
+DOCKER_IS_FREE = "Docker causes no significant loss of performance"
+"""Stated without data."""
 
 BATCHES = ((512, 50), (1024, 20))
 """(bits, primes) of each batch of the report; the next batch begins when the last prime is found."""

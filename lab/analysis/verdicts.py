@@ -77,9 +77,9 @@ def throughput_doubles(rows: pd.DataFrame) -> Verdict:
     if ratio.low is None or ratio.high is None:
         return _untold(THROUGHPUT_DOUBLES, rows, (1, 2))
     low, high = DOUBLE
-    outcome = _outcome(low <= ratio.low and ratio.high <= high, ratio.high < low or ratio.low > high)
+    outcome = outcome_of(low <= ratio.low and ratio.high <= high, ratio.high < low or ratio.low > high)
     evidence = (
-        f"2 workers gave {_quote(ratio)} times the throughput of 1; {low:g} to {high:g} counts as double."
+        f"2 workers gave {quote(ratio)} times the throughput of 1; {low:g} to {high:g} counts as double."
     )
     return Verdict(THROUGHPUT_DOUBLES, outcome, evidence)
 
@@ -96,8 +96,8 @@ def throughput_falls(rows: pd.DataFrame, cores: int) -> Verdict:
     ratio = compare(rows, "throughput", {"workers": most}, {"workers": cores})
     if ratio.low is None or ratio.high is None:
         return _untold(THROUGHPUT_FALLS, rows, (cores, most))
-    outcome = _outcome(ratio.high < 1, ratio.low > UNCHANGED)
-    evidence = f"{most} workers on {cores} cores gave {_quote(ratio)} times the throughput of {cores}."
+    outcome = outcome_of(ratio.high < 1, ratio.low > UNCHANGED)
+    evidence = f"{most} workers on {cores} cores gave {quote(ratio)} times the throughput of {cores}."
     return Verdict(THROUGHPUT_FALLS, outcome, evidence)
 
 
@@ -113,13 +113,13 @@ def cpu_levels_off(rows: pd.DataFrame, cores: int) -> Verdict:
     rise, change = _cpu_points(rows, cores, 1), _cpu_points(rows, most, cores)
     if rise.low is None or rise.high is None or change.low is None or change.high is None:
         return _untold(CPU_LEVELS_OFF, rows, (1, cores, most))
-    outcome = _outcome(
+    outcome = outcome_of(
         rise.low > 0 and change.low > -LEVEL_POINTS and change.high < LEVEL_POINTS,
         rise.high <= 0 or change.low >= LEVEL_POINTS or change.high <= -LEVEL_POINTS,
     )
     evidence = (
-        f"CPU use changed by {_quote(rise, '+')} points from 1 to {cores} workers and by"
-        f" {_quote(change, '+')} points from {cores} to {most}; within {LEVEL_POINTS:g} counts as level."
+        f"CPU use changed by {quote(rise, '+')} points from 1 to {cores} workers and by"
+        f" {quote(change, '+')} points from {cores} to {most}; within {LEVEL_POINTS:g} counts as level."
     )
     return Verdict(CPU_LEVELS_OFF, outcome, evidence)
 
@@ -142,8 +142,8 @@ def memory_rises(rows: pd.DataFrame) -> Verdict:
         measured = count(slope.n, "block")
         reason = f"{measured} measured the memory at two or more worker counts; an interval needs 2."
         return Verdict(MEMORY_RISES, "cannot be told", reason)
-    evidence = f"Memory changed by {_quote(slope, '+')} MiB per worker."
-    return Verdict(MEMORY_RISES, _outcome(slope.low > 0, slope.high <= 0), evidence)
+    evidence = f"Memory changed by {quote(slope, '+')} MiB per worker."
+    return Verdict(MEMORY_RISES, outcome_of(slope.low > 0, slope.high <= 0), evidence)
 
 
 def unequal_digests(trials: pd.DataFrame) -> list[str]:
@@ -156,15 +156,17 @@ def unequal_digests(trials: pd.DataFrame) -> list[str]:
     return [str(mode) for mode in counts.index[counts > 1]]
 
 
-def _outcome(holds: bool, fails: bool) -> Outcome:
+def outcome_of(holds: bool, fails: bool) -> Outcome:
+    """Return the outcome of a claim from whether its interval agrees wholly, or disagrees wholly."""
     return "holds" if holds else "does not hold" if fails else "cannot be told"
 
 
-def _quote(estimate: Estimate, sign: str = "") -> str:
+def quote(estimate: Estimate, sign: str = "", unit: str = "") -> str:
+    """Return value, unit, interval and n in words; `sign` is that of Python's format, such as '+'."""
     # as many decimals as the same estimate has in a table
     form = f"{sign}z,.{decimals(estimate)}f"
     value, low, high = (format(part, form) for part in (estimate.value, estimate.low, estimate.high))
-    return f"{value} ({100 * estimate.level:g} % interval {low} to {high}, n = {estimate.n} blocks)"
+    return f"{value}{unit} ({100 * estimate.level:g} % interval {low} to {high}, n = {estimate.n} blocks)"
 
 
 def _most_workers(rows: pd.DataFrame) -> int:

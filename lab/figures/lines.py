@@ -1,7 +1,7 @@
 """Line charts of one or more panels: the form that all figures of the lab share."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 import numpy as np
@@ -13,11 +13,18 @@ from matplotlib.ticker import MaxNLocator
 from lab.figures.style import INK, Look, sheet, styled, svg
 from lab.formats import number
 
-COUNTED = ("workers", "nodes")
-"""Axes of whole numbers, alike in all panels of a figure."""
+UNCOUNTED = "seconds"
+"""What labels of axes begin with that do not count workers or nodes."""
 
 DODGE = 0.07
 """Workers by which two series stand apart, so that their intervals do not hide each other."""
+
+WIDEST = 0.4
+"""Workers that all series together spread over, at most."""
+
+LEGEND_ROWS = 2
+LEGEND_ROW_INCHES = 0.2
+"""A legend of more rows makes its figure higher, and not its panels lower."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,17 +52,43 @@ class Panel:
     failed: Sequence[tuple[float, Look]] = ()
     level: tuple[float, str] | None = None
     top: float | None = None
+    band: tuple[float, float, str] | None = None
+    """A stretch of y that is shaded, with its label; the panel then shows what lies around it, not 0."""
+
+    @property
+    def counted(self) -> bool:
+        """Tell whether x counts workers or nodes: an axis of whole numbers, alike in all panels."""
+        return not self.x_label.startswith(UNCOUNTED)
 
 
 def chart(title: str, panels: Sequence[Panel], height_inches: float = 2.5) -> str:
     """Return panels, one above the other, as inline SVG with one legend; the text says what is drawn."""
     with styled():
-        figure, axes = sheet(len(panels), height_inches)
+        rows = (len(_labels(panels)) + 1) // 2
+        room = max(0, rows - LEGEND_ROWS) * LEGEND_ROW_INCHES
+        figure, axes = sheet(len(panels), height_inches + room / len(panels))
         for axis, panel in zip(axes, panels, strict=True):
             _draw(axis, panel)
         _align(axes, panels)
         _legend(figure, axes)
         return svg(figure, title, " ".join(describe(panel) for panel in panels))
+
+
+def _labels(panels: Sequence[Panel]) -> set[str]:
+    """Return what the legend of these panels holds."""
+    lines = {line.label for panel in panels for line in panel.lines}
+    marks = {mark[-1] for panel in panels for mark in (panel.level, panel.band) if mark is not None}
+    return lines | {str(mark) for mark in marks} | {"failed trial" for panel in panels if panel.failed}
+
+
+def _shifts(panel: Panel) -> list[float]:
+    """Return by how much each line stands aside; one that was not measured, without markers, does not."""
+    measured = sum(bool(line.look.marker) for line in panel.lines)
+    if not panel.counted or measured < 2:
+        return [0.0] * len(panel.lines)
+    apart = min(DODGE, WIDEST / (measured - 1))
+    places = iter(range(measured))
+    return [apart * (next(places) - (measured - 1) / 2) if line.look.marker else 0.0 for line in panel.lines]
 
 
 def describe(panel: Panel) -> str:
@@ -79,16 +112,19 @@ def _points(line: Line, x_label: str) -> str:
 
 
 def _draw(axis: Axes, panel: Panel) -> None:
-    for place, line in enumerate(panel.lines):
-        shift = DODGE * (place - (len(panel.lines) - 1) / 2) if panel.x_label in COUNTED else 0.0
+    shifts = _shifts(panel)
+    for line, shift in zip(panel.lines, shifts, strict=True):
         _draw_line(axis, line, np.asarray(line.x, dtype=float) + shift, shift)
     if panel.level is not None:
         axis.axhline(panel.level[0], color=INK, linewidth=1, linestyle=":", label=panel.level[1])
+    if panel.band is not None:
+        low, high, label = panel.band
+        axis.axhspan(low, high, color=INK, alpha=0.1, linewidth=0, label=label)
     axis.set_title(panel.title)
     axis.set_ylabel(panel.y_label)
     axis.set_xlabel(panel.x_label)
     _limit(axis, panel)
-    _cross(axis, panel)
+    _cross(axis, panel, {line.look: shift for line, shift in zip(panel.lines, shifts, strict=True)})
 
 
 def _align(axes: Sequence[Axes], panels: Sequence[Panel]) -> None:
@@ -97,7 +133,7 @@ def _align(axes: Sequence[Axes], panels: Sequence[Panel]) -> None:
         {x for panel in panels for line in panel.lines for x in line.x}
         | {x for panel in panels for x, _ in panel.failed}
     )
-    if not counts or panels[0].x_label not in COUNTED:
+    if not counts or not panels[0].counted:
         return
     for axis in axes:
         axis.set_xlim(counts[0] - 0.4, counts[-1] + 0.4)
@@ -130,7 +166,17 @@ def _draw_line(axis: Axes, line: Line, x: np.ndarray, shift: float) -> None:
             label=line.label,
         )
         return
-    axis.plot(x, line.y, color=look.colour, linestyle=look.line, marker=look.marker, label=line.label)
+    # a look without a marker is a line that was not measured, such as the ideal
+    width = 1.6 if look.marker else 0.9
+    axis.plot(
+        x,
+        line.y,
+        color=look.colour,
+        linestyle=look.line,
+        marker=look.marker,
+        label=line.label,
+        linewidth=width,
+    )
     if len(line.low):
         y = np.asarray(line.y, dtype=float)
         ends = np.array([y - np.asarray(line.low, dtype=float), np.asarray(line.high, dtype=float) - y])
@@ -142,16 +188,29 @@ def _limit(axis: Axes, panel: Panel) -> None:
     drawn = chain.from_iterable((*line.y, *(dot for _, dot in line.dots)) for line in panel.lines)
     level = [] if panel.level is None else [panel.level[0]]
     known = [y for y in (*drawn, *level) if y == y]
+    if panel.band is not None:
+        _limit_around(axis, panel.band, known, panel)
+        return
     highest = max(known, default=1.0) or 1.0
     bars = [end for line in panel.lines for end in line.high if end == end]
     highest = min(max([highest, *bars]), 2 * highest)
     axis.set_ylim(0, panel.top if panel.top is not None and panel.top >= highest else 1.15 * highest)
 
 
-def _cross(axis: Axes, panel: Panel) -> None:
+def _limit_around(axis: Axes, band: tuple[float, float, str], known: Sequence[float], panel: Panel) -> None:
+    """Show the band, all points, and intervals as far as four bands reach."""
+    low, high, _ = band
+    reach = 4 * (high - low)
+    bars = [end for line in panel.lines for end in (*line.low, *line.high) if end == end]
+    ends = [low, high, *known, *(min(max(end, low - reach), high + reach) for end in bars)]
+    room = 0.08 * (max(ends) - min(ends))
+    axis.set_ylim(min(ends) - room, max(ends) + room)
+
+
+def _cross(axis: Axes, panel: Panel, shifts: Mapping[Look, float]) -> None:
     for place, (x, look) in enumerate(panel.failed):
         axis.plot(
-            [x],
+            [x + shifts.get(look, 0.0)],
             [0.06],
             transform=axis.get_xaxis_transform(),
             marker="x",

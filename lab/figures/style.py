@@ -10,7 +10,7 @@ import hashlib
 import html
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -77,6 +77,34 @@ LOOKS: Mapping[str, Look] = {
     "reference report": Look(PURPLE, "--", "v"),
 }
 """The look of each series, the same in every figure."""
+
+
+FURTHER = (
+    Look(BLUE, "-", "o"),
+    Look(VERMILION, "--", "s"),
+    Look(GREEN, "-.", "^"),
+    Look(PURPLE, ":", "D"),
+    Look(BLUE, "--", "P"),
+    Look(VERMILION, "-.", "X"),
+    Look(GREEN, ":", "p"),
+    Look(PURPLE, "-", "h"),
+    Look(BLUE, "-.", "<"),
+    Look(VERMILION, ":", ">"),
+    Look(GREEN, "-", "*"),
+    Look(PURPLE, "--", "d"),
+)
+"""The looks of series that have none of their own, in their order."""
+
+OF_REPORT = (Look(INK, ":", "v"), Look(INK, "-.", "1"), Look(INK, "--", "+"))
+"""The looks of the reference report's curves where it has several."""
+
+IDEAL = Look(INK, "-", "")
+
+
+def looks_of(names: Sequence[str]) -> dict[str, Look]:
+    """Return the look of each series: its own, or the next further one."""
+    further = [name for name in names if name not in LOOKS]
+    return {**LOOKS, **{name: FURTHER[place % len(FURTHER)] for place, name in enumerate(further)}}
 
 
 def styled() -> AbstractContextManager[None]:

@@ -152,6 +152,14 @@ def cpu_seconds(processes: Iterable[psutil.Process]) -> float:
     return total
 
 
+def cpu_megahertz() -> float | None:
+    """Return the mean clock rate of the processors now, or `None` where the system does not tell."""
+    with contextlib.suppress(NotImplementedError, OSError, RuntimeError):
+        found = psutil.cpu_freq()
+        return None if found is None or not found.current else float(found.current)
+    return None
+
+
 @functools.cache
 def gpu_handles() -> tuple[Any, ...]:
     """Return NVML's handles of the GPUs: none where NVML does not answer."""

@@ -13,6 +13,7 @@ import psutil
 
 from lab.measure.environment import code_facts, cpu_model, versions
 from lab.measure.node import (
+    cpu_megahertz,
     cpu_seconds,
     find_cgroup,
     gpu_handles,
@@ -142,6 +143,7 @@ class Station:
             steal_seconds=_difference(last.steal_seconds, first.steal_seconds),
             network_received_bytes=_count(last.network_received_bytes, first.network_received_bytes),
             network_sent_bytes=_count(last.network_sent_bytes, first.network_sent_bytes),
+            cpu_megahertz=cpu_megahertz(),
         )
         return Window(sampler.began, ended, tuple(sampler.samples), counters, after.own - before.own)
 

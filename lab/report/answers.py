@@ -25,7 +25,7 @@ IN_PROSE = {
 def scaling(study: Study) -> str:
     """Say how much faster the work got with as many workers as cores, and what more workers brought."""
     mode, series = study.main_mode, study.ray_series(study.main_mode) or "plain processes"
-    counts = study.workers(mode, series)
+    counts = study.counts(mode, series)
     if 1 not in counts or len(counts) < 2:
         return (
             f"How far the work scales cannot be told from this run: {IN_PROSE[series]} was measured with "

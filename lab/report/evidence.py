@@ -7,14 +7,12 @@ import numpy as np
 import pandas as pd
 
 from lab.analysis import reference
-from lab.analysis.configurations import copy_comparison
-from lab.analysis.intervals import proportion_estimate
 from lab.analysis.replay import SCHEDULES, given_up, random_searches, replayed_efficiency
 from lab.analysis.verdicts import Verdict, single_node_verdicts, where_quiet
 from lab.figures import single_node as figures
-from lab.formats import count, estimate, fixed, number, percent, short_estimate
+from lab.formats import count, estimate, fixed, number
 from lab.report import answers
-from lab.report.markdown import Markdown, figure, literal, paragraphs, table
+from lab.report.markdown import Markdown, figure, paragraphs, table
 from lab.report.study import Study
 
 REPLAYS = 1000
@@ -192,7 +190,7 @@ def _explained(
 
 def _measured(study: Study) -> str:
     """Say what dynamic gained over static on this machine, where both were run."""
-    shared = set(study.workers("find", "Ray, dynamic")) & set(study.workers("find", "Ray, static"))
+    shared = set(study.counts("find", "Ray, dynamic")) & set(study.counts("find", "Ray, static"))
     if not shared:
         return ""
     most = max(shared)
@@ -206,64 +204,3 @@ def _measured(study: Study) -> str:
         "that equal shares cost less than on as many nodes."
     )
     return said + crowded * (most > study.cores)
-
-
-def failures(study: Study) -> Markdown:
-    """List every trial that did not end well, and count the attempts at tasks that failed."""
-    attempts = int(study.measures["attempts"].fillna(0).sum())
-    failed = int(study.measures["failed_attempts"].fillna(0).sum())
-    rate = proportion_estimate(failed, attempts)
-    told = (
-        f"In the trials that ended well, {failed:,} of {count(attempts, 'attempt')} at a task failed: "
-        f"{percent(rate.value)} (exact 95 % interval {percent(rate.low, 2)} to {percent(rate.high, 2)})."
-        if attempts
-        else "No trial ended well."
-    )
-    listed = study.failures
-    if listed.empty:
-        return paragraphs("No trial failed and none was interrupted.", told)
-    rows = [
-        (
-            row["trial_id"],
-            row["mode"],
-            row["engine"],
-            row["schedule"],
-            row["workers"],
-            row["status"],
-            literal(row["reason"]),
-        )
-        for _, row in listed.iterrows()
-    ]
-    head = ("trial", "mode", "engine", "schedule", "workers", "status", "reason")
-    kinds = set(listed["status"])
-    many = " ".join(
-        [
-            f"{count(len(rows), 'trial')} did not end well.",
-            *(["Failed trials are crosses in the figures above."] if "failed" in kinds else []),
-            *(["Interrupted trials were run again."] if "interrupted" in kinds else []),
-        ]
-    )
-    return paragraphs(many, table(head, rows, right=(4,)), told)
-
-
-def noise(study: Study) -> Markdown:
-    """Show how a configuration compares with a copy of itself, and what difference the run could detect."""
-    rows, disturbed = [], []
-    for one in copy_comparison(study.measures, "throughput"):
-        low, high = one.ratio.low, one.ratio.high
-        seen = "not known" if one.detectable_ratio is None else percent(one.detectable_ratio - 1, 2)
-        rows.append((one.mode, short_estimate(one.ratio), one.ratio.n, seen))
-        if low is not None and high is not None and not low <= 1 <= high:
-            disturbed.append(one.mode)
-    if not rows:
-        return Markdown("")
-    head = ("mode", "copy / experiment (95 % interval)", "n", "a single paired comparison would detect")
-    said = (
-        f"In {', '.join(disturbed)} the interval leaves out 1: by chance, as one in twenty does, or because "
-        "something disturbed the machine. Read small differences there with care."
-        if disturbed
-        else "No copy differs from its original by more than these trials could tell."
-        if any(row[2] > 1 for row in rows)
-        else "One block cannot tell noise from difference."
-    )
-    return paragraphs(table(head, rows, right=(1, 2, 3)), said, answers.quietness(study))

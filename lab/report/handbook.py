@@ -7,15 +7,18 @@ from pathlib import Path
 
 from lab import paths
 from lab.errors import DataError, ParameterError
-from lab.parameters import SingleNode, parameters_from
+from lab.parameters import Docker, Experiment, MultiNode, SingleNode, parameters_from
 from lab.report.markdown import Markdown, literal, table
 
-NOTEBOOK = paths.ROOT / "notebooks" / "single_node.ipynb"
+NOTEBOOKS: dict[type[Experiment], Path] = {
+    kind: paths.ROOT / "notebooks" / f"{name}.ipynb"
+    for kind, name in ((SingleNode, "single_node"), (MultiNode, "multi_node"), (Docker, "docker"))
+}
 
 
-def parameters_of(kind: type, notebook: Path = NOTEBOOK) -> Markdown:
+def parameters_of(kind: type[Experiment], notebook: Path | None = None) -> Markdown:
     """Return the parameters of an experiment: ranges from their rules, the rest from its notebook."""
-    told = explained(notebook)
+    told = explained(notebook or NOTEBOOKS[kind])
     rows = [
         (
             f"`{field.name}`",

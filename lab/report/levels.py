@@ -1,12 +1,13 @@
-"""Tables of series over workers, with n and interval, and the reference report's numbers beside them."""
+"""Tables of series over workers or nodes, with n and interval, and the reference report's beside them."""
 
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from lab.figures.curves import WORKERS, Axis
 from lab.formats import number, short_estimate
 from lab.report.markdown import table
-from lab.report.study import SERIES, Study, estimate_of
+from lab.report.study import Study, estimate_of
 
 REFERENCE_HEAD = "reference report"
 
@@ -14,31 +15,36 @@ ABSENT = "–"
 """What stands in a table where nothing was measured."""
 
 
+Beside = Mapping[str, Mapping[int, float]]
+"""Columns of the reference report: head -> x -> number."""
+
+
+def beside(report: pd.DataFrame, column: str, x: str = "workers", head: str = REFERENCE_HEAD) -> Beside:
+    """Return a column of the reference report as a table shows it, where it was read off."""
+    known = report.dropna(subset=[column])
+    return {head: {int(at): float(one) for at, one in zip(known[x], known[column], strict=True)}}
+
+
 def level_table(
-    levels: pd.DataFrame, report: pd.DataFrame | None = None, column: str = "", scale: float = 1.0
+    levels: pd.DataFrame, theirs: Beside | None = None, scale: float = 1.0, axis: Axis = WORKERS
 ) -> str:
-    """Return series over workers as a table: value and interval, n, and a column of the reference report."""
-    names = [name for name in SERIES if name in set(levels["series"])]
-    theirs = {} if report is None else dict(zip(report["workers"], report[column], strict=True))
-    head = ["workers", *names, "n", *([REFERENCE_HEAD] if theirs else [])]
+    """Return series as a table: value and interval, n, and columns of the reference report."""
+    names = list(dict.fromkeys(levels["series"]))
+    columns = theirs or {}
+    head = [axis.label, *names, "n", *columns]
     rows = []
-    for workers in sorted({*levels["workers"].astype(int), *theirs}):
-        here = levels[levels["workers"] == workers]
+    for x in sorted({*levels[axis.column].astype(int), *(at for one in columns.values() for at in one)}):
+        here = levels[levels[axis.column] == x]
         found = [estimate_of(here[here["series"] == name]) for name in names]
         cells = [short_estimate(one, scale) if one.n else ABSENT for one in found]
-        rows.append([workers, *cells, _counts(one.n for one in found), *_beside(theirs, workers)])
+        others = [number(one[x]) if x in one else ABSENT for one in columns.values()]
+        rows.append([x, *cells, _counts(one.n for one in found), *others])
     return table(head, rows, right=range(len(head)))
 
 
 def _counts(found: Iterable[int]) -> str:
     known = {n for n in found if n}
     return "–".join(str(n) for n in sorted({min(known), max(known)})) if known else ABSENT
-
-
-def _beside(theirs: Mapping[int, float], workers: int) -> list[str]:
-    """Return the cell of the reference report, if the table has that column."""
-    value = theirs.get(workers, float("nan"))
-    return [] if not theirs else [number(value) if value == value else ABSENT]
 
 
 def intervals(study: Study) -> str:

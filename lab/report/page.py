@@ -12,6 +12,13 @@ NOTHING = "*There is nothing to show here: no trial that ended well has what thi
 
 NO_RUN = "*No run yet.*"
 
+COMMANDS = {
+    "single_node": "make report",
+    "multi_node": "papermill notebooks/multi_node.ipynb out.ipynb -f notebooks/profiles/multi_node_full.yaml",
+    "docker": "papermill notebooks/docker.ipynb out.ipynb -f notebooks/profiles/docker_full.yaml",
+}
+"""What makes a run of each experiment."""
+
 
 @dataclasses.dataclass(slots=True)
 class Page:
@@ -31,6 +38,10 @@ class Page:
         shown = section(self.study)
         return shown if shown.text else Markdown(NOTHING)
 
+    def mention(self, section: Callable[[Study], Markdown]) -> Markdown:
+        """Return a section where there is a run and something to show, and nothing at all elsewhere."""
+        return Markdown("") if self.study is None else section(self.study)
+
 
 def page(experiment: str, data: Path | None = None, pins: Path = PINS) -> Page:
     """Return the page of an experiment's newest complete run, or of the one that the book pins."""
@@ -46,8 +57,9 @@ def no_run(selection: Selection) -> Markdown:
         if one.state == "unfinished"
     ]
     return paragraphs(
-        f"**There is no complete run of the experiment `{selection.experiment}` yet.** `make report` makes "
-        "one; the page [Run it yourself](run_it_yourself.md) says how to choose its parameters.",
+        f"**There is no complete run of the experiment `{selection.experiment}` yet.** "
+        f"`{COMMANDS.get(selection.experiment, COMMANDS['single_node'])}` makes one; the page "
+        "[Run it yourself](run_it_yourself.md) says how to choose its parameters.",
         f"Begun, but not complete: {', '.join(begun)}. Started again with the same `run_id`, a run does only "
         "what is missing."
         if begun

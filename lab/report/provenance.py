@@ -11,6 +11,7 @@ from lab.claims import nothing_left_out, one_trial_per_block, same_results, task
 from lab.formats import UNKNOWN, count, memory, number, percent, seconds
 from lab.records import FILES
 from lab.report.markdown import Markdown, literal, paragraphs, table
+from lab.report.nodes import own_cores, sized, workers_nodes
 from lab.report.study import Study
 from lab.store import ENVIRONMENT
 
@@ -27,14 +28,29 @@ def reference_report() -> Markdown:
 
 def which_run(study: Study) -> Markdown:
     """Name the run, its machine and its repeats in one line, below the title."""
-    machine = study.run.environment.get("machine", {})
     why = "which the book pins" if study.pinned else "the newest complete one"
-    kind = "virtual machine" if machine.get("hypervisor") else "machine"
     return paragraphs(
         f"*Run {literal(study.run.run_id)}, {why}, of {_day(_first(study).get('started_at'))}: "
-        f"{machine.get('cpu_model', 'processor not known')}, {kind} with {count(study.cores, 'core')} and "
-        f"{memory(_memory_bytes(study))}; {count(study.blocks, 'block')}; Ray {_version(study, 'ray')}.*"
+        f"{_machine(study)}; {count(study.blocks, 'block')}; Ray {_version(study, 'ray')}.*"
     )
+
+
+def _machine(study: Study) -> str:
+    """Return the machine in words, or the nodes of a cluster."""
+    machine = study.run.environment.get("machine", {})
+    kind = "virtual machine" if machine.get("hypervisor") else "machine"
+    if study.experiment == "single_node":
+        return (
+            f"{machine.get('cpu_model', 'processor not known')}, {kind} with {count(study.cores, 'core')} "
+            f"and {memory(_memory_bytes(study))}"
+        )
+    facts = workers_nodes(study)
+    models = sorted({str(one) for one in facts["cpu_model"].dropna()}) or [f"processor {UNKNOWN}"]
+    seen = int(facts["cores"].max()) if len(facts) else 0
+    host = f", of a {kind} with {count(seen, 'core')}" if study.placement.shared and seen else ""
+    most = int(study.run.trials["nodes"].max())
+    what = f"up to {sized(study, most)}" if most > 1 else sized(study, most)
+    return f"{what}, {own_cores(study)} each{host}; {', '.join(models)}"
 
 
 def how_measured(study: Study) -> Markdown:
@@ -83,8 +99,9 @@ def cold_start(study: Study) -> str:
     if ray.empty:
         return ""
     starts = study.run.nodes["cluster_start_seconds"]
+    who = "Ray itself" if study.experiment == "single_node" else "the cluster"
     return (
-        f"Cold starts are outside every window: Ray itself took {seconds(float(starts.median()))}, its "
+        f"Cold starts are outside every window: {who} took {seconds(float(starts.median()))}, its "
         f"workers took {seconds(float(ray['startup_seconds'].median()))} per trial (medians)."
     )
 
@@ -141,11 +158,11 @@ def limits(study: Study) -> Markdown:
     """Say what the run cannot tell."""
     machine = study.run.environment.get("machine", {})
     steal = float(study.run.trials["steal_seconds"].sum())
-    core_seconds = float(study.run.trials["duration_seconds"].sum()) * study.cores
+    cores = study.cores if study.experiment == "single_node" else int(machine.get("cores") or 0)
+    core_seconds = float(study.run.trials["duration_seconds"].sum()) * cores
     stolen = percent(steal / core_seconds, 2) if core_seconds else UNKNOWN
     points = [
-        "One machine and one kind of work, bound by the processor: it says nothing about input and output, "
-        "about large objects or about a network between nodes.",
+        _reach(study),
         f"It is a virtual machine: the hypervisor gave {stolen} of the windows' core time to others."
         if machine.get("hypervisor")
         else None,
@@ -159,6 +176,25 @@ def limits(study: Study) -> Markdown:
         "The reference report's numbers were read off its charts; they come from other machines.",
     ]
     return Markdown("\n".join(f"- {point}" for point in points if point))
+
+
+def _reach(study: Study) -> str:
+    """Say what kind of work and machines the run is about."""
+    if study.experiment == "single_node":
+        return (
+            "One machine and one kind of work, bound by the processor: it says nothing about input and "
+            "output, about large objects or about a network between nodes."
+        )
+    shared = (
+        "All nodes lie on one host: they share its caches, its memory and its loopback, and no network lies "
+        "between them. "
+        if study.placement.shared
+        else ""
+    )
+    return (
+        f"{shared}One kind of work, bound by the processor: it says nothing about input and output or about "
+        "large objects."
+    )
 
 
 def link(directory: Path, name: str) -> str:

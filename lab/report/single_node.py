@@ -1,24 +1,14 @@
 """The sections of the single-node page: from a study to figures, tables and the words between."""
 
-from collections.abc import Mapping
-
 import pandas as pd
 
 from lab.analysis import reference
-from lab.analysis.queue import queue_lengths
 from lab.figures import single_node as figures
-from lab.formats import UNKNOWN, count, memory, number, seconds, short_estimate
+from lab.formats import UNKNOWN, count, memory, number, short_estimate
 from lab.report import answers
-from lab.report.levels import intervals, level_table
+from lab.report.levels import beside, intervals, level_table
 from lab.report.markdown import Markdown, figure, folded, paragraphs, table
-from lab.report.study import SERIES, UNITS, Study
-
-LATENCIES = {
-    "wait": "submitted to started",
-    "run": "started to finished",
-    "latency": "submitted to received",
-}
-PERCENTILES = {"p50": "median", "p95": "95th percentile", "p99": "99th percentile"}
+from lab.report.study import UNITS, Study
 
 
 def answer(study: Study) -> Markdown:
@@ -52,9 +42,9 @@ def throughput(study: Study) -> Markdown:
 def _throughput(study: Study, mode: str) -> list[str]:
     levels, speedups = study.levels(mode, "throughput"), study.speedups(mode)
     report = _reference()
-    failed = failed_trials(study, mode)
+    failed = study.failed(mode)
     title = f"Throughput against workers, {mode}"
-    drawn = figures.throughput(levels, _dots(study, mode), speedups, report, failed, UNITS[mode], title)
+    drawn = figures.throughput(levels, study.dots(mode), speedups, report, failed, UNITS[mode], title)
     caption = (
         f"Mode {mode}. Means with {intervals(study)}; dots are single trials. Above: {UNITS[mode]} on this "
         "machine. Below: relative to the same engine with 1 worker, the only scale that our curves share "
@@ -66,7 +56,7 @@ def _throughput(study: Study, mode: str) -> list[str]:
         level_table(levels),
         ""
         if speedups.empty
-        else folded(f"Relative to 1 worker, {mode}", level_table(speedups, report, "ratio")),
+        else folded(f"Relative to 1 worker, {mode}", level_table(speedups, beside(report, "ratio"))),
     ]
 
 
@@ -84,7 +74,7 @@ def _costs(study: Study) -> str:
     """Return what Ray costs in each mode and schedule, pooled over the worker counts."""
     rows = []
     for mode in study.modes:
-        for name in (one for one in study.series(mode) if one.startswith("Ray")):
+        for name in study.rays(mode):
             counts, ratio = study.cost(mode, name)
             if counts:
                 pooled = answers.over_workers(counts).split(" ", 1)[1]
@@ -109,12 +99,12 @@ def usage(study: Study) -> Markdown:
     )
     return paragraphs(
         figure(drawn, caption),
-        folded("CPU, % of the node's cores", level_table(cpu, report, "cpu_percent")),
+        folded("CPU, % of the node's cores", level_table(cpu, beside(report, "cpu_percent"))),
         folded(
             "Private memory of driver, workers and, with Ray, Ray's own processes, MiB",
             level_table(private, scale=2**-20),
         ),
-        folded("Memory in use on the node, %", level_table(node, report, "memory_percent")),
+        folded("Memory in use on the node, %", level_table(node, beside(report, "memory_percent"))),
         _object_store(study, mode),
     )
 
@@ -134,8 +124,8 @@ def over_time(study: Study) -> Markdown:
         return Markdown("")
     mode = study.main_mode
     series = study.ray_series(mode) or study.series(mode)[0]
-    workers = answers.reached_cores(study, study.workers(mode, series))
-    trial = typical_trial(study, mode, series, workers)
+    workers = answers.reached_cores(study, study.counts(mode, series))
+    trial = study.typical_trial(mode, series, workers)
     samples = study.run.samples[study.run.samples["trial_id"] == trial].sort_values("at_seconds")
     if len(samples) < 2:
         return Markdown("")
@@ -144,102 +134,6 @@ def over_time(study: Study) -> Markdown:
     return paragraphs(figure(figures.over_time(samples, float(study.cores), title), caption))
 
 
-def efficiency(study: Study) -> Markdown:
-    """Show node efficiency and CPU efficiency against workers, for every mode."""
-    parts = []
-    for mode in study.modes:
-        node, cpu = study.levels(mode, "node_efficiency"), study.levels(mode, "cpu_efficiency")
-        drawn = figures.efficiency(node, cpu, f"Efficiency against workers, {mode}")
-        parts += [
-            figure(drawn, f"Mode {mode}. Means with {intervals(study)}."),
-            folded(f"Node efficiency, {mode}", level_table(node)),
-            folded(f"CPU efficiency, {mode}", level_table(cpu)),
-        ]
-    return paragraphs(*parts)
-
-
-def latency(study: Study) -> Markdown:
-    """Show waiting and running apart: median, 95th and 99th percentile against workers."""
-    if not study.modes:
-        return Markdown("")
-    mode = study.main_mode
-    series = study.ray_series(mode) or study.series(mode)[0]
-    levels = {
-        (part, key): study.levels(mode, f"{part}_{key}_seconds") for part in LATENCIES for key in PERCENTILES
-    }
-    frames = {
-        f"{part.capitalize()}: {LATENCIES[part]}": {
-            PERCENTILES[key]: levels[part, key][levels[part, key]["series"] == series] for key in PERCENTILES
-        }
-        for part in ("wait", "run")
-    }
-    drawn = figures.latency(frames, f"Task latency against workers, {mode}, {series}")
-    caption = f"Mode {mode}, {series}. Means of each trial's percentile, with {intervals(study)}."
-    return paragraphs(figure(drawn, caption), folded("Latency of all engines", _latency_table(levels)))
-
-
-def _latency_table(levels: Mapping[tuple[str, str], pd.DataFrame]) -> str:
-    keyed = [frame.set_index(["series", "workers"]) for frame in levels.values()]
-    heads = (f"{part}, {PERCENTILES[key].removesuffix(' percentile')}" for part, key in levels)
-    rows = [
-        (*place, *(seconds(float(frame.loc[place, "value"])) for frame in keyed), keyed[0].loc[place, "n"])
-        for place in keyed[0].index
-    ]
-    return table(("engine", "workers", *heads, "n"), rows, right=range(1, len(keyed) + 3))
-
-
-def queue(study: Study) -> Markdown:
-    """Show the queue over time with most workers: dynamic beside static."""
-    if not study.modes:
-        return Markdown("")
-    mode = study.main_mode
-    lengths: dict[str, pd.DataFrame] = {}
-    trials = []
-    for name in (one for one in study.series(mode) if one.startswith("Ray")):
-        workers = study.workers(mode, name)[-1]
-        trial = typical_trial(study, mode, name, workers)
-        steps = queue_lengths(study.run.tasks[study.run.tasks["trial_id"] == trial])
-        if not steps.empty:
-            lengths[name] = steps
-            trials.append(f"{name}: trial {trial} with {count(workers, 'worker')}")
-    if not lengths:
-        return Markdown("")
-    drawn = figures.queue(lengths, f"Queue length over time, {mode}")
-    caption = f"Mode {mode}: tasks submitted and not yet completed. {'; '.join(trials)}."
-    means = level_table(study.levels(mode, "queue_mean", tuple(lengths)))
-    return paragraphs(
-        figure(drawn, caption), folded("Mean length of the queue over the window, tasks", means)
-    )
-
-
-def typical_trial(study: Study, mode: str, series: str, workers: int) -> str:
-    """Return the trial of median throughput of a configuration; of two in the middle, the slower."""
-    rows = study.rows(mode, series)
-    ordered = rows[rows["workers"] == workers].sort_values("throughput")
-    return str(ordered.index[(len(ordered) - 1) // 2])
-
-
-def failed_trials(study: Study, mode: str) -> list[tuple[str, int]]:
-    """Return series and workers of the trials of a mode that failed."""
-    failed = study.failures[(study.failures["mode"] == mode) & (study.failures["status"] == "failed")]
-    return [
-        (name, int(row["workers"]))
-        for _, row in failed.iterrows()
-        for name, wanted in SERIES.items()
-        if all(row[column] == value for column, value in wanted.items())
-    ]
-
-
 def _reference() -> pd.DataFrame:
     report = reference.single_node()
     return report.assign(ratio=report["throughput"] / report["throughput"].iloc[0])
-
-
-def _dots(study: Study, mode: str) -> pd.DataFrame:
-    parts = [
-        study.rows(mode, name)[["workers", "throughput"]]
-        .rename(columns={"throughput": "value"})
-        .assign(series=name)
-        for name in study.series(mode)
-    ]
-    return pd.concat(parts)

@@ -1,0 +1,206 @@
+"""Where the core time of a trial went: useful work and every kind of loss, which add up to all there was.
+
+The currency is the core-second: a node of Q cores has Q of them in every second of the window, whatever the
+number of its workers. `lab.analysis.attempts.idle_core_seconds` says what idle workers cost in it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from lab.analysis.alone import useful_seconds
+from lab.analysis.attempts import Attempts, Numbers
+from lab.analysis.configurations import CONFIGURATION
+from lab.analysis.doubts import Examined, examine
+from lab.analysis.idle import idle_core_seconds
+from lab.analysis.intervals import Estimate, mean_estimate
+from lab.analysis.trials import sound
+from lab.store import Run
+
+TERMS: Mapping[str, str] = {
+    "useful": "useful work",
+    "slower": "slower work",
+    "waiting": "waiting inside tasks",
+    "gaps": "gaps between tasks",
+    "startup": "start-up",
+    "tail": "tail",
+    "unused": "cores without a worker",
+    "residual": "not explained",
+}
+"""The terms of the account and what pages call them; they add up to `available`."""
+
+PARTS: Mapping[str, str] = {
+    "waiting_ray": "waiting: Ray's own processes",
+    "waiting_sampler": "waiting: sampler and driver",
+    "waiting_rest": "waiting: throttled, preempted, input and output",
+    "gaps_busy": "gaps: processors busy with Ray or the workers' upkeep",
+    "gaps_rest": "gaps: nothing to do, or held back",
+}
+"""What waiting and gaps consist of, as far as the nodes' counters tell."""
+
+WORK = "work"
+"""Useful and slower work together: known also where the run has no worker alone to compare with."""
+
+AMOUNTS = ["available", *TERMS, WORK, *PARTS]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The account of a run, in core-seconds: per place (trial and node), and per trial.
+
+    `nodes` has trial_id, node_id, workers, quota_cores, `alone` (of `lab.analysis.alone.SOURCES`) and
+    AMOUNTS; `trials` is indexed by trial_id and has block, CONFIGURATION, status, `sound` (counts in means),
+    `alone` and AMOUNTS.
+    """
+
+    nodes: pd.DataFrame
+    trials: pd.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """The largest loss: its term, its share of the core time, and a term that may be as large, if any."""
+
+    term: str
+    share: Estimate
+    rival: str | None
+
+
+def account(run: Run) -> Account:
+    """Return where the core time of every trial went, sound or not; what a doubt spoils is NaN.
+
+    Per place, with Q = quota_cores, k = workers, W = duration_seconds, and C the tasks' processor time:
+
+    - available = Q W
+    - useful: processor time of the successful tasks as one worker alone took for them, task by task, in a
+      trial of 1 worker on 1 node of the same mode, engine ray, same kind of cluster, same block; the mean of
+      them where there are several. Without one in the block the median over the other blocks; without any,
+      useful and slower are NaN and only `work` = useful + slower = C is known
+    - slower = C - useful: shared caches, SMT, frequency, and attempts that failed; negative is a gain
+    - startup, gaps, tail: cores idle before a worker's first task, between tasks, after its last
+    - unused = max(0, Q - k) W: a worker uses one core at most
+    - waiting = min(Q, k) W - startup - gaps - tail - C: cores that tasks had for themselves and did not use.
+      Where it would be negative the quota was caught up: it is paid out per period of 0.1 s, so that tasks
+      can spend what a short gap or start-up left, which then was no loss and is taken off gaps, then
+      start-up. That goes only where workers share cores and as far as C stays below the tasks' wall time
+    - residual = available less all of these: clocks, overlapping rows, more than one core used by a task
+
+    The parts, from the counters of the node, are upper bounds, for nobody knows whom a process displaced:
+    Ray's own and the sampler's (with the driver's where it samples the node) processor time counts as
+    waiting as far as it exceeds `unused` and, in proportion, up to all of it; what exceeds that too, and the
+    workers' processor time outside of tasks, counts as busy gaps, up to all of them. The rest of each
+    remains.
+    """
+    return account_of(examine(run))
+
+
+def account_of(examined: Examined) -> Account:
+    """Return the account of a run that was examined; see `account`."""
+    places, attempts = examined.places, examined.attempts
+    cpu = attempts.sums(attempts.cpu_seconds, len(places))
+    useful, alone = useful_seconds(examined)
+    columns = _terms(places, attempts, cpu) | {"useful": useful, "slower": cpu - useful, WORK: cpu}
+    columns |= _parts(places, columns)
+    nodes = places[["trial_id", "node_id", "workers", "quota_cores"]].assign(alone=alone, **columns)
+    spoiled = examined.spoiled("terms") | ~np.isfinite(columns["available"])
+    nodes.loc[spoiled, AMOUNTS] = np.nan
+    nodes.loc[examined.spoiled("parts"), list(PARTS)] = np.nan
+    return Account(nodes, _by_trial(examined.run, nodes))
+
+
+def shares(amounts: pd.DataFrame) -> pd.DataFrame:
+    """Return amounts (rows of an Account) with all of AMOUNTS as parts of `available`."""
+    return amounts.assign(**amounts[AMOUNTS].div(amounts["available"], axis="index"))
+
+
+def loss_estimates(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the share of every term per configuration: CONFIGURATION, term, n, value, low, high.
+
+    Takes `Account.trials`, of which the sound ones count. The interval is Student's t over the blocks; what
+    is unknown is NaN.
+    """
+    rows = []
+    for key, group in shares(trials[trials["sound"]]).groupby(CONFIGURATION, dropna=False):
+        for term in AMOUNTS[1:]:
+            one = mean_estimate(group[term].tolist())
+            rows.append((*key, term, one.n, one.value, one.low, one.high))
+    table = pd.DataFrame(rows, columns=[*CONFIGURATION, "term", "n", "value", "low", "high"])
+    return table.astype({"value": float, "low": float, "high": float})
+
+
+def largest_loss(trials: pd.DataFrame) -> Loss | None:
+    """Return the largest loss of one configuration, from its rows of `Account.trials`; None if unknown.
+
+    The rival is the second largest, where the paired difference over the blocks does not tell them apart.
+    """
+    found = shares(trials[trials["sound"]])
+    losses = found[[term for term in TERMS if term != "useful"]].dropna(axis="columns", how="all")
+    means = losses.mean().sort_values(ascending=False, kind="stable")
+    if means.empty or not means.iloc[0] > 0:
+        return None
+    first, second = means.index[0], means.index[1]
+    apart = mean_estimate((losses[first] - losses[second]).tolist())
+    told = apart.low is not None and apart.low > 0
+    return Loss(str(first), mean_estimate(losses[first].tolist()), None if told else str(second))
+
+
+def _terms(places: pd.DataFrame, attempts: Attempts, cpu: Numbers) -> dict[str, Numbers]:
+    cores, workers, window = (
+        places[name].to_numpy() for name in ("quota_cores", "workers", "duration_seconds")
+    )
+    idle = idle_core_seconds(attempts, places)
+    unused = np.maximum(0.0, cores - workers) * window
+    share = np.minimum(cores, workers) * window - idle.startup - idle.gaps - idle.tail
+    beyond = np.where(workers > cores, np.minimum(cpu, idle.body_seconds) - share, 0.0)
+    off_gaps = np.clip(beyond, 0.0, idle.gaps)
+    off_startup = np.clip(beyond - off_gaps, 0.0, idle.startup)
+    known = {
+        "waiting": np.maximum(0.0, share - cpu),
+        "gaps": idle.gaps - off_gaps,
+        "startup": idle.startup - off_startup,
+        "tail": idle.tail,
+        "unused": unused,
+    }
+    available = cores * window
+    return {"available": available, **known, "residual": available - cpu - sum(known.values())}
+
+
+def _parts(places: pd.DataFrame, terms: Mapping[str, Numbers]) -> dict[str, Numbers]:
+    ray, sampler, workers, driver, driven = (
+        places[name].to_numpy()
+        for name in (
+            "ray_cpu_seconds",
+            "sampler_cpu_seconds",
+            "workers_cpu_seconds",
+            "driver_cpu_seconds",
+            "driver_sampler_cpu_seconds",
+        )
+    )
+    # a serial loop's tasks are the driver's own
+    driver = np.where(places["engine"] == "serial", driver - terms[WORK], driver)
+    sampler = np.where(np.isnan(sampler), np.maximum(0.0, driver) + driven, sampler)
+    upkeep = np.maximum(0.0, workers - terms[WORK])
+    pressing = np.maximum(0.0, ray + sampler - terms["unused"])
+    fitting = np.minimum(pressing, terms["waiting"])
+    per_second = fitting / np.where(ray + sampler > 0, ray + sampler, 1.0)
+    busy = np.minimum(terms["gaps"], upkeep + pressing - fitting)
+    return {
+        "waiting_ray": per_second * ray,
+        "waiting_sampler": per_second * sampler,
+        "waiting_rest": terms["waiting"] - fitting,
+        "gaps_busy": busy,
+        "gaps_rest": terms["gaps"] - busy,
+    }
+
+
+def _by_trial(run: Run, nodes: pd.DataFrame) -> pd.DataFrame:
+    trials = run.trials.drop_duplicates("trial_id", keep="last")
+    sums = nodes.groupby("trial_id")[AMOUNTS].sum(min_count=1).reindex(trials["trial_id"])
+    unknown = nodes.set_index("trial_id")[AMOUNTS].isna().groupby(level=0).any()
+    sums = sums.mask(unknown.reindex(sums.index, fill_value=True))
+    alone = nodes.drop_duplicates("trial_id").set_index("trial_id")["alone"]
+    kept = trials.set_index("trial_id")[["block", *CONFIGURATION, "status"]]
+    counts = trials["trial_id"].isin(sound(trials)["trial_id"]).to_numpy()
+    return kept.assign(sound=counts, alone=alone.reindex(kept.index), **sums)

@@ -1,0 +1,197 @@
+"""The sections of the page on Docker: from a study to figures, tables and the words between."""
+
+import pandas as pd
+
+from lab.analysis.cluster_verdicts import docker_verdict
+from lab.analysis.configurations import pooled_pairs
+from lab.analysis.intervals import ratio_estimate
+from lab.analysis.nodes import latest
+from lab.figures import docker as figures
+from lab.formats import UNKNOWN, memory, number, seconds, short_estimate
+from lab.report import answers, containers
+from lab.report.levels import intervals, level_table
+from lab.report.markdown import Markdown, figure, folded, paragraphs, table
+from lab.report.series import SIDES
+from lab.report.study import UNITS, Study
+
+COSTS = {
+    "startup_seconds": ("cold start of the workers, s", 1.0),
+    "latency_p50_seconds": ("latency of a task, median, s", 1.0),
+    "latency_p95_seconds": ("latency of a task, 95th percentile, s", 1.0),
+    "run_p50_seconds": ("running time of a task, median, s", 1.0),
+    "cpu_seconds_per_unit": ("processor time of tasks per unit found, CPU ms", 1000.0),
+    "cpu_efficiency": ("CPU efficiency", 1.0),
+    "lab_memory_bytes": ("private memory of driver, workers and Ray, MiB", 2**-20),
+}
+"""What is compared beside throughput: metric -> name with unit, and scale."""
+
+
+def answer(study: Study) -> Markdown:
+    """Answer the page's question: whether Docker costs anything."""
+    return Markdown(f"{containers.sentence(study)}{answers.warning(study)}" if study.modes else "")
+
+
+def summary(study: Study) -> Markdown:
+    """Answer it for the first page."""
+    return Markdown(f"**Docker.** {containers.sentence(study)}" if study.modes else "")
+
+
+def comparison(study: Study) -> Markdown:
+    """Show the ratio of containers to host: per configuration, and pooled over them, with the verdict."""
+    parts, rows = [], []
+    for mode in study.modes:
+        choices = containers.compared(study, mode)
+        if not choices:
+            continue
+        each = {key: containers.of_one(study, choice) for key, choice in choices.items()}
+        ratios = study.ratio_frame((name, x, one.ratio) for (name, x), one in each.items())
+        drawn = figures.ratios(ratios, containers.margin(study), f"Containers / host, {mode}", study.axis)
+        caption = f"Mode {mode}. Ratios of throughput, paired by block, with {intervals(study)}."
+        parts.append(figure(drawn, caption))
+        pooled = containers.of_all(study, mode)
+        named = [*((f"{x}{_size(name)}", one) for (name, x), one in each.items()), ("all, pooled", pooled)]
+        rows += [
+            (
+                f"**{containers.in_words(study, mode, one)}**",
+                mode,
+                what,
+                short_estimate(one.ratio),
+                containers.tested(one),
+                one.ratio.n,
+            )
+            for what, one in named
+            if one is not None
+        ]
+    head = (
+        *("verdict", "mode", "workers on each node", "containers / host (95 % interval)"),
+        *("90 % interval of the tests", "n"),
+    )
+    return paragraphs(*parts, table(head, rows, right=(2, 3, 4, 5)) if rows else "")
+
+
+def _size(series: str) -> str:
+    """Return what tells a series of containers from others: ', 2 nodes'."""
+    return series.removeprefix(containers.CONTAINERS)
+
+
+def verdict(study: Study) -> Markdown:
+    """Show what the run says about the reference report's claim on Docker."""
+    rows = []
+    for mode in study.modes:
+        found = containers.of_all(study, mode)
+        if found is None:
+            continue
+        unnamed = "the run names no margin." if containers.margin(study) is None else ""
+        one = docker_verdict(found, unnamed or containers.unfair(study, mode))
+        rows.append((f"**{one.outcome}**", one.claim, mode, one.evidence))
+    head = ("here it", "claim of the report", "work", "evidence")
+    return Markdown(table(head, rows) if rows else "")
+
+
+def throughput(study: Study) -> Markdown:
+    """Show the throughput of both sides for every mode."""
+    parts = []
+    for mode in study.modes:
+        levels = study.levels(mode, "throughput")
+        if levels.empty:
+            continue
+        title = f"Throughput of containers and host against workers, {mode}"
+        drawn = figures.throughput(
+            levels, study.dots(mode), study.failed(mode), UNITS[mode], title, study.axis
+        )
+        caption = f"Mode {mode}. Means with {intervals(study)}; dots are single trials."
+        parts += [
+            f"**{mode.capitalize()}: {UNITS[mode]}**",
+            figure(drawn, caption),
+            level_table(levels, axis=study.axis),
+        ]
+    return paragraphs(*parts)
+
+
+def costs(study: Study) -> Markdown:
+    """Show cold start, latency, processor time and memory on both sides, pooled over configurations."""
+    parts = [table_of_costs(study, mode) for mode in study.modes]
+    return paragraphs(*parts, _start(study) if any(parts) else "")
+
+
+def table_of_costs(study: Study, mode: str) -> str:
+    """Return each cost of a mode as geometric means of both sides and their ratio; empty without pairs."""
+    choices = list(containers.compared(study, mode).values())
+    rows: list[tuple[object, ...]] = []
+    for metric, (name, scale) in COSTS.items() if choices else ():
+        both = pooled_pairs(study.measures[study.measures[metric] > 0], metric, choices)
+        if both.empty:
+            rows.append((name, UNKNOWN, UNKNOWN, UNKNOWN, 0))
+            continue
+        ones = [1.0] * len(both)
+        sides = (ratio_estimate(both[side].tolist(), ones) for side in ("first", "second"))
+        ratio = ratio_estimate(both["first"].tolist(), both["second"].tolist())
+        rows.append((name, *(short_estimate(side, scale) for side in sides), short_estimate(ratio), ratio.n))
+    head = (mode, "containers (95 % interval)", "host (95 % interval)", "containers / host", "n")
+    return table(head, rows, right=(1, 2, 3, 4)) if rows else ""
+
+
+def _start(study: Study) -> str:
+    """Say how long the two clusters took to be there."""
+    facts = study.run.nodes
+    told = []
+    for side, (_, cluster) in SIDES.items():
+        took = facts.loc[facts["cluster"] == cluster, "cluster_start_seconds"].dropna()
+        told.append(f"{side}: {seconds(float(took.median())) if len(took) else UNKNOWN}")
+    return f"From asking for the cluster until it was there (median over nodes): {', '.join(told)}."
+
+
+def cores(study: Study) -> Markdown:
+    """Show what cores each side had: the nodes' quotas beside the host's cores."""
+    facts = latest(study.run.nodes)
+    facts = facts[facts["holds_workers"].astype(bool)]
+    rows = []
+    for side, (_, cluster) in SIDES.items():
+        mine = facts[facts["cluster"] == cluster]
+        if mine.empty:
+            continue
+        rows.append(
+            (
+                side,
+                len(mine),
+                _span(mine["quota_cores"]),
+                _span(mine["cores"]),
+                memory(float(mine["memory_bytes"].min())),
+                _held(study, cluster),
+            )
+        )
+    head = (
+        "side",
+        "nodes",
+        "cores a node may use",
+        "cores of the host",
+        "memory",
+        "held back, % of the window",
+    )
+    told = [containers.unfair(study, mode) for mode in study.modes]
+    listed = [f"In {mode}, {one}" for mode, one in zip(study.modes, told, strict=True) if one]
+    said = listed or ["Both sides had equal cores, or one for every worker."]
+    return paragraphs(table(head, rows, right=(1, 2, 3, 4, 5)), *said) if rows else Markdown("")
+
+
+def levels(study: Study) -> Markdown:
+    """Show efficiency and memory per configuration, folded."""
+    parts = []
+    for mode in study.modes:
+        for metric, name in (("node_efficiency", "Node efficiency"), ("cpu_percent", "CPU, % of own cores")):
+            found = study.levels(mode, metric)
+            if not found.empty:
+                parts.append(folded(f"{name}, {mode}", level_table(found, axis=study.axis)))
+    return paragraphs(*parts)
+
+
+def _span(values: pd.Series) -> str:
+    low, high = float(values.min()), float(values.max())
+    return number(low) if low == high else f"{number(low)} to {number(high)}"
+
+
+def _held(study: Study, cluster: str) -> str:
+    mine = study.measures.loc[study.measures["cluster"] == cluster, "throttled_percent"].dropna()
+    if mine.empty:
+        return "no quota" if cluster == "local" else UNKNOWN
+    return f"{number(float(mine.mean()))} % (n = {len(mine)})"

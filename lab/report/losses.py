@@ -1,0 +1,241 @@
+"""The sections on losses: where the core time of each configuration went, and what is wrong with files."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import pandas as pd
+
+from lab.analysis.alone import SOURCES
+from lab.analysis.doubts import doubts as doubts_of
+from lab.analysis.intervals import mean_estimate
+from lab.analysis.losses import (
+    PARTS,
+    TERMS,
+    WORK,
+    Account,
+    Loss,
+    account,
+    largest_loss,
+    loss_estimates,
+    shares,
+)
+from lab.figures.losses import Bar, stacked
+from lab.formats import count, fixed
+from lab.report.levels import intervals
+from lab.report.loss_tables import (
+    NAMES,
+    SIZE,
+    meanings,
+    node_table,
+    share_in_prose,
+    share_table,
+    single_trials,
+    size_name,
+    sizes_of,
+)
+from lab.report.markdown import Markdown, figure, folded, literal, paragraphs
+from lab.report.study import Study
+
+MODES = ("search", "find", "factor")
+SCHEDULES = ("dynamic", "static")
+
+VIEW = ["mode", "schedule", "cluster"]
+"""What the configurations of one figure or table have in common."""
+
+SHOWN = 20
+"""Doubts that stand on the page."""
+
+TOLD = 0.0005
+"""Shares of parts that the sentence leaves out."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Selected:
+    """The Ray trials of a run that are accounted for, and those of them that the page speaks of.
+
+    `known` are the sound trials with a known account, `main` those of the first of `views`, `largest` those
+    with most nodes and, of these, most workers.
+    """
+
+    account: Account
+    ray: pd.DataFrame
+    known: pd.DataFrame
+    views: tuple[tuple[str, ...], ...]
+
+    @property
+    def main(self) -> pd.DataFrame:
+        """Return the trials of the main mode, schedule and cluster."""
+        return _chosen(self.known, self.views[0])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return nodes and workers per node of the largest configuration."""
+        return sizes_of(self.main)[-1]
+
+    @property
+    def largest(self) -> pd.DataFrame:
+        """Return the trials of the largest configuration."""
+        nodes, workers = self.size
+        return self.main[(self.main["nodes"] == nodes) & (self.main["workers_per_node"] == workers)]
+
+    @property
+    def of_nodes(self) -> pd.DataFrame:
+        """Return the nodes of those trials."""
+        nodes = self.account.nodes
+        return nodes[nodes["trial_id"].isin(self.largest.index)]
+
+    @property
+    def odd(self) -> pd.DataFrame:
+        """Return the trials that are in no mean."""
+        return self.ray[~self.ray.index.isin(self.known.index)]
+
+
+def where_the_time_went(study: Study) -> Markdown:
+    """Show where the core time of Ray's configurations went, with intervals, and by node for the largest."""
+    selected = _selected(study)
+    if selected.known.empty:
+        return Markdown("")
+    view, *others = selected.views
+    estimates = loss_estimates(selected.main)
+    return paragraphs(
+        in_one_sentence(selected),
+        figure(_drawn(selected.main, estimates, view), _caption(study, view)),
+        _compared(selected.main),
+        folded("What the terms mean", meanings()),
+        folded(f"Shares of the core time, %, {_named(view)}", share_table(estimates)),
+        folded(f"By node, {size_name(*selected.size)}, {_named(view)}, %", node_table(selected.of_nodes)),
+        *(
+            folded(
+                f"Shares of the core time, %, {_named(one)}",
+                share_table(loss_estimates(_chosen(selected.known, one))),
+            )
+            for one in others
+        ),
+        _left_out(selected.odd),
+    )
+
+
+def sentence(study: Study) -> str:
+    """Say how much of the core time of the largest configuration was useful, and what cost most."""
+    selected = _selected(study)
+    return "" if selected.known.empty else in_one_sentence(selected)
+
+
+def in_one_sentence(selected: Selected) -> str:
+    """Return the sentence of a run that has known accounts; see `sentence`."""
+    part = shares(selected.largest)
+    useful, work = (mean_estimate(part[term].tolist()) for term in ("useful", WORK))
+    did = (
+        f"{share_in_prose(useful)} was useful work"
+        if useful.n
+        else f"{share_in_prose(work)} was work of the tasks, useful or slower (no worker was measured alone)"
+    )
+    loss = largest_loss(selected.largest)
+    cost = "nothing else was lost" if loss is None else f"the largest loss was {_lost(part, loss)}"
+    return f"Of the core time of {_in_prose(*selected.size)}, {did}; {cost}."
+
+
+def doubts(study: Study) -> Markdown:
+    """List what is wrong with the run's files, and what that makes unknown."""
+    found = doubts_of(study.run)
+    if not found:
+        return Markdown(
+            "No row is missing, repeated or impossible: every node has its window and its samples, every "
+            "task its times, and no clock jumped."
+        )
+    shown = "\n".join(f"- {literal(text)}" for text in found[:SHOWN])
+    more = f"And {len(found) - SHOWN:,} more." if len(found) > SHOWN else None
+    head = f"{count(len(found), 'doubt')} about the files of this run. What one makes unknown is in no mean."
+    return paragraphs(head, shown, more)
+
+
+def _selected(study: Study) -> Selected:
+    found = account(study.run)
+    ray = found.trials[(found.trials["engine"] == "ray") & (found.trials["arm"] != "copy")]
+    known = ray[ray["sound"] & ray["available"].notna()]
+    return Selected(found, ray, known, _views(known))
+
+
+def _views(known: pd.DataFrame) -> tuple[tuple[str, ...], ...]:
+    """Return mode, schedule and cluster of each figure or table, those of the experiment arm first."""
+    asked = set(known.loc[known["arm"] == "experiment", "cluster"])
+    every = known[VIEW].drop_duplicates().itertuples(index=False, name=None)
+    return tuple(
+        sorted(every, key=lambda one: (one[2] not in asked, MODES.index(one[0]), SCHEDULES.index(one[1])))
+    )
+
+
+def _chosen(trials: pd.DataFrame, view: Sequence[str]) -> pd.DataFrame:
+    return trials[(trials[VIEW] == list(view)).all(axis="columns")]
+
+
+def _in_prose(nodes: int, workers: int) -> str:
+    return f"{count(nodes, 'node')} with {count(workers, 'worker')}{' each' * (nodes > 1)}"
+
+
+def _named(view: Sequence[str]) -> str:
+    mode, schedule, cluster = view
+    return f"{mode}, {schedule}, cluster {cluster}"
+
+
+def _lost(part: pd.DataFrame, loss: Loss) -> str:
+    """Say how large a loss is, what it consists of as far as the counters tell, and what may be as large."""
+    said = f"{TERMS[loss.term]}, {share_in_prose(loss.share)}"
+    told = [
+        f"{name.split(': ')[1]} up to {fixed(100 * part[key].mean(), 1)} %"
+        for key, name in PARTS.items()
+        if key.startswith(f"{loss.term}_") and not key.endswith("_rest") and part[key].mean() > TOLD
+    ]
+    if told:
+        said += f" (in it, of all core time: {', '.join(told)})"
+    if loss.rival is not None:
+        rival = share_in_prose(mean_estimate(part[loss.rival].tolist()))
+        said += f", though {TERMS[loss.rival]}, {rival}, may be as large"
+    return said
+
+
+def _drawn(main: pd.DataFrame, estimates: pd.DataFrame, view: Sequence[str]) -> str:
+    indexed = estimates.set_index([*SIZE, "term"])
+    values, n = indexed["value"], indexed["n"]
+    bars = []
+    for size in sizes_of(main):
+        # means over different trials would not add up
+        split = n[*size, "useful"] == n[*size, WORK]
+        left_out = (WORK,) if split else ("useful", "slower")
+        drawn = {term: float(values[*size, term]) for term in NAMES if term not in left_out}
+        first = next(iter(drawn.values()))
+        bars.append(
+            Bar(size_name(*size), f"{fixed(100 * first, 0)} % {'useful' if split else 'tasks'}", drawn)
+        )
+    return stacked(f"Where the core time went, {_named(view)}", bars, NAMES)
+
+
+def _caption(study: Study, view: Sequence[str]) -> str:
+    return (
+        f"Mode {view[0]}, {view[1]} schedule. Means of the trials' shares; below, {intervals(study)}. The "
+        "parts of a bar add up to 100 %; gains stand to the left of 0."
+    )
+
+
+def _compared(main: pd.DataFrame) -> str | None:
+    """Say where the speed of one worker alone is not from the trial's own block."""
+    sources = main["alone"].value_counts()
+    elsewhere, none = (int(sources.get(source, 0)) for source in SOURCES[1:])
+    told = []
+    if elsewhere:
+        told.append(
+            f"In {count(elsewhere, 'trial')} the speed of one worker alone is the median of other blocks, "
+            "since their own has no such trial."
+        )
+    if none:
+        told.append(
+            f"In {count(none, 'trial')} useful and slower work are not told apart: no sound trial has "
+            "one worker alone on this kind of cluster."
+        )
+    return " ".join(told) or None
+
+
+def _left_out(odd: pd.DataFrame) -> str | None:
+    if odd.empty:
+        return None
+    return folded(f"{count(len(odd), 'trial')} in no mean, each on its own, %", single_trials(odd))

@@ -1,0 +1,78 @@
+"""The sections on waiting: latency against workers or nodes, and the queue over time."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from lab.analysis.queue import queue_lengths
+from lab.figures import curves as figures
+from lab.formats import count, seconds
+from lab.report.levels import intervals, level_table
+from lab.report.markdown import Markdown, figure, folded, paragraphs, table
+from lab.report.study import Study
+
+LATENCIES = {
+    "wait": "submitted to started",
+    "run": "started to finished",
+    "latency": "submitted to received",
+}
+PERCENTILES = {"p50": "median", "p95": "95th percentile", "p99": "99th percentile"}
+
+
+def latency(study: Study) -> Markdown:
+    """Show waiting and running apart: median, 95th and 99th percentile against workers or nodes."""
+    if not study.modes:
+        return Markdown("")
+    mode = study.main_mode
+    series = study.ray_series(mode) or study.series(mode)[0]
+    levels = {
+        (part, key): study.levels(mode, f"{part}_{key}_seconds") for part in LATENCIES for key in PERCENTILES
+    }
+    frames = {
+        f"{part.capitalize()}: {LATENCIES[part]}": {
+            PERCENTILES[key]: levels[part, key][levels[part, key]["series"] == series] for key in PERCENTILES
+        }
+        for part in ("wait", "run")
+    }
+    drawn = figures.latency(frames, f"Task latency against {study.axis.label}, {mode}, {series}", study.axis)
+    caption = f"Mode {mode}, {series}. Means of each trial's percentile, with {intervals(study)}."
+    return paragraphs(figure(drawn, caption), folded("Latency of all series", _latency_table(study, levels)))
+
+
+def _latency_table(study: Study, levels: Mapping[tuple[str, str], pd.DataFrame]) -> str:
+    keyed = [frame.set_index(["series", study.axis.column]) for frame in levels.values()]
+    heads = (f"{part}, {PERCENTILES[key].removesuffix(' percentile')}" for part, key in levels)
+    rows = [
+        (*place, *(seconds(float(frame.loc[place, "value"])) for frame in keyed), keyed[0].loc[place, "n"])
+        for place in keyed[0].index
+    ]
+    return table(("series", study.axis.label, *heads, "n"), rows, right=range(1, len(keyed) + 3))
+
+
+def queue(study: Study) -> Markdown:
+    """Show the queue over time with most workers or nodes, of every series on Ray."""
+    if not study.modes:
+        return Markdown("")
+    mode = study.main_mode
+    lengths: dict[str, pd.DataFrame] = {}
+    trials = []
+    for name in study.rays(mode):
+        most = study.counts(mode, name)[-1]
+        trial = study.typical_trial(mode, name, most)
+        steps = queue_lengths(study.run.tasks[study.run.tasks["trial_id"] == trial])
+        if not steps.empty:
+            lengths[name] = steps
+            trials.append(f"{name}: trial {trial} with {_most(study, most)}")
+    if not lengths:
+        return Markdown("")
+    drawn = figures.queue(lengths, f"Queue length over time, {mode}", study.axis)
+    caption = f"Mode {mode}: tasks submitted and not yet completed. {'; '.join(trials)}."
+    means = level_table(study.levels(mode, "queue_mean", tuple(lengths)), axis=study.axis)
+    return paragraphs(
+        figure(drawn, caption), folded("Mean length of the queue over the window, tasks", means)
+    )
+
+
+def _most(study: Study, x: int) -> str:
+    """Return the number of workers or nodes in words."""
+    return count(x, study.placement.one if study.axis.column == "nodes" else "worker")
