@@ -126,6 +126,26 @@ def test_a_sweep_over_all_sizes(tmp_path: Path) -> None:
     assert run.environment["sessions"][0]["image"].startswith("sha256:")
 
 
+def test_a_cluster_that_is_there_is_reached_by_its_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given the address of the jobs API, and the token in the environment, the same run needs no Docker here."""
+    port = docker("compose", "port", "ray-head", "8265")
+    wanted = SWEEP | {"cluster": "address", "address": f"http://{port}", "nodes": [2], "may_scale": False}
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
+    with pytest.raises(ClusterError, match="token"):
+        multi_node(wanted, tmp_path)
+    monkeypatch.setenv(
+        "RAY_AUTH_TOKEN", docker("compose", "exec", "-T", "ray-head", "cat", "/run/ray-token/token")
+    )
+    # only HTTP is needed: no docker command can be found
+    monkeypatch.setenv("PATH", "/nowhere")
+    run = multi_node(wanted, tmp_path)
+    assert set(run.trials["status"]) == {"ok"}
+    assert set(run.trials["cluster"]) == {"address"}
+    assert set(run.nodes["cluster"]) == {"address"}
+
+
 def test_what_is_published_names_no_address_and_no_token(tmp_path: Path) -> None:
     """Neither the cluster's token nor an address gets into the run's files."""
     run = multi_node(SWEEP | {"nodes": [1], "search_tasks": 3}, tmp_path)
