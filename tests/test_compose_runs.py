@@ -129,7 +129,7 @@ def test_a_sweep_over_all_sizes(tmp_path: Path) -> None:
 def test_a_cluster_that_is_there_is_reached_by_its_address(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Given the address of the jobs API, and the token in the environment, the same run needs no Docker here."""
+    """Given the address of the jobs API and a token in the environment, the same run needs no Docker."""
     port = docker("compose", "port", "ray-head", "8265")
     wanted = SWEEP | {"cluster": "address", "address": f"http://{port}", "nodes": [2], "may_scale": False}
     monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)

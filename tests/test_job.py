@@ -60,7 +60,7 @@ def carry_out(text: str, **environment: str) -> tuple[Receiver, list[Message]]:
     ],
 )
 def test_what_cannot_be_measured_is_refused(changes: dict[str, Any], words: str) -> None:
-    """Other code, other packages or wrong parameters: told in words, before Ray is asked, and nothing runs."""
+    """Other code, other packages or wrong parameters: told in words before Ray is asked, nothing runs."""
     receiver, messages = carry_out(request(**changes))
     assert receiver.complete
     (told,) = messages
@@ -69,7 +69,7 @@ def test_what_cannot_be_measured_is_refused(changes: dict[str, Any], words: str)
 
 
 def test_the_job_shows_that_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long a trial takes, beats tell the client that the job is there; after the end there are none."""
+    """However long a trial takes, beats tell the client that the job is there, and end with it."""
     monkeypatch.setattr(job, "BEAT_SECONDS", 0.02)
     out = StringIO()
     with job._heartbeat(Sender(out)):
