@@ -114,6 +114,9 @@ class Cluster:
     ) -> float:
         """Have the driver's node and all nodes with workers sampled; returns when, on the driver's clock."""
         self._in_use = _by_node(team.places, self.here)
+        if not self.nodes.keys() >= self._in_use.keys():
+            # a node that joined after the last look, and got workers at once
+            self.refresh()
         self._stations = {node: one for node, one in team.stations.items() if node != self.here}
         self._lost = {}
         calls = {
@@ -121,7 +124,7 @@ class Cluster:
                 trial_id, node, pids, self.nodes[node].cpu_source, interval_seconds, watch_ray
             )
             for node, pids in self._in_use.items()
-            if node in self._stations
+            if node in self._stations and node in self.nodes
         }
         self._answers(calls)
         self._trial_id = trial_id
