@@ -27,6 +27,9 @@ def measure_task(function: Callable[[Any], Outcome], payload: Any) -> Measuremen
 
     The processor time is that of the calling thread: Ray's own threads in a worker, and the one that samples
     a node, are no part of the task. A workload that starts threads of its own would hide their time.
+
+    The processor time is read between the body and the end: Linux holds a cgroup that has used up its quota
+    back at the next system call, and a quota that the body used up is the body's to wait for.
     """
     outcome, kind, message = None, None, None
     cpu, started = time.thread_time(), time.monotonic()
@@ -34,7 +37,7 @@ def measure_task(function: Callable[[Any], Outcome], payload: Any) -> Measuremen
         outcome = _checked(function(payload))
     except Exception as error:  # noqa: BLE001  whatever the workload raises is a failed task, and is recorded
         kind, message = type(error).__name__, first_line(error)
-    finished, cpu_end = time.monotonic(), time.thread_time()
+    cpu_end, finished = time.thread_time(), time.monotonic()
     size = None if outcome is None else len(pickle.dumps(outcome))
     return Measurement(started, finished, cpu_end - cpu, outcome, size, kind, message)
 
