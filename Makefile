@@ -7,6 +7,8 @@ PROFILE = quick
 WORKERS =
 RUN_ID =
 NODES = 5
+RUN =
+TRIAL =
 TESTS =
 
 python = .venv/bin/python
@@ -17,8 +19,8 @@ export JUPYTER_PREFER_ENV_PATH = 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help report book test tidy bench-primes lock docker-build docker-up docker-report docker-token docker-down \
-	clean distclean known-profile
+.PHONY: help report book trace validate test tidy bench-primes lock docker-build docker-up docker-report \
+	docker-token docker-down clean distclean known-profile
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -38,6 +40,16 @@ book: .venv/.installed-report ## Build the book alone, from the CSV files in dat
 		printf '\nThe book was not built. The whole log is out/book.log.\n' >&2; exit 1; }
 	@test -f $(first_page) || { echo "The book has no first page $(first_page)." >&2; exit 1; }
 	@echo "==> Done. The first page: $$(pwd)/$(first_page)"
+
+validate: .venv/.installed-report ## Measure the lab's own measuring beside other instruments (about 7 minutes)
+	@if docker ps >/dev/null 2>&1 && $(compose) version >/dev/null 2>&1; then \
+		$(MAKE) --no-print-directory docker-build; fi
+	@$(python) -m lab.validate
+
+trace: .venv/.installed-report ## Write one trial for Perfetto into out/ (RUN=data/multi_node/RUN_ID TRIAL=012-1)
+	@test -n '$(RUN)' || { echo "Name a run: make trace RUN=data/multi_node/RUN_ID" >&2; exit 1; }
+	@mkdir -p out
+	@$(python) -m lab.trace '$(RUN)' $(if $(TRIAL),--trial '$(TRIAL)') -o out
 
 test: .venv/.installed-test ## Run every check and every test (TESTS=tests/test_house.py: these only)
 	@echo "==> ruff: errors and style"

@@ -9,7 +9,7 @@ import dataclasses
 import json
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lab.clusters.attached import Cluster
@@ -38,12 +38,12 @@ class Request:
     versions: Mapping[str, str]
 
 
-def main(text: str) -> None:
-    """Carry out a request; a fault that the lab knows is told to the client, any other ends the job."""
+def serve(carry_out: Callable[[Sender], None]) -> None:
+    """Do a job's work; a fault that the lab knows is told to the client, any other ends the job."""
     sender = Sender(sys.stdout)
     with _heartbeat(sender):
         try:
-            _carry_out(Request(**json.loads(text)), sender)
+            carry_out(sender)
         except LabError as error:
             sender.tell("refused", kind=type(error).__name__, message=str(error))
         sender.end()
@@ -112,4 +112,4 @@ def _heartbeat(sender: Sender) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    serve(lambda sender: _carry_out(Request(**json.loads(sys.argv[1])), sender))

@@ -99,7 +99,7 @@ class Elsewhere:
             if message.kind == "slot":
                 job.started(by_slot[message.content["slot"]])
             elif message.kind == "refused":
-                raise _refusal(message.content)
+                raise refusal(message.content)
             else:
                 job.ledger.append(message.content)
                 if isinstance(message.content, Trial):
@@ -108,7 +108,7 @@ class Elsewhere:
         self._jobs.run(dataclasses.asdict(request), job.ledger.directory.name, receive)
 
 
-def _refusal(told: Mapping[str, Any]) -> LabError:
+def refusal(told: Mapping[str, Any]) -> LabError:
     """Return the error that the job has told of."""
     known = {kind.__name__: kind for kind in (ClusterError, DataError, ParameterError)}
     return known.get(told["kind"], LabError)(told["message"])
