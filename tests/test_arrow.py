@@ -14,7 +14,7 @@ from lab.measure.environment import READERS
 LAB = paths.ROOT / "lab"
 
 RUN_SIDE = (
-    *("run", "sites", "job", "session", "profiles", "trial", "ledger", "wire", "plan"),
+    *("run", "batch", "sites", "job", "session", "profiles", "trial", "ledger", "wire", "plan"),
     *("clusters", "engines", "workloads", "measure"),
 )
 READER_SIDE = ("analysis", "figures", "claims", "report", "formats")
