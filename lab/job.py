@@ -1,7 +1,8 @@
 """What runs on the head of a remote cluster: `python -m lab.job REQUEST`, submitted through the Jobs API.
 
-The request is JSON text: the experiment and its parameters, which slots of its plan to run, and what the
-client has installed. Rows go to standard output as the lines of `lab.wire`; nothing is written to a disk.
+The request is JSON text, or the name of a file that holds it: the experiment and its parameters, which slots
+of its plan to run, and what the client has installed. Rows go to standard output as the lines of `lab.wire`;
+nothing is written to a disk.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from lab.clusters.attached import Cluster
@@ -36,6 +38,12 @@ class Request:
     start_seconds: float
     code: str
     versions: Mapping[str, str]
+
+
+def main(text: str) -> None:
+    """Carry out a request, which is JSON text or the name of a file that holds it."""
+    text = text if text.startswith("{") else Path(text).read_text()
+    serve(lambda sender: _carry_out(Request(**json.loads(text)), sender))
 
 
 def serve(carry_out: Callable[[Sender], None]) -> None:
@@ -112,4 +120,4 @@ def _heartbeat(sender: Sender) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    serve(lambda sender: _carry_out(Request(**json.loads(sys.argv[1])), sender))
+    main(sys.argv[1])

@@ -14,7 +14,7 @@ from lab.measure.environment import READERS
 LAB = paths.ROOT / "lab"
 
 RUN_SIDE = (
-    *("run", "sites", "job", "session", "profiles", "trial", "ledger", "wire", "plan", "validate"),
+    *("run", "batch", "sites", "job", "session", "profiles", "trial", "ledger", "wire", "plan", "validate"),
     *("clusters", "engines", "workloads", "measure", "validation"),
 )
 READER_SIDE = ("analysis", "figures", "claims", "report", "formats", "trace")

@@ -23,6 +23,7 @@ PAGES = (
     "multi_node",
     "docker",
     "clusters",
+    "kubernetes",
     "validation",
     "method",
     "run_it_yourself",
