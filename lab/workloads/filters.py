@@ -52,7 +52,7 @@ def blur(image: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
     """Return the image after a Gaussian filter along both axes, rounded to the nearest level, halves up.
 
     Beyond an edge the image goes on as its mirror image, the last row or column repeated: SciPy's "reflect".
-    Along the rows the sums are exact; along the columns they are rounded to float32, at most 10^-3 of a level.
+    Sums along the rows are exact; those along the columns are rounded to float32, by at most 10^-3 levels.
     Raises ParameterError for a sigma out of range, and unless the image is RGB of uint8.
     """
     _check_image(image)
