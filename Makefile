@@ -7,6 +7,10 @@ PROFILE = quick
 WORKERS =
 RUN_ID =
 NODES = 5
+RUN =
+TRIAL =
+IMAGE =
+NAMESPACE = ray-scaling-lab
 TESTS =
 
 python = .venv/bin/python
@@ -17,8 +21,8 @@ export JUPYTER_PREFER_ENV_PATH = 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help report book test tidy bench-primes lock docker-build docker-up docker-report docker-token docker-down \
-	clean distclean known-profile
+.PHONY: help report book trace validate test tidy bench-primes bench-images lock docker-build docker-up \
+	docker-report docker-token docker-down upgrade-helm clean distclean known-profile
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -38,6 +42,16 @@ book: .venv/.installed-report ## Build the book alone, from the CSV files in dat
 		printf '\nThe book was not built. The whole log is out/book.log.\n' >&2; exit 1; }
 	@test -f $(first_page) || { echo "The book has no first page $(first_page)." >&2; exit 1; }
 	@echo "==> Done. The first page: $$(pwd)/$(first_page)"
+
+validate: .venv/.installed-report ## Measure the lab's own measuring beside other instruments (about 7 minutes)
+	@if docker ps >/dev/null 2>&1 && $(compose) version >/dev/null 2>&1; then \
+		$(MAKE) --no-print-directory docker-build; fi
+	@$(python) -m lab.validate
+
+trace: .venv/.installed-report ## Write one trial for Perfetto into out/ (RUN=data/multi_node/RUN_ID TRIAL=012-1)
+	@test -n '$(RUN)' || { echo "Name a run: make trace RUN=data/multi_node/RUN_ID" >&2; exit 1; }
+	@mkdir -p out
+	@$(python) -m lab.trace '$(RUN)' $(if $(TRIAL),--trial '$(TRIAL)') -o out
 
 test: .venv/.installed-test ## Run every check and every test (TESTS=tests/test_house.py: these only)
 	@echo "==> ruff: errors and style"
@@ -59,6 +73,9 @@ tidy: .venv/.installed-test ## Format the code and strip the notebooks
 
 bench-primes: .venv/.installed-bench ## Compare the prime kernel with other generators
 	@$(python) benchmarks/primes.py
+
+bench-images: .venv/.installed-bench ## Compare the image kernel with SciPy and scikit-image
+	@$(python) benchmarks/images.py
 
 lock: .venv/.installed-uv ## Renew requirements.lock from pyproject.toml (UPGRADE=1: newest versions)
 	@$(python) -m uv pip compile --quiet --universal --python-version 3.11 \
@@ -97,6 +114,13 @@ docker-down: ## Remove the cluster: containers, network, token (the image stays)
 	@$(docker_ready)
 	@$(compose) down --volumes --remove-orphans
 	@echo "==> Removed: containers, network and token. The image stays: docker image rm $(image)"
+
+upgrade-helm: ## Install the Ray cluster on Kubernetes, or bring it up to date (IMAGE=registry/name:tag NODES=5)
+	@$(kubernetes_ready)
+	@helm upgrade --install ray-scaling-lab ray-cluster --repo '$(charts)' --version $(kuberay) \
+		--namespace '$(NAMESPACE)' --values deploy/kuberay/values.yaml $(chart_changes)
+	@echo "==> To reach it, until Ctrl-C, at http://127.0.0.1:8265:"
+	@echo "    kubectl --namespace $(NAMESPACE) port-forward service/ray-scaling-lab-head-svc 8265"
 
 clean: ## Remove what was built: the book, executed notebooks, caches (never data/)
 	@rm -rf _build out .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -168,6 +192,35 @@ if grep -Eq 'port is already allocated|address already in use' out/docker.log; t
 	echo "The port of the dashboard, 8265 if you chose no other, is taken: end what listens there" >&2; \
 	echo "(another cluster: make docker-down in its folder), or choose: LAB_DASHBOARD_PORT=8266 make docker-up" >&2; \
 fi; exit 1
+endef
+
+# --- Kubernetes ---------------------------------------------------------------------------------------------
+# One version for chart and operator: the schemas in the tests' hands are of 1.7.
+kuberay = 1.7.0
+charts = https://ray-project.github.io/kuberay-helm
+# what the command line says wins over values.yaml
+chart_changes = \
+	$(if $(IMAGE),--set-string 'image.repository=$(patsubst %:$(tag),%,$(IMAGE))' --set-string 'image.tag=$(tag)') \
+	$(if $(filter-out file,$(origin NODES)),--set 'worker.replicas=$(NODES)')
+# what stands behind the last colon: a registry may have a port
+tag = $(lastword $(subst :, ,$(IMAGE)))
+
+define kubernetes_ready
+for tool in helm kubectl; do command -v $$tool >/dev/null || { \
+	echo "There is no '$$tool' here: install it first." >&2; exit 1; }; done; \
+case '$(IMAGE)' in ''|*:*[!/]) case '$(tag)' in */*) wrong=yes;; esac;; *) wrong=yes;; esac; \
+if [ -n "$$wrong" ]; then echo "IMAGE is '$(IMAGE)': give name and tag, as in registry.example/ray-scaling-lab:1" >&2; exit 1; fi; \
+said=$$(kubectl get --raw /version 2>&1 >/dev/null) || { printf '%s\n' "$$said" >&2; \
+	echo "No Kubernetes cluster answers: 'kubectl config get-contexts' lists those that kubectl knows." >&2; exit 1; }; \
+kubectl api-resources --api-group=ray.io --output=name 2>/dev/null | grep -q '^rayclusters' || { \
+	echo "The Kubernetes cluster has no KubeRay operator. To install it:" >&2; \
+	echo "    helm install kuberay-operator kuberay-operator --repo $(charts) --version $(kuberay) \\" >&2; \
+	echo "      --namespace kuberay --create-namespace" >&2; exit 1; }; \
+kubectl --namespace '$(NAMESPACE)' get secret ray-scaling-lab-token >/dev/null 2>&1 || { \
+	echo "The namespace $(NAMESPACE) has no Secret with the cluster's token. To make both, once:" >&2; \
+	echo "    kubectl create namespace $(NAMESPACE)" >&2; \
+	echo "    printf %s \"\$$(openssl rand -hex 32)\" | kubectl --namespace $(NAMESPACE) create secret generic \\" >&2; \
+	echo "      ray-scaling-lab-token --from-file=auth_token=/dev/stdin" >&2; exit 1; }
 endef
 
 # --- the set-up: .venv, made once and renewed when pyproject.toml or requirements.lock change ---------------

@@ -1,7 +1,8 @@
 """What runs on the head of a remote cluster: `python -m lab.job REQUEST`, submitted through the Jobs API.
 
-The request is JSON text: the experiment and its parameters, which slots of its plan to run, and what the
-client has installed. Rows go to standard output as the lines of `lab.wire`; nothing is written to a disk.
+The request is JSON text, or the name of a file that holds it: the experiment and its parameters, which slots
+of its plan to run, and what the client has installed. Rows go to standard output as the lines of `lab.wire`;
+nothing is written to a disk.
 """
 
 import contextlib
@@ -9,7 +10,8 @@ import dataclasses
 import json
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from lab.clusters.attached import Cluster
@@ -39,11 +41,17 @@ class Request:
 
 
 def main(text: str) -> None:
-    """Carry out a request; a fault that the lab knows is told to the client, any other ends the job."""
+    """Carry out a request, which is JSON text or the name of a file that holds it."""
+    text = text if text.startswith("{") else Path(text).read_text()
+    serve(lambda sender: _carry_out(Request(**json.loads(text)), sender))
+
+
+def serve(carry_out: Callable[[Sender], None]) -> None:
+    """Do a job's work; a fault that the lab knows is told to the client, any other ends the job."""
     sender = Sender(sys.stdout)
     with _heartbeat(sender):
         try:
-            _carry_out(Request(**json.loads(text)), sender)
+            carry_out(sender)
         except LabError as error:
             sender.tell("refused", kind=type(error).__name__, message=str(error))
         sender.end()

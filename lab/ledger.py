@@ -28,6 +28,28 @@ from lab.store import ENVIRONMENT, header, read_environment, read_table
 T = TypeVar("T")
 
 
+class Table:
+    """The one writer of a file of rows."""
+
+    def __init__(self, path: Path, record: type) -> None:
+        """Open or make the file, with its header in place and a torn last line cut off."""
+        self._path = path
+        self._handle = _ask_disk(path, partial(_open_for_append, path, record))
+
+    def append(self, record: Any) -> None:
+        """Write one row; a full disk leaves the file as it was before and raises `DataError`."""
+        line = _line([SCHEMA_VERSION, *(_field(value) for value in _values(record))])
+        _ask_disk(self._path, partial(_write, self._handle, line))
+
+    def sync(self) -> None:
+        """Have the operating system bring all rows to the disk."""
+        _ask_disk(self._path, partial(os.fsync, self._handle))
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._handle)
+
+
 class Ledger:
     """The one writer of a run's folder; a context manager."""
 
@@ -36,14 +58,14 @@ class Ledger:
         self.directory, self._facts = directory, facts
         self.session = 0
         self._files = {record: directory / name for name, record in FILES.items()}
-        self._handles: dict[type, int] = {}
+        self._tables: dict[type, Table] = {}
         _ask_disk(directory, lambda: directory.mkdir(parents=True, exist_ok=True))
         with ExitStack() as opened:
             opened.callback(os.close, _lock(directory))
             self._refuse_other()
             for record, path in self._files.items():
-                self._handles[record] = _ask_disk(path, partial(_open_for_append, path, record))
-                opened.callback(os.close, self._handles[record])
+                self._tables[record] = Table(path, record)
+                opened.callback(self._tables[record].close)
             self._opened = opened.pop_all()
 
     def __enter__(self) -> Self:
@@ -61,13 +83,12 @@ class Ledger:
         """
         if isinstance(record, NodeFacts):
             record = dataclasses.replace(record, session=self.session)
-        line = _line([SCHEMA_VERSION, *(_field(value) for value in _values(record))])
-        _ask_disk(self._files[type(record)], partial(_write, self._handles[type(record)], line))
+        self._tables[type(record)].append(record)
 
     def sync(self) -> None:
         """Have the operating system bring all rows to the disk."""
-        for record, handle in self._handles.items():
-            _ask_disk(self._files[record], partial(os.fsync, handle))
+        for table in self._tables.values():
+            table.sync()
 
     def earlier_trials(self) -> pd.DataFrame:
         """Return the trials that are in the ledger."""
@@ -89,28 +110,31 @@ class Ledger:
         if (self.directory / ENVIRONMENT).exists():
             environment = read_environment(self.directory)
         environment["sessions"].append(dict(self._facts["session"]))
-        self._write_environment(environment)
+        write_environment(self.directory, environment)
         self.session = len(environment["sessions"])
 
     def note(self, **facts: Any) -> None:
         """Set facts of this session in the environment file, such as its end."""
         environment = read_environment(self.directory)
         environment["sessions"][self.session - 1].update(facts)
-        self._write_environment(environment)
+        write_environment(self.directory, environment)
 
     def _refuse_other(self) -> None:
         if (self.directory / ENVIRONMENT).exists():
             _refuse_other(self.directory, read_environment(self.directory), _constant(self._facts))
 
-    def _write_environment(self, environment: Mapping[str, Any]) -> None:
-        path = self.directory / ENVIRONMENT
-        draft = path.with_suffix(".new")
 
-        def write() -> None:
-            draft.write_text(json.dumps(environment, indent=2, sort_keys=False) + "\n")
-            draft.replace(path)
+def write_environment(directory: Path, environment: Mapping[str, Any]) -> None:
+    """Put the environment file into the folder, in the place of one that is there: whole or not at all."""
+    path = directory / ENVIRONMENT
+    draft = path.with_suffix(".new")
 
-        _ask_disk(path, write)
+    def write() -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps(environment, indent=2, sort_keys=False) + "\n")
+        draft.replace(path)
+
+    _ask_disk(path, write)
 
 
 def _open_for_append(path: Path, record: type) -> int:

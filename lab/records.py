@@ -240,6 +240,27 @@ class NodeFacts:
     cluster_start_seconds: float = column("s", "from asking for the cluster until it was ready")
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One value of the lab beside that of another instrument."""
+
+    check: str = column(
+        "",
+        "what is compared: task times and task begins with Ray's own events, memory with docker stats, "
+        "throughput while measuring with that without, processor time of the processes with the cgroup's",
+        choices=("task times", "task begins", "memory", "measuring on/off", "processor time"),
+    )
+    unit: str = column("", "of both values", choices=("s", "B", "1/s", "CPU s"))
+    block: int = column("", "the pair of windows, measuring on and off, that it comes from; else 0")
+    node: str = column(
+        "", "Ray's id of the node, first 12 digits, or the kind of cluster for all of its nodes"
+    )
+    lab_value: float | None = column("as told", "what the lab measured, or got while measuring", default=None)
+    reference_value: float | None = column(
+        "as told", "what the other instrument says, or was got without measuring", default=None
+    )
+
+
 FILES: Mapping[str, type] = {
     "trials.csv": Trial,
     "tasks.csv": TaskRecord,
@@ -247,6 +268,10 @@ FILES: Mapping[str, type] = {
     "windows.csv": NodeWindow,
     "nodes.csv": NodeFacts,
 }
+"""What every run of an experiment has."""
+
+CHECKS: Mapping[str, type] = {"checks.csv": Check}
+"""What a validation has."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def single_node(namespace: Mapping[str, Any], data: Path | None = None) -> Run:
     check_port(parameters.dashboard_port)
     plan = single_node_plan(parameters, cores=int(usable_cores(cgroup)))
     sites = {"embedded": partial(embedded_site, parameters)}
-    return _run("single_node", parameters, plan, data, cgroup, lambda _: sites)
+    return run_plan("single_node", parameters, plan, data, cgroup, lambda _: sites)
 
 
 def multi_node(namespace: Mapping[str, Any], data: Path | None = None) -> Run:
@@ -74,7 +74,7 @@ def multi_node(namespace: Mapping[str, Any], data: Path | None = None) -> Run:
             "address": partial(address_site, parameters, run_id),
         }
 
-    return _run("multi_node", parameters, multi_node_plan(parameters), data, cgroup, sites)
+    return run_plan("multi_node", parameters, multi_node_plan(parameters), data, cgroup, sites)
 
 
 def docker(namespace: Mapping[str, Any], data: Path | None = None) -> Run:
@@ -96,7 +96,7 @@ def docker(namespace: Mapping[str, Any], data: Path | None = None) -> Run:
             "local": partial(local_site, parameters),
         }
 
-    return _run("docker", parameters, docker_plan(parameters), data, cgroup, sites)
+    return run_plan("docker", parameters, docker_plan(parameters), data, cgroup, sites)
 
 
 def check_memory(workers: int, nodes: int, object_store_megabytes: int, memory_bytes: int) -> None:
@@ -146,7 +146,7 @@ def facts_of(
     }
 
 
-def _run(
+def run_plan(
     experiment: str,
     parameters: Experiment,
     plan: Plan,

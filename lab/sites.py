@@ -75,31 +75,36 @@ class Here:
         run_slots(job.assignments, job.payloads, job.ledger.digests(), setting, told)
 
 
+class Carrier(Protocol):
+    """What brings a request to a job, and the job's messages back: `Jobs`, or a log that was saved."""
+
+    def run(self, request: Mapping[str, Any], run_id: str, receive: Callable[[Message], None]) -> None:
+        """Hand over each message once, in order; raises `ClusterError` where they do not all come."""
+
+
 class Elsewhere:
     """A cluster whose head runs the trials as a job, and whose log brings the rows."""
 
-    def __init__(self, kind: str, jobs: Jobs, start_seconds: float, facts: Mapping[str, str]) -> None:
+    def __init__(self, kind: str, jobs: Carrier, start_seconds: float, facts: Mapping[str, str]) -> None:
         self._kind, self._jobs, self._start_seconds, self.facts = kind, jobs, start_seconds, facts
 
     def carry_out(self, job: Job) -> None:
         """Submit the trials and take their rows as they come."""
         by_slot = {one.planned.slot: one for one in job.assignments}
-        request = Request(
-            experiment=job.experiment,
-            parameters=dataclasses.asdict(job.parameters),
-            cluster=self._kind,
-            slots=[(one.planned.slot, one.attempt) for one in job.assignments],
-            digests=job.ledger.digests(),
-            start_seconds=self._start_seconds,
-            code=code_facts()["digest"],
-            versions=versions(),
+        request = request_for(
+            job.experiment,
+            job.parameters,
+            job.assignments,
+            job.ledger.digests(),
+            self._kind,
+            self._start_seconds,
         )
 
         def receive(message: Message) -> None:
             if message.kind == "slot":
                 job.started(by_slot[message.content["slot"]])
             elif message.kind == "refused":
-                raise _refusal(message.content)
+                raise refusal(message.content)
             else:
                 job.ledger.append(message.content)
                 if isinstance(message.content, Trial):
@@ -108,7 +113,28 @@ class Elsewhere:
         self._jobs.run(dataclasses.asdict(request), job.ledger.directory.name, receive)
 
 
-def _refusal(told: Mapping[str, Any]) -> LabError:
+def request_for(
+    experiment: str,
+    parameters: Experiment,
+    assignments: Sequence[Assignment],
+    digests: Mapping[str, str],
+    kind: str,
+    start_seconds: float,
+) -> Request:
+    """Return what a job is asked for, with the code and the versions of this machine."""
+    return Request(
+        experiment=experiment,
+        parameters=dataclasses.asdict(parameters),
+        cluster=kind,
+        slots=[(one.planned.slot, one.attempt) for one in assignments],
+        digests=digests,
+        start_seconds=start_seconds,
+        code=code_facts()["digest"],
+        versions=versions(),
+    )
+
+
+def refusal(told: Mapping[str, Any]) -> LabError:
     """Return the error that the job has told of."""
     known = {kind.__name__: kind for kind in (ClusterError, DataError, ParameterError)}
     return known.get(told["kind"], LabError)(told["message"])

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from lab.errors import DataError
-from lab.records import FILES, SCHEMA_VERSION, Column, columns
+from lab.records import CHECKS, FILES, SCHEMA_VERSION, Column, columns
 
 ENVIRONMENT = "environment.json"
 VERSION_COLUMN = "schema_version"
@@ -110,7 +110,7 @@ def read_environment(directory: Path) -> dict[str, Any]:
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read one CSV file of a run with the types of its columns; raises `DataError` where it does not fit."""
-    record = FILES[path.name]
+    record = {**FILES, **CHECKS}[path.name]
     try:
         content = path.read_bytes()
         # a torn last line may end within a character

@@ -8,12 +8,13 @@ grows with the workers up to the cores, and stays level beyond.
 import dataclasses
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from lab.records import NodeFacts, NodeWindow, Sample, TaskRecord, Trial, columns
+from lab.analysis.made_up import frame, node_id
+from lab.records import NodeFacts, NodeWindow, Sample, TaskRecord, Trial
 
 CORES = 4
 TASKS = 48
@@ -153,25 +154,6 @@ def _frames(
         frame(NodeWindow, windows),
         frame(NodeFacts, facts),
     )
-
-
-def frame(record: type, rows: Sequence[Any]) -> pd.DataFrame:
-    """Return records as a frame with the column types that the store reads."""
-    table = pd.DataFrame(
-        [dataclasses.asdict(row) for row in rows], columns=[column.name for column in columns(record)]
-    )
-    kinds = {bool: "bool", int: "Int64", float: "float64", str: "str"}
-    return table.astype(
-        {
-            column.name: "int64" if column.kind is int and not column.optional else kinds[column.kind]
-            for column in columns(record)
-        }
-    )
-
-
-def node_id(number: int, cluster: str = "embedded") -> str:
-    """Return the made-up id of a node, counted from 0; raylets beside containers have ids of their own."""
-    return f"{number + 1 + 100 * (cluster == 'local'):012x}"
 
 
 def _plan(mode: str, workers: Sequence[int], nodes: Sequence[int]) -> Iterator[Configuration]:

@@ -10,7 +10,7 @@ from lab.analysis.configurations import (
     compare,
     compare_over_workers,
     configurations,
-    copy_comparison,
+    copy_pairs,
     failures,
     pairs,
 )
@@ -162,32 +162,18 @@ def test_unknown_column_is_named(table):
         compare(table, "throughput", {"worker_count": 2}, {"workers": 1})
 
 
-def test_copy_differs_by_noise_alone(table):
-    """The A/A arm gives one comparison per mode, near 1, with what could be detected."""
-    comparisons = copy_comparison(table, "throughput")
-    assert [one.mode for one in comparisons] == ["find", "search"]
-    for one in comparisons:
-        assert one.ratio.n == 3
-        assert one.ratio.value == pytest.approx(1.0, abs=0.1)
-        assert one.detectable_ratio > 1
-
-
-def test_copy_is_compared_with_its_own_experiment(table):
-    """Only the experiment of the same engine, schedule and size is the copy's pair."""
+def test_copy_is_paired_with_its_own_experiment(table):
+    """Only the experiment of the same engine, schedule and size, in the same block, is the copy's pair."""
     marked = table.copy()
     marked["throughput"] = np.where(marked["arm"] == "copy", 6.0, marked["workers"].astype(float))
-    assert all(one.ratio.value == pytest.approx(1.0) for one in copy_comparison(marked, "throughput"))
+    found = copy_pairs(marked, "throughput")
+    assert len(found) == 6
+    assert (found["copy"] == found["experiment"]).all()
 
 
-def test_no_copy_no_comparison(table):
-    """Without a copy arm there is nothing to say."""
-    assert copy_comparison(table[table["arm"] != "copy"], "throughput") == ()
-
-
-def test_copy_of_one_block_has_no_spread(table):
-    """With one block neither an interval nor a detectable ratio is known."""
-    for one in copy_comparison(table[table["block"] == 0], "throughput"):
-        assert (one.ratio.n, one.ratio.low, one.detectable_ratio) == (1, None, None)
+def test_no_copy_no_pairs(table):
+    """Without a copy arm there is nothing to compare."""
+    assert copy_pairs(table[table["arm"] != "copy"], "throughput").empty
 
 
 def test_failures_keep_their_reason(run):

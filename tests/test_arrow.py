@@ -14,12 +14,15 @@ from lab.measure.environment import READERS
 LAB = paths.ROOT / "lab"
 
 RUN_SIDE = (
-    *("run", "sites", "job", "session", "profiles", "trial", "ledger", "wire", "plan"),
-    *("clusters", "engines", "workloads", "measure"),
+    *("run", "batch", "sites", "job", "session", "profiles", "trial", "ledger", "wire", "plan", "validate"),
+    *("clusters", "engines", "workloads", "measure", "validation"),
 )
-READER_SIDE = ("analysis", "figures", "claims", "report", "formats")
+READER_SIDE = ("analysis", "figures", "claims", "report", "formats", "trace")
 WRITING = tuple(part for part in RUN_SIDE if part not in ("profiles", "plan"))
-ON_THE_HEAD = ("job", "session", "trial", "wire", "clusters", "engines", "workloads", "measure")
+ON_THE_HEAD = (
+    *("job", "session", "trial", "wire"),
+    *("clusters", "engines", "workloads", "measure", "validation"),
+)
 """What runs on a cluster's head and nodes: none of it needs a disk to write to, nor the client's packages."""
 SHARED = ("store", "records", "parameters", "errors", "paths")
 FOUNDATION = {

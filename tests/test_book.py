@@ -17,7 +17,17 @@ from written import write_run
 from lab.records import FILES, columns
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("index", "single_node", "multi_node", "docker", "clusters", "method", "run_it_yourself")
+PAGES = (
+    "index",
+    "single_node",
+    "multi_node",
+    "docker",
+    "clusters",
+    "kubernetes",
+    "validation",
+    "method",
+    "run_it_yourself",
+)
 DRAWN = ("index", "single_node", "multi_node", "docker")
 """Pages with figures."""
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -400,7 +400,7 @@ def test_ray_deals_all_tasks_out_after_a_loss(start, tmp_path):
 
 @pytest.mark.ray
 def test_ray_says_when_workers_do_not_start(start, monkeypatch):
-    """Slots that others hold, and workers that do not answer, are errors after some time, not endless waits."""
+    """Slots that others hold, and workers that do not answer, are errors after a while, no endless waits."""
     monkeypatch.setattr(ray_actors, "PLACED_SECONDS", 1.0)
     with pytest.raises(EngineError, match=r"could not reserve 5 CPUs on each of 1 nodes within 1 s"):
         start("ray", SHARED_WORKERS + MOST_WORKERS + 1)

@@ -12,32 +12,22 @@ import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from planted import (
-    CLOCK_UNCERTAINTY_SECONDS,
-    WINDOW_SECONDS,
-    Node,
-    changed,
-    joined,
-    planted_run,
-    single_run,
-    task,
-    throttled_run,
-    truth,
-)
-from synthetic import multi_node_run, node_id, synthetic_run
+from planted import changed, joined, single_run, throttled_run
+from synthetic import multi_node_run, synthetic_run
 
 from lab import paths
 from lab.analysis.doubts import doubts, examine
 from lab.analysis.idle import idle_core_seconds
 from lab.analysis.intervals import mean_estimate
 from lab.analysis.losses import PARTS, TERMS, WORK, account, account_of, largest_loss, loss_estimates, shares
+from lab.analysis.made_up import CLOCK_UNCERTAINTY_SECONDS, WINDOW_SECONDS, Node, node_id, task
+from lab.analysis.planted import POINT, SCENARIOS, planted_run, truth
 from lab.figures.losses import FILLS, Bar, stacked
 from lab.figures.style import INK
 from lab.report import losses as report
 from lab.report.study import Study
 from lab.store import Run
 
-POINT = 0.01
 TRIAL = "000-1"
 
 
@@ -49,25 +39,10 @@ def found_in(run: Run) -> pd.Series:
 # --- planted losses --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "nodes",
-    [
-        pytest.param([Node()], id="nothing"),
-        pytest.param([Node(), Node(stall=0.2)], id="stall"),
-        pytest.param([Node(), Node(slower=0.3)], id="slow node"),
-        pytest.param([Node(), Node(slower=-0.1)], id="faster node"),
-        pytest.param([Node(startup=0.25), Node(startup=0.1)], id="cold start"),
-        pytest.param([Node(waiting=0.3), Node(cores=0.25, waiting=0.4)], id="throttled"),
-        pytest.param([Node(), Node(tail=0.4)], id="tail"),
-        pytest.param([Node(cores=2.0), Node(cores=1.5)], id="unused"),
-        pytest.param([Node(cores=0.25, workers=3), Node(cores=2.0, workers=6)], id="oversubscribed"),
-        pytest.param(
-            [Node(cores=0.25, workers=3, stall=0.1, gaps=0.1, tail=0.1, startup=0.05)] * 3, id="several"
-        ),
-    ],
-)
-def test_a_planted_loss_is_found(nodes: list[Node]) -> None:
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_planted_loss_is_found(scenario: str) -> None:
     """Every planted loss is recovered within one point of the core time, and the files raise no doubt."""
+    nodes = SCENARIOS[scenario]
     run = planted_run(nodes)
     found = found_in(run)
     for term, share in truth(nodes).items():
@@ -601,8 +576,7 @@ def test_no_loss_is_named_where_nothing_is_known() -> None:
 
 MEASURE = """
 import sys, time, tracemalloc
-sys.path.insert(0, "tests")
-from planted import large_run
+from lab.analysis.large import large_run
 from lab.analysis.losses import account
 
 def seconds(run):

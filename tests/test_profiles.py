@@ -6,9 +6,8 @@ import pytest
 import yaml
 from fakes import tiny, tiny_docker, tiny_nodes
 
-from lab.parameters import SingleNode, parameters_from
-from lab.profiles import PROFILES, profile_file, with_true_profile
-
+from lab.parameters import MultiNode, SingleNode, parameters_from
+from lab.profiles import PROFILES, notebook_parameters, profile_file, with_true_profile
 
 EXPERIMENTS = {"single_node": tiny(), "multi_node": tiny_nodes(), "docker": tiny_docker()}
 
@@ -28,6 +27,20 @@ def test_the_name_stays_while_the_values_do(experiment: str, name: str) -> None:
     assert with_true_profile(experiment, parameters).profile == name
     changed = dataclasses.replace(parameters, repeats=77)
     assert with_true_profile(experiment, changed) == dataclasses.replace(changed, profile="custom")
+
+
+def test_a_profile_can_be_run_at_an_address() -> None:
+    """A cluster's address beside a profile that names another kind of cluster makes the run a custom one."""
+    given = dataclasses.asdict(tiny_nodes()) | yaml.safe_load(profile_file("multi_node", "quick").read_text())
+    given |= {"cluster": "address", "address": "http://127.0.0.1:8265"}
+    parameters = parameters_from(MultiNode, given)
+    assert with_true_profile("multi_node", parameters) == dataclasses.replace(parameters, profile="custom")
+
+
+def test_the_parameters_cell_can_be_read() -> None:
+    """What a notebook's parameters cell sets are all the parameters of its experiment."""
+    for experiment, parameters in EXPERIMENTS.items():
+        assert parameters_from(type(parameters), notebook_parameters(experiment)).profile == "custom"
 
 
 def test_every_file_is_some_experiments_profile() -> None:

@@ -15,7 +15,18 @@ from lab.analysis.replay import random_searches
 from lab.errors import DataError
 from lab.parameters import Docker, Experiment, MultiNode, SingleNode
 from lab.records import FILES, columns
-from lab.report import efficient, evidence, failures, provenance, single_node, waiting
+from lab.report import (
+    efficient,
+    error_rates,
+    evidence,
+    failures,
+    noise,
+    provenance,
+    single_node,
+    timeline,
+    waiting,
+)
+from lab.report.disturbances import warning
 from lab.report.handbook import parameters_of, refusal
 from lab.report.markdown import Markdown, figure, folded, literal, table
 from lab.report.method import columns_of
@@ -34,10 +45,13 @@ SECTIONS: tuple[Callable[[Study], Markdown], ...] = (
     efficient.efficiency,
     waiting.latency,
     waiting.queue,
+    timeline.after_the_fact,
     evidence.verdicts,
     evidence.replay,
-    failures.failures,
-    failures.noise,
+    failures.trials,
+    error_rates.errors,
+    noise.noise,
+    noise.drift,
     provenance.which_run,
     provenance.how_measured,
     provenance.limits,
@@ -182,7 +196,10 @@ def test_a_machine_that_is_not_quiet_gets_a_warning(tmp_path: Path) -> None:
     write_run(tmp_path / "busy" / "single_node" / "run", frames)
     quiet, busy = shown(tmp_path / "quiet"), shown(tmp_path / "busy")
     assert "not quiet" not in quiet.show(single_node.summary).text
-    assert "other processes used little" in quiet.show(failures.noise).text
+    assert quiet.mention(warning).text == ""
+    assert "| 10 % | 0 of 16 |" in quiet.show(noise.noise).text
+    assert "used more than 10 % of the cores in 16 of 16 trials" in busy.mention(warning).text
+    assert "not quiet" not in busy.show(single_node.answer).text
     assert "**The machine was not quiet**" in busy.show(single_node.summary).text
     assert busy.show(evidence.verdicts).text.count("| **cannot be told** |") == 4
     assert "But the machine was not quiet: in 4 of 4 trials" in busy.show(evidence.verdicts).text
@@ -252,7 +269,7 @@ def test_interrupted_trials_are_no_crosses(tmp_path: Path, small: Frames) -> Non
     cut = trials.iloc[[5]].assign(status="interrupted", trial_id="005-0", digest=None)
     frames = [pd.concat([trials, cut]), *small[1:]]
     write_run(tmp_path / "single_node" / "run", frames, planned_trials=len(trials))
-    text = shown(tmp_path).show(failures.failures).text
+    text = shown(tmp_path).show(failures.trials).text
     assert "1 trial did not end well. Interrupted trials were run again." in text
     assert "cross" not in text
 
@@ -310,7 +327,7 @@ def test_failed_trials_are_listed_and_drawn(tmp_path: Path, small: Frames) -> No
     ]
     write_run(tmp_path / "single_node" / "run", (trials, *small[1:]))
     made = shown(tmp_path)
-    text = made.show(failures.failures).text
+    text = made.show(failures.trials).text
     assert "1 trial did not end well" in text
     assert "`EngineError: lost \\| *all* 'w'`" in text
     assert "failed trial" in made.show(single_node.throughput).text

@@ -10,7 +10,19 @@ import pytest
 from synthetic import docker_run, multi_node_run
 from written import PARAMETERS, write_run
 
-from lab.report import cluster_evidence, docker, failures, multi_node, nodes, provenance, waiting
+from lab.report import (
+    cluster_evidence,
+    docker,
+    error_rates,
+    failures,
+    multi_node,
+    nodes,
+    noise,
+    provenance,
+    timeline,
+    waiting,
+)
+from lab.report.disturbances import warning
 from lab.report.markdown import Markdown
 from lab.report.page import Page, page
 from lab.report.study import Study
@@ -19,10 +31,12 @@ Sections = tuple[Callable[[Study], Markdown], ...]
 SHARED: Sections = (
     provenance.which_run,
     waiting.latency,
-    cluster_evidence.errors,
+    error_rates.errors,
     failures.trials,
-    failures.noise,
+    noise.noise,
+    noise.drift,
     nodes.nodes_table,
+    timeline.after_the_fact,
     provenance.how_measured,
     provenance.limits,
     provenance.files,
@@ -158,7 +172,8 @@ def test_a_loud_cluster_tells_nothing(tmp_path: Path) -> None:
     frames = list(multi_node_run(cluster="address"))
     frames[3]["cpu_seconds"] += 2.0 * frames[3]["ended_seconds"]
     made = shown(tmp_path, "multi_node", frames)
-    assert "The machine was not quiet" in made.show(multi_node.answer).text
+    assert "processes that are not the lab's used more than 10 % of the cores" in made.mention(warning).text
+    assert "The machine was not quiet" in made.show(multi_node.summary).text
     assert made.show(cluster_evidence.verdicts).text.count("**cannot be told**") == 6
 
 
@@ -183,7 +198,7 @@ def test_errors_are_counted_by_kind(tmp_path: Path) -> None:
     window = frames[1][~frames[1]["warmup"]].iloc[[5]]
     again = window.assign(attempt=2, status="failed", error_kind="WorkerCrashed", units=None)
     frames[1] = pd.concat([frames[1], again], ignore_index=True)
-    text = shown(tmp_path, "multi_node", frames).show(cluster_evidence.errors).text
+    text = shown(tmp_path, "multi_node", frames).show(error_rates.errors).text
     assert "1 of 721 attempts at a task failed" in text
     assert "By kind: `WorkerCrashed` 1." in text
 

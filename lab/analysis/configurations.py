@@ -1,12 +1,11 @@
 """Configurations: their means over blocks, how they compare in pairs, and the trials that are not in them."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from lab.analysis.intervals import Estimate, detectable_ratio, log_ratios, mean_estimate, ratio_estimate
+from lab.analysis.intervals import Estimate, mean_estimate, ratio_estimate
 from lab.analysis.trials import odd
 from lab.errors import DataError
 
@@ -17,15 +16,6 @@ GEOMETRIC = ("throughput",)
 """The metrics that are above 0 by nature: their means and intervals are taken of logarithms."""
 
 METRICS = ("throughput", "node_efficiency", "cpu_efficiency", "cpu_percent", "lab_memory_bytes")
-
-
-@dataclass(frozen=True, slots=True)
-class CopyComparison:
-    """The A/A comparison of one mode: copy / experiment, and the ratio that these blocks could detect."""
-
-    mode: str
-    ratio: Estimate
-    detectable_ratio: float | None
 
 
 def configurations(measures: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
@@ -124,24 +114,17 @@ def _geometric_means(columns: Sequence[pd.Series]) -> pd.Series:
     return rows.prod(axis="columns") ** (1 / len(columns))
 
 
-def copy_comparison(measures: pd.DataFrame, metric: str) -> tuple[CopyComparison, ...]:
-    """Return, for every mode with a copy arm, how the copy compares with the experiment that it repeats.
+def copy_pairs(measures: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return the metric of the A/A arm beside that of the experiment which it repeats.
 
-    Pairs have the same configuration and block. The true ratio is 1: an interval without 1 tells of a
-    disturbed measurement. detectable_ratio is what one paired comparison over as many blocks would see.
+    Columns copy, experiment; pairs have the same configuration and block, which are the index.
     """
     key = [column for column in CONFIGURATION if column != "arm"] + ["block"]
     copy, experiment = (
         _one_per_key(select(measures, {"arm": arm}), metric, key, {"arm": arm})
         for arm in ("copy", "experiment")
     )
-    table = pd.concat([copy, experiment], axis="columns", join="inner", keys=["copy", "experiment"])
-    comparisons = []
-    for mode, group in table.groupby(level="mode"):
-        sides = group["copy"].tolist(), group["experiment"].tolist()
-        detectable = detectable_ratio(log_ratios(*sides))
-        comparisons.append(CopyComparison(str(mode), ratio_estimate(*sides), detectable))
-    return tuple(comparisons)
+    return pd.concat([copy, experiment], axis="columns", join="inner", keys=["copy", "experiment"])
 
 
 def select(measures: pd.DataFrame, chosen: Mapping[str, object]) -> pd.DataFrame:

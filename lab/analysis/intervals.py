@@ -50,9 +50,14 @@ def ratio_estimate(
     Student's t on the log ratios, transformed back: the interval of a ratio and that of its inverse agree.
     A pair with a missing side is dropped. Raises DataError on unequal lengths and on values <= 0.
     """
-    mean = mean_estimate(log_ratios(numerators, denominators), level)
-    low, high = (None if bound is None else exp(bound) for bound in (mean.low, mean.high))
-    return Estimate(mean.n, None if mean.value is None else exp(mean.value), low, high, level)
+    return geometric_estimate(log_ratios(numerators, denominators), level)
+
+
+def geometric_estimate(logarithms: Iterable[float | None], level: float = LEVEL) -> Estimate:
+    """Return the mean of logarithms and its interval, both transformed back."""
+    mean = mean_estimate(logarithms, level)
+    value, low, high = (None if one is None else exp(one) for one in (mean.value, mean.low, mean.high))
+    return Estimate(mean.n, value, low, high, level)
 
 
 def log_ratios(numerators: Sequence[float | None], denominators: Sequence[float | None]) -> list[float]:
@@ -85,6 +90,34 @@ def proportion_estimate(failures: int, attempts: int, level: float = LEVEL) -> E
     low = float(stats.beta.ppf(tail, failures, successes + 1)) if failures else 0.0
     high = float(stats.beta.ppf(1 - tail, failures + 1, successes)) if successes else 1.0
     return Estimate(attempts, failures / attempts, low, high, level)
+
+
+def median_estimate(values: Iterable[float | None], level: float = LEVEL) -> Estimate:
+    """Return the median with its interval from order statistics, whatever the distribution.
+
+    The interval holds the median with at least that level; there is none where too few values could give
+    it. Missing values are dropped. Source: Conover, Practical Nonparametric Statistics (1999), section 3.2.
+    """
+    known = np.sort(_known(values))
+    n = len(known)
+    if n == 0:
+        return Estimate(0, None, None, None, level)
+    rank = int(stats.binom.ppf((1 - level) / 2, n, 0.5))
+    median = float(np.median(known))
+    if rank < 1:
+        return Estimate(n, median, None, None, level)
+    return Estimate(n, median, float(known[rank - 1]), float(known[n - rank]), level)
+
+
+def leaves_out_zero(samples: NDArray[np.float64], level: float = LEVEL) -> NDArray[np.bool_]:
+    """Tell for each row of samples whether Student's t interval of its mean leaves out 0.
+
+    The interval is that of `mean_estimate`; rows need two columns or more.
+    """
+    n = samples.shape[1]
+    half = stats.t.ppf((1 + level) / 2, n - 1) * samples.std(axis=1, ddof=1) / sqrt(n)
+    marks: NDArray[np.bool_] = np.abs(samples.mean(axis=1)) > half
+    return marks
 
 
 def detectable_ratio(log_ratios: Iterable[float | None], level: float = LEVEL) -> float | None:

@@ -34,6 +34,8 @@ class ComposeCluster:
     token: str = dataclasses.field(repr=False)
     start_seconds: float
     image_id: str
+    containers: tuple[str, ...]
+    """Docker's ids of the containers that are its nodes with workers."""
 
 
 @contextlib.contextmanager
@@ -59,7 +61,8 @@ def compose(nodes: int, node_cores: float, may_scale: bool, wait_seconds: float)
                 undo.callback(_take_down, project)
             _scale(project, count)
         _await_nodes(project, count, wait_seconds - (time.monotonic() - began))
-        yield ComposeCluster(_address(project), _token(project), time.monotonic() - began, image_id)
+        address, token, containers = _address(project), _token(project), _containers(project, "ray-worker")
+        yield ComposeCluster(address, token, time.monotonic() - began, image_id, containers)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -130,6 +133,12 @@ def _said(done: subprocess.CompletedProcess[str]) -> str:
 # --- before anything is changed -------------------------------------------------------------------------
 
 
+def check_docker() -> None:
+    """Raise `ClusterError` where there is no Docker engine with compose."""
+    _engine_cores()
+    _compose_command()
+
+
 def _engine_cores() -> int:
     """Return how many cores the Docker engine has."""
     if shutil.which("docker") is None:
@@ -185,8 +194,12 @@ def _state(project: _Project) -> _State:
     return _State(head[0] if head else None, _running(project, "ray-worker"))
 
 
+def _containers(project: _Project, service: str) -> tuple[str, ...]:
+    return tuple(project.say(["ps", "--quiet", service], "the project's containers cannot be listed").split())
+
+
 def _running(project: _Project, service: str) -> tuple[_Node, ...]:
-    ids = project.say(["ps", "--quiet", service], "the project's containers cannot be listed").split()
+    ids = _containers(project, service)
     # one that ends between the two questions is left out
     found: list[Any] = json.loads(_run(["docker", "inspect", *ids], ASK_SECONDS).stdout) if ids else []
     return tuple(

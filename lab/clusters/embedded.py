@@ -8,7 +8,7 @@ import secrets
 import socket
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import psutil
@@ -69,11 +69,13 @@ def check_port(port: int) -> None:
 
 
 @contextlib.contextmanager
-def embedded(cpus: int, object_store_megabytes: int, dashboard_port: int) -> Iterator[Cluster]:
+def embedded(
+    cpus: int, object_store_megabytes: int, dashboard_port: int, settings: Mapping[str, str] = SETTINGS
+) -> Iterator[Cluster]:
     """Start Ray with room for `cpus` workers in this process, yield it, and shut it down.
 
-    The worker slots may exceed the cores: the experiment asks what oversubscription does. Raises
-    `ClusterError`.
+    The worker slots may exceed the cores: the experiment asks what oversubscription does. Ray reads
+    `settings` once in a process. Raises `ClusterError`.
     """
     check_port(dashboard_port)
     began = time.monotonic()
@@ -85,7 +87,7 @@ def embedded(cpus: int, object_store_megabytes: int, dashboard_port: int) -> Ite
         "dashboard_host": "127.0.0.1",
         "dashboard_port": dashboard_port or None,
     }
-    with in_process(), connected(**options):
+    with in_process(settings), connected(**options):
         started = tuple(psutil.Process().children(recursive=True))
         station = Station(lambda: started)
         cluster = Cluster("embedded", time.monotonic() - began, station)
@@ -94,13 +96,13 @@ def embedded(cpus: int, object_store_megabytes: int, dashboard_port: int) -> Ite
 
 
 @contextlib.contextmanager
-def in_process() -> Iterator[None]:
+def in_process(settings: Mapping[str, str] = SETTINGS) -> Iterator[None]:
     """Have Ray's settings in this process, before Ray is imported; refuse where it runs already.
 
     The token is made for this process, since Ray reads it but once in a process, and never written down.
     """
     check_ray_version()
-    os.environ.update(SETTINGS)
+    os.environ.update(settings)
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     if _quiet_import().is_initialized():
         raise ClusterError("Ray already runs in this process: restart the notebook's kernel and run it again")

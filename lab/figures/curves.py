@@ -105,3 +105,11 @@ def curve(rows: pd.DataFrame, x: str) -> tuple[list[float], list[float], list[fl
     """Return x, value, low and high of a series."""
     across, value, low, high = (rows[key].astype(float).tolist() for key in (x, "value", "low", "high"))
     return across, value, low, high
+
+
+def error_rate(rates: pd.DataFrame, title: str, axis: Axis = WORKERS) -> str:
+    """Draw the part of the attempts that failed, with its exact intervals; `rates` as for `lines_of`."""
+    percent = rates.assign(**{name: 100 * rates[name] for name in ("value", "low", "high")})
+    top = 1.05 * float(percent["high"].max())
+    lines = lines_of(percent, axis=axis)
+    return chart(title, [Panel("Attempts that failed", "% of attempts", lines, axis.label, top=top)])

@@ -19,7 +19,7 @@ PACKAGES = ("ray", "numpy", "gmpy2", "python-flint", "pandas", "psutil", "paperm
 NODE_PACKAGES = ("ray", "gmpy2", "python-flint", "numpy", "psutil")
 """Those of them that all nodes of a cluster must have in the same version; the others only the client has."""
 
-READERS = ("analysis", "figures", "report", "claims.py", "formats.py")
+READERS = ("analysis", "figures", "report", "claims.py", "formats.py", "trace.py")
 """Parts of `lab/` that only read what was measured: a run goes on when they change."""
 
 

@@ -2,14 +2,11 @@
 
 from lab.analysis.intervals import Estimate
 from lab.formats import bounds, count, decimals, estimate, fixed, level, percent
+from lab.report.disturbances import in_short
 from lab.report.study import UNITS, Study, estimate_of
 
 NEAR_BEST = 0.97
 """Workers are enough where the mean throughput reaches this part of the highest."""
-
-
-QUIET = 0.1
-"""A machine is called quiet where others used no more than this part of its cores in any trial."""
 
 ALIKE = "no difference that these trials could tell"
 
@@ -139,32 +136,11 @@ def _not_apart(study: Study, mode: str, series: str, enough: int, other: int) ->
     return f". But these trials could not tell {enough} and {count(other, 'worker')} apart"
 
 
-def quietness(study: Study) -> str:
-    """Say what else used the node's processors during the trials."""
-    others = study.others
-    if others.empty:
-        return "What else used the processors is not known."
-    shares = (
-        f"{percent(others.median(), 2)} of the cores in the median trial, {percent(others.max(), 2)} at most"
-    )
-    if others.max() <= QUIET:
-        return f"Beside the lab, other processes used little: {shares}."
-    return (
-        f"**The machine was not quiet**: processes that are not the lab's used {shares}. That slows whatever "
-        "trial it falls on, most of all where workers leave no core free."
-    )
-
-
-def warning(study: Study) -> str:
-    """Return a sentence to append where the machine was not quiet, or nothing."""
-    return f" {quietness(study)}" if (study.others > QUIET).any() else ""
-
-
 def in_two_sentences(study: Study) -> str:
     """Return the answer of the page on a single node."""
-    return f"{scaling(study)} {cost_of_ray(study)}{warning(study)}"
+    return f"{scaling(study)} {cost_of_ray(study)}"
 
 
 def in_one_paragraph(study: Study) -> str:
     """Return the answer of the first page."""
-    return f"{scaling(study)} {cost_of_ray(study)} {workers_to_use(study)}{warning(study)}"
+    return f"{scaling(study)} {cost_of_ray(study)} {workers_to_use(study)}{in_short(study)}"

@@ -4,7 +4,8 @@ import dataclasses
 
 from lab.analysis.intervals import Estimate
 from lab.formats import count, estimate, listing, number, percent
-from lab.report.answers import ALIKE, NEAR_BEST, warning
+from lab.report.answers import ALIKE, NEAR_BEST
+from lab.report.disturbances import in_short as noisy
 from lab.report.nodes import own_cores, sized
 from lab.report.study import UNITS, Study, estimate_of
 
@@ -126,9 +127,9 @@ def _series(study: Study) -> str:
 
 def in_full(study: Study) -> str:
     """Return the answer of the page on several nodes."""
-    return f"{scaling(study)} {efficiency(study)} {nodes_to_use(study)}{warning(study)}"
+    return f"{scaling(study)} {efficiency(study)} {nodes_to_use(study)}"
 
 
 def in_short(study: Study) -> str:
     """Return what the first page says of several nodes."""
-    return f"{scaling(study)} {nodes_to_use(study)}{warning(study)}"
+    return f"{scaling(study)} {nodes_to_use(study)}{noisy(study)}"

@@ -1,14 +1,13 @@
-"""The sections that test on several nodes: the reference report's claims, dynamic against static, errors."""
+"""The sections that test on several nodes: the reference report's claims, dynamic against static."""
 
 from lab.analysis.cluster_verdicts import cluster_verdicts
 from lab.analysis.configurations import pooled_pairs
-from lab.analysis.error_rates import error_rates
-from lab.analysis.intervals import Estimate, proportion_estimate, ratio_estimate
+from lab.analysis.disturbances import QUIET
+from lab.analysis.intervals import ratio_estimate
 from lab.analysis.verdicts import where_quiet
-from lab.formats import count, listing, percent, short_estimate
-from lab.report.answers import QUIET
+from lab.formats import listing, short_estimate
 from lab.report.levels import level_table
-from lab.report.markdown import Markdown, folded, literal, paragraphs, table
+from lab.report.markdown import Markdown, paragraphs, table
 from lab.report.study import Study
 
 
@@ -65,45 +64,3 @@ def _pooled(study: Study, mode: str, name: str, static: str) -> str:
     ratio = ratio_estimate(pairs["first"].tolist(), pairs["second"].tolist())
     sizes = f"{listing(shared)} {study.placement.noun}"
     return f"Pooled over {sizes}, {name}: {short_estimate(ratio)}, 95 % interval, n = {ratio.n}."
-
-
-def errors(study: Study) -> Markdown:
-    """Show the error rate of every configuration with its exact interval, and the failures by kind."""
-    found = error_rates(study.run.trials, study.run.tasks)
-    found = found[found["attempts"] > 0]
-    if found.empty:
-        return Markdown("")
-    attempts, failed = int(found["attempts"].sum()), int(found["failed"].sum())
-    whole = proportion_estimate(failed, attempts)
-    kinds: dict[str, int] = {}
-    for one in found["kinds"]:
-        kinds = {kind: kinds.get(kind, 0) + one.get(kind, 0) for kind in {**kinds, **one}}
-    listed = ", ".join(f"{literal(kind)} {times:,}" for kind, times in sorted(kinds.items()))
-    told = (
-        f"Over all trials that were not interrupted, those that failed or lost workers among them, "
-        f"{failed:,} of {count(attempts, 'attempt')} at a task failed: {_rate(whole)}."
-    )
-    rows = [
-        (
-            *(row[name] for name in ("mode", "schedule", "nodes", "workers_per_node")),
-            f"{row['attempts']:,}",
-            row["failed"],
-            _rate(Estimate(row["attempts"], row["value"], row["low"], row["high"])),
-            ", ".join(f"{literal(kind)} {times}" for kind, times in row["kinds"].items()) or "–",
-            f"{row['arm']}, {row['cluster']}",
-        )
-        for _, row in found.iterrows()
-    ]
-    head = (
-        *("mode", "schedule", study.placement.noun, "workers each", "attempts", "failed"),
-        *("rate (exact 95 % interval)", "kinds", "arm, cluster"),
-    )
-    return paragraphs(
-        told,
-        f"By kind: {listed}." if listed else None,
-        folded("Error rate of every configuration", table(head, rows, right=range(2, 7))),
-    )
-
-
-def _rate(rate: Estimate) -> str:
-    return f"{percent(rate.value)} ({percent(rate.low, 2)} to {percent(rate.high, 2)})"

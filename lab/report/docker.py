@@ -8,7 +8,8 @@ from lab.analysis.intervals import ratio_estimate
 from lab.analysis.nodes import latest
 from lab.figures import docker as figures
 from lab.formats import UNKNOWN, memory, number, seconds, short_estimate
-from lab.report import answers, containers
+from lab.report import containers
+from lab.report.disturbances import in_short
 from lab.report.levels import intervals, level_table
 from lab.report.markdown import Markdown, figure, folded, paragraphs, table
 from lab.report.series import SIDES
@@ -28,12 +29,12 @@ COSTS = {
 
 def answer(study: Study) -> Markdown:
     """Answer the page's question: whether Docker costs anything."""
-    return Markdown(f"{containers.sentence(study)}{answers.warning(study)}" if study.modes else "")
+    return Markdown(containers.sentence(study) if study.modes else "")
 
 
 def summary(study: Study) -> Markdown:
     """Answer it for the first page."""
-    return Markdown(f"**Docker.** {containers.sentence(study)}" if study.modes else "")
+    return Markdown(f"**Docker.** {containers.sentence(study)}{in_short(study)}" if study.modes else "")
 
 
 def comparison(study: Study) -> Markdown:

@@ -1,4 +1,4 @@
-"""The sections that test: the reference report's claims, its efficiency curve replayed, failures, noise."""
+"""The sections that test: the reference report's claims, its efficiency curve replayed."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 
 from lab.analysis import reference
+from lab.analysis.disturbances import QUIET
 from lab.analysis.replay import SCHEDULES, given_up, random_searches, replayed_efficiency
 from lab.analysis.verdicts import Verdict, single_node_verdicts, where_quiet
 from lab.figures import single_node as figures
 from lab.formats import count, estimate, fixed, number
-from lab.report import answers
 from lab.report.markdown import Markdown, figure, paragraphs, table
 from lab.report.study import Study
 
@@ -45,7 +45,7 @@ def _verdicts(study: Study, mode: str, schedule: str) -> list[Verdict]:
     """Return the verdicts of a mode and schedule; none can be told where others disturbed its trials."""
     others = study.others.reindex(study.rows(mode, f"Ray, {schedule}").index)
     found = single_node_verdicts(study.measures, study.cores, mode, "ray", schedule)
-    return [where_quiet(one, others, answers.QUIET) for one in found]
+    return [where_quiet(one, others, QUIET) for one in found]
 
 
 def _judged(study: Study) -> list[tuple[str, str]]:

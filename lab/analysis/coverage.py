@@ -1,0 +1,71 @@
+"""Coverage: how often the intervals of these pages hold the truth, by simulation on recorded noise."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lab.analysis.configurations import CONFIGURATION
+from lab.analysis.intervals import Estimate, leaves_out_zero, proportion_estimate
+
+Numbers = NDArray[np.float64]
+
+REPETITIONS = 20_000
+SEED = 11
+FEWEST = 20
+"""Recorded values below which no simulation is made of them."""
+
+
+def residuals(measures: pd.DataFrame, metric: str = "throughput") -> list[Numbers]:
+    """Return for every configuration its log metric in each block, less their mean."""
+    return [_centred(row) for row in _logs(measures, metric).to_numpy()]
+
+
+def ratio_residuals(measures: pd.DataFrame, metric: str = "throughput") -> list[Numbers]:
+    """Return the same of log ratios, of configurations taken two by two: no trial is in two of them."""
+    pairs = [
+        rows.iloc[place] - rows.iloc[place + 1]
+        for _, rows in _logs(measures, metric).groupby(level="mode")
+        for place in range(0, len(rows) - 1, 2)
+    ]
+    return [_centred(pair.to_numpy(dtype=np.float64)) for pair in pairs]
+
+
+def pooled(vectors: Sequence[Numbers], own_spread: bool) -> Numbers:
+    """Return the noise of many configurations as one pool.
+
+    In units of each one's own spread its tails are somewhat too light, since the spread of few blocks takes
+    part of any outlier; as recorded they are too heavy, since quiet and noisy configurations are mixed. The
+    values of a configuration are widened to make up for the mean that was taken off.
+    """
+    known = [one for one in vectors if len(one) > 1 and one.std() > 0]
+    scales = [one.std(ddof=1) if own_spread else 1.0 for one in known]
+    parts = [
+        one * np.sqrt(len(one) / (len(one) - 1)) / scale for one, scale in zip(known, scales, strict=True)
+    ]
+    return np.concatenate([np.empty(0), *parts])
+
+
+def coverage(pool: Numbers, blocks: int, repetitions: int = REPETITIONS, seed: int = SEED) -> Estimate:
+    """Return how often the interval of so many values drawn from the pool, whose mean is 0, holds 0.
+
+    With the exact interval of the simulation; n counts its repetitions. Unknown for fewer than two blocks,
+    and for a pool of fewer than FEWEST values.
+    """
+    if blocks < 2 or len(pool) < FEWEST:
+        return Estimate(0, None, None, None)
+    drawn = np.random.default_rng(seed).choice(pool, size=(repetitions, blocks))
+    return proportion_estimate(int((~leaves_out_zero(drawn)).sum()), repetitions)
+
+
+def _logs(measures: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return the log of the metric: a row per configuration, a column per block, NaN where unknown."""
+    known = measures[measures[metric].astype(float) > 0]
+    logs = known.assign(log=np.log(known[metric].astype(float)))
+    return logs.pivot_table(index=CONFIGURATION, columns="block", values="log")
+
+
+def _centred(values: Numbers) -> Numbers:
+    known = values[~np.isnan(values)]
+    return known - known.mean() if len(known) else known

@@ -1,0 +1,82 @@
+"""What made the machine noisy: a block at the top of a page, a sentence for the first, a table."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from lab.analysis.disturbances import Disturbance, disturbances
+from lab.formats import UNKNOWN, count, number, percent
+from lab.report.markdown import Markdown, table
+from lab.report.study import Study
+
+TOLD: Mapping[str, tuple[str, str]] = {
+    "stolen": ("the hypervisor gave", "of the host's core time to others"),
+    "load": ("the load average for each core of the host was", "before the first trial"),
+    "others": ("processes that are not the lab's used", "of the cores"),
+    "throttled": ("a quota held back nodes with cores to spare for", "of the window"),
+    "clock": ("the clock rate was off its median by", "right after the window"),
+}
+"""How a sentence begins and ends that says how much there was of a disturbance."""
+
+NAMES: Mapping[str, str] = {
+    "stolen": "steal: given to others by the hypervisor, of the host's core time",
+    "load": "load average for each core of the host, before the first trial",
+    "others": "used by other processes, of the cores",
+    "throttled": "held back by a quota though there were more cores than workers, of the window",
+    "clock": "clock rate right after the window, off its median",
+}
+
+
+def found(study: Study) -> tuple[Disturbance, ...]:
+    """Return every kind of disturbance of a run."""
+    run = study.run
+    return disturbances(run.trials, run.windows, run.nodes, study.others)
+
+
+def warning(study: Study) -> Markdown:
+    """Return a block that says what disturbed the run beyond its limit; empty where nothing did."""
+    loud = [_sentence(one) for one in found(study) if len(one.beyond)]
+    if not loud:
+        return Markdown("")
+    points = "\n".join(f"- {one[0].upper()}{one[1:]}." for one in loud)
+    return Markdown(
+        '<div class="admonition warning">\n<p class="admonition-title">The machine was not quiet</p>\n\n'
+        f"It was too noisy for small differences on this page:\n\n{points}\n\n</div>"
+    )
+
+
+def in_short(study: Study) -> str:
+    """Return the same as a sentence to append; nothing where nothing was beyond its limit."""
+    loud = [_sentence(one) for one in found(study) if len(one.beyond)]
+    return f" **The machine was not quiet**: {'; '.join(loud)}." if loud else ""
+
+
+def limits(study: Study) -> str:
+    """Return the table of all kinds: median, worst, limit, and how many trials were beyond it."""
+    rows = [
+        (
+            NAMES[one.kind],
+            _amount(one.kind, one.amounts.median() if len(one.amounts) else None),
+            _amount(one.kind, one.amounts.max() if len(one.amounts) else None),
+            _amount(one.kind, one.limit),
+            f"{len(one.beyond)} of {len(one.amounts)}" if len(one.amounts) else UNKNOWN,
+        )
+        for one in found(study)
+    ]
+    head = ("disturbance", "median trial", "worst trial", "limit", "trials beyond it")
+    return table(head, rows, right=(1, 2, 3, 4))
+
+
+def _sentence(one: Disturbance) -> str:
+    begin, end = TOLD[one.kind]
+    worst, limit = (_amount(one.kind, amount) for amount in (one.amounts.max(), one.limit))
+    if one.kind == "load":
+        return f"{begin} {worst} {end} (limit {limit})"
+    trials = f"{len(one.beyond)} of {count(len(one.amounts), 'trial')}"
+    return f"{begin} more than {limit} {end} in {trials}, {worst} at most"
+
+
+def _amount(kind: str, amount: float | None) -> str:
+    if amount is None or pd.isna(amount):
+        return UNKNOWN
+    return number(amount, 2) if kind == "load" else percent(amount, 2)

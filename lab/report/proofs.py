@@ -1,0 +1,143 @@
+"""The sections of the Validation page that are computed when the book is built."""
+
+import functools
+import time
+
+import pandas as pd
+
+from lab.analysis.counters import FEWEST_SECONDS, PARTS, Counted, counted
+from lab.analysis.intervals import Estimate, median_estimate
+from lab.analysis.large import large_run
+from lab.analysis.losses import TERMS, account
+from lab.analysis.planted import POINT, SCENARIOS, recovered
+from lab.analysis.verdicts import Outcome, Verdict
+from lab.claims import require
+from lab.formats import UNKNOWN, count, estimate, fixed, number, percent
+from lab.report.markdown import Markdown, folded, paragraphs, table
+from lab.report.page import NO_RUN, Page
+from lab.report.study import Study
+
+SHOWN = 1e-9
+"""Planted shares below which a term is left out of the table."""
+
+COUNTED_WITHIN = 0.02
+"""What the processes' time and the cgroup's may differ by at the median."""
+
+ROWS, NODES = 200_000, 1000
+"""Size of the made-up run whose account is timed when the book is built."""
+
+losses_found = functools.cache(recovered)
+"""The planted losses beside those found: the same in every call, so that they are looked for once."""
+
+
+def planted_claim() -> str:
+    """Claim that every planted loss is found within a point, and return the sentence with its numbers."""
+    apart = (losses_found()["found"] - losses_found()["planted"]).abs()
+    worst = losses_found().loc[apart.idxmax()]
+    return require(
+        f"In {count(len(SCENARIOS), 'made-up cluster')}, every planted loss is found within "
+        f"{number(100 * POINT, 1)} percentage point of the core time.",
+        bool((apart <= POINT).all()) and bool(losses_found()["found"].notna().all()),
+        "the planted losses of lab.analysis.planted",
+        f"{TERMS[worst['term']]} of {worst['scenario']} is off by {100 * apart.max():.2f} points",
+    )
+
+
+def planted() -> Markdown:
+    """Show every planted loss beside what the account recovered."""
+    apart = 100 * (losses_found()["found"] - losses_found()["planted"]).abs()
+    shown = losses_found()[(losses_found()["planted"].abs() > SHOWN) & (losses_found()["term"] != "useful")]
+    rows = [
+        (
+            row["scenario"],
+            TERMS[row["term"]],
+            fixed(100 * row["planted"], 2),
+            fixed(100 * row["found"], 2),
+            fixed(100 * (row["found"] - row["planted"]), 2),
+        )
+        for _, row in shown.iterrows()
+    ]
+    head = ("made-up cluster", "loss", "planted, %", "found, %", "difference, points")
+    told = (
+        f"{planted_claim()} The largest difference, of all terms and those that nothing was planted in among "
+        f"them, is {fixed(apart.max(), 3)} points."
+    )
+    return paragraphs(told, folded("Every planted loss", table(head, rows, right=(2, 3, 4))))
+
+
+def studies(*pages: Page) -> list[Study]:
+    """Return the studies of the pages that have a run."""
+    return [page.study for page in pages if page.study is not None]
+
+
+def processor_time(*pages: Page) -> Markdown:
+    """Show the processes' processor time beside that of their cgroup, run by run."""
+    runs = studies(*pages)
+    if not runs:
+        return Markdown(NO_RUN)
+    rows = [(study.experiment, *_counted_row(counted(study.run))) for study in runs]
+    head = (
+        *("experiment", "windows", "median of the ratio (95 % interval)", "middle 90 %"),
+        *("windows too short", "windows without a counter"),
+    )
+    one = processor_verdict(*pages)
+    return paragraphs(
+        f"**{one.outcome.capitalize()}**: {one.claim}. {one.evidence}",
+        table(head, rows, right=(1, 2, 3, 4, 5)),
+    )
+
+
+def processor_verdict(*pages: Page) -> Verdict:
+    """Judge whether workers, Ray and sampler together are what the cgroup counted, at the median."""
+    ratios = _ratios([counted(study.run) for study in studies(*pages)])
+    claim = (
+        f"workers, Ray and sampler together used what their node's cgroup counted, within "
+        f"{percent(COUNTED_WITHIN, 1)} at the median"
+    )
+    median = median_estimate(ratios.tolist())
+    if median.value is None:
+        return Verdict(
+            claim, "cannot be told", "No node of these runs had a cgroup of its own, or none was read."
+        )
+    outcome: Outcome = "holds" if abs(median.value - 1) <= COUNTED_WITHIN else "does not hold"
+    evidence = (
+        f"Their sum ({' + '.join(f'`{name}`' for name in PARTS)}) was {estimate(median, 'of `cpu_seconds`')} "
+        f"at the median over windows of at least {FEWEST_SECONDS:g} CPU seconds."
+    )
+    return Verdict(claim, outcome, evidence)
+
+
+def _ratios(every: list[Counted]) -> pd.Series:
+    return pd.concat([pd.Series(dtype=float), *(one.ratios for one in every if len(one.ratios))])
+
+
+def _counted_row(one: Counted) -> tuple[object, ...]:
+    if one.ratios.empty:
+        return 0, UNKNOWN, UNKNOWN, one.short, one.unread
+    low, high = one.ratios.quantile(0.05), one.ratios.quantile(0.95)
+    return (
+        len(one.ratios),
+        _short(median_estimate(one.ratios.tolist())),
+        f"{fixed(low, 3)} to {fixed(high, 3)}",
+        one.short,
+        one.unread,
+    )
+
+
+def _short(found: Estimate) -> str:
+    ends = "" if found.low is None else f" ({fixed(found.low, 3)} to {fixed(found.high or 0.0, 3)})"
+    return f"{fixed(found.value or 0.0, 3)}{ends}"
+
+
+def scale() -> Markdown:
+    """Time the account of a made-up run of many nodes, here and now."""
+    run = large_run(ROWS, NODES)
+    rows = len(run.tasks) + len(run.samples)
+    began = time.perf_counter()
+    account(run)
+    took = time.perf_counter() - began
+    return Markdown(
+        f"On the machine that built this book, the account of a made-up run of {NODES:,} nodes went through "
+        f"{number(rows / took, 2)} rows per second ({rows:,} rows). That it takes no longer per row when "
+        "there are ten times as many is a test of the repository."
+    )

@@ -1,0 +1,196 @@
+"""One trial as a file that Perfetto and Chrome open: `python -m lab.trace RUN_FOLDER [--trial ID] [-o FILE]`.
+
+The format is that of the Chrome trace viewer, "Trace Event Format" by Google: a node is a process, a worker a
+thread, an attempt at a task a complete event, a failure an instant event as well; the readings of a node and
+the queue are counters. Times are microseconds since the trial's window began.
+"""
+
+import argparse
+import gzip
+import json
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lab.analysis.lanes import FAILED, STATES, UNKNOWN, Lane, Span
+from lab.analysis.timeline import NodeLanes, Timeline, timeline
+from lab.analysis.trials import sound
+from lab.errors import DataError, LabError
+from lab.store import Run, read_run
+
+Event = dict[str, Any]
+
+DRIVER = 1
+"""The number of the driver's process, which has the queue; the nodes come after it."""
+
+FIRST_WORKER = 1000
+"""The number of the thread of worker 0, above those of all processes: equal numbers mean a main thread."""
+
+COUNTERS = {
+    "cpu_cores": ("CPU", "cores", 1.0),
+    "throttled_share": ("held back by the quota", "seconds per second", 1.0),
+    "memory_bytes": ("memory", "MiB", 2.0**-20),
+}
+"""The counters of a node: column of its readings -> name, unit and scale."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the trace that the command line asks for, and say where; ends with a message where it cannot."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lab.trace", description="Write one trial of a run as a trace for Perfetto or Chrome."
+    )
+    parser.add_argument("run", type=Path, metavar="RUN_FOLDER", help="such as data/multi_node/RUN_ID")
+    parser.add_argument("--trial", help="trial_id, as in trials.csv; without it, one of the largest size")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="gzipped where it ends in .gz; or a folder"
+    )
+    asked = parser.parse_args(arguments)
+    try:
+        run = read_run(asked.run.absolute())
+        trial_id = asked.trial or typical_trial(run)
+        found = trace(run, trial_id)
+        path = asked.output or Path()
+        if path.is_dir():
+            path /= f"{run.run_id}-{trial_id}.trace.json.gz"
+        write(found, path)
+    except LabError as error:
+        sys.exit(f"lab.trace: {error}")
+    print(
+        f"{len(found['traceEvents'])} events of trial {trial_id}: {path}\n"
+        "To see it, open it in https://ui.perfetto.dev (which reads it in your browser and sends it nowhere) "
+        "or in chrome://tracing."
+    )
+
+
+def trace(run: Run, trial_id: str) -> dict[str, Any]:
+    """Return a trial in the trace event format, its events in order of time."""
+    found = timeline(run, trial_id)
+    names, events = [_named("process_name", DRIVER, 0, "driver"), _sorted("process", DRIVER, 0, 0)], []
+    for place, node in enumerate(found.nodes, start=1):
+        process = DRIVER + place
+        names += _names(node, process, place)
+        events += _counters(node, process)
+        for lane in node.lanes:
+            events += _attempts(lane, process)
+    events += _queue(found)
+    return {
+        "traceEvents": [*names, *sorted(events, key=lambda event: float(event["ts"]))],
+        "displayTimeUnit": "ms",
+        "otherData": {
+            "experiment": str(run.environment.get("experiment", "")),
+            "run_id": run.run_id,
+            "trial_id": trial_id,
+            "status": found.status,
+            "window_seconds": found.seconds,
+        },
+    }
+
+
+def write(found: dict[str, Any], path: Path) -> None:
+    """Write a trace as JSON, gzipped where the file's name ends in .gz; raises `DataError` if it cannot."""
+    content = json.dumps(found, allow_nan=False, separators=(",", ":")).encode()
+    try:
+        # without a time of its own, equal traces are equal files
+        path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written ({error.strerror}): name another file with -o") from error
+
+
+def typical_trial(run: Run) -> str:
+    """Return the trial of median duration among those of the largest size that ended well, on Ray if any did.
+
+    The largest has most nodes, and of these most workers. Raises `DataError` where no trial ended well.
+    """
+    ended = sound(run.trials).dropna(subset=["duration_seconds"])
+    if ended.empty:
+        raise DataError(
+            f"no trial of {run.directory} ended well: name the one to look at with --trial, as in trials.csv"
+        )
+    ray = ended["engine"] == "ray"
+    ended = ended[ray] if ray.any() else ended
+    sizes = ended[["nodes", "workers"]].apply(tuple, axis="columns")
+    largest = ended[sizes == max(sizes)].sort_values("duration_seconds")
+    return str(largest["trial_id"].iloc[(len(largest) - 1) // 2])
+
+
+def _names(node: NodeLanes, process: int, place: int) -> Iterator[Event]:
+    lost = ", lost" if node.lost is not None else ""
+    yield _named("process_name", process, 0, f"{node.name} ({node.short_id}{lost})")
+    yield _sorted("process", process, 0, place)
+    for lane in node.lanes:
+        thread = FIRST_WORKER + lane.worker
+        yield _named("thread_name", process, thread, f"worker {lane.worker}")
+        yield _sorted("thread", process, thread, lane.worker)
+
+
+def _named(what: str, process: int, thread: int, name: str) -> Event:
+    return {"name": what, "ph": "M", "pid": process, "tid": thread, "args": {"name": name}}
+
+
+def _sorted(what: str, process: int, thread: int, place: int) -> Event:
+    index = {"sort_index": place}
+    return {"name": f"{what}_sort_index", "ph": "M", "pid": process, "tid": thread, "args": index}
+
+
+def _attempts(lane: Lane, process: int) -> Iterator[Event]:
+    """Yield what a worker did: its attempts at tasks, and the time of which nothing is known."""
+    where = {"pid": process, "tid": FIRST_WORKER + lane.worker}
+    for span in lane.spans:
+        times = {"ts": _microseconds(span.begin), "dur": _microseconds(span.end) - _microseconds(span.begin)}
+        if span.attempts:
+            yield {**_titled(span), "ph": "X", **times, **where, "args": _facts(span)}
+        elif span.state == UNKNOWN:
+            about = {"why": STATES[UNKNOWN]}
+            yield {"name": "not known", "cat": "unknown", "ph": "X", **times, **where, "args": about}
+        if span.state == FAILED:
+            at = {"ts": _microseconds(span.end), "s": "t"}
+            failure = {"name": f"failed: task {span.task}", "cat": "failure", "ph": "i"}
+            yield {**failure, **at, **where, "args": _facts(span)}
+
+
+def _titled(span: Span) -> Event:
+    again = f", attempt {span.attempt}" if (span.attempt or 1) > 1 else ""
+    return {"name": f"task {span.task}{again}", "cat": "failed" if span.failed else "task"}
+
+
+def _facts(span: Span) -> Event:
+    return {
+        "task": span.task,
+        "attempt": span.attempt,
+        "cpu_seconds": span.cpu_seconds,
+        "status": "failed" if span.failed else "ok",
+        "error": span.error,
+    }
+
+
+def _counters(node: NodeLanes, process: int) -> Iterator[Event]:
+    """Yield a node's counters: one holds from its event on, and a rate is that since the last reading."""
+    instants = node.readings["at_seconds"].tolist()
+    for column, (name, unit, scale) in COUNTERS.items():
+        since = instants if column == "memory_bytes" else [0.0, *instants[:-1]]
+        for at, value in zip(since, node.readings[column].tolist(), strict=True):
+            if math.isfinite(value):
+                yield _counter(name, process, at, {unit: value * scale})
+
+
+def _queue(found: Timeline) -> Iterator[Event]:
+    queue: pd.DataFrame = found.queue
+    for at, length in zip(queue["at_seconds"].tolist(), queue["length"].tolist(), strict=True):
+        yield _counter("queue", DRIVER, at, {"tasks": int(length)})
+
+
+def _counter(name: str, process: int, at: float, values: Event) -> Event:
+    return {"name": name, "ph": "C", "ts": _microseconds(at), "pid": process, "tid": 0, "args": values}
+
+
+def _microseconds(seconds: float) -> int:
+    # a node's clock may be off the driver's by less than a millisecond: nothing is before the window
+    return max(0, round(seconds * 1e6))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""What runs on the head: `python -m lab.validation.job WINDOWS`, with `Windows` as JSON text."""
+
+import json
+import sys
+
+from lab.clusters.attached import Cluster
+from lab.clusters.embedded import connected
+from lab.job import serve
+from lab.validation.windows import Windows, measure_in_turn
+from lab.wire import Sender
+
+
+def carry_out(asked: Windows, sender: Sender) -> None:
+    """Measure on the cluster that this job is on, and send all rows."""
+    with connected(address="auto"):
+        cluster = Cluster(asked.cluster, 0.0)
+        measure_in_turn(asked, cluster, sender, lambda slot: sender.tell("slot", slot=slot))
+
+
+if __name__ == "__main__":
+    serve(lambda sender: carry_out(Windows(**json.loads(sys.argv[1])), sender))

@@ -1,0 +1,290 @@
+"""Tests of the Validation page: what it simulates, what it reads, and the verdicts that follow."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic import docker_run, multi_node_run, synthetic_run
+from written import write_run
+
+from lab.analysis.counters import counted
+from lab.analysis.coverage import FEWEST, coverage, pooled, ratio_residuals, residuals
+from lab.analysis.losses import TERMS
+from lab.analysis.measures import measures
+from lab.analysis.planted import POINT, SCENARIOS, recovered
+from lab.errors import ClaimError, DataError
+from lab.records import SCHEMA_VERSION
+from lab.report import proofs, simulations, validation
+from lab.report.page import Page, page
+from lab.store import read_run
+
+ROW = {"check": "memory", "unit": "B", "block": 0, "node": "a", "lab_value": 1.0, "reference_value": 1.0}
+
+
+def pages(folder: Path, **runs: Sequence[pd.DataFrame]) -> list[Page]:
+    """Return the pages of all experiments, of which some have a run."""
+    for experiment, frames in runs.items():
+        write_run(folder / experiment / "run", frames)
+    every = ("single_node", "multi_node", "docker")
+    return [page(experiment, folder, folder / "no-pins.yaml") for experiment in every]
+
+
+# --- planted losses ----------------------------------------------------------------------------------------
+
+
+def test_every_planted_loss_is_on_the_page() -> None:
+    """The page lists every loss that was planted, and claims what the test of the account does."""
+    found = recovered()
+    assert len(found) == len(SCENARIOS) * len(TERMS)
+    assert (found["found"] - found["planted"]).abs().max() <= POINT
+    text = proofs.planted().text
+    assert "every planted loss is found within 1 percentage point" in text
+    assert "| a stall | gaps between tasks | 10.00 | " in text
+    assert "| a throttled cgroup | waiting inside tasks | 32.00 | " in text
+
+
+@pytest.mark.parametrize("wrong", [0.02, float("nan")])
+def test_a_loss_that_is_not_found_stops_the_build(monkeypatch: pytest.MonkeyPatch, wrong: float) -> None:
+    """An account that is off by two points, or knows nothing, contradicts the claim by name."""
+    found = recovered()
+    found.loc[10, "found"] += wrong
+    monkeypatch.setattr(proofs, "losses_found", lambda: found)
+    with pytest.raises(ClaimError, match="every planted loss is found"):
+        proofs.planted_claim()
+
+
+# --- processor time ----------------------------------------------------------------------------------------
+
+
+def test_processes_are_compared_with_their_cgroup(tmp_path: Path) -> None:
+    """The made-up windows have 0.93 of 0.95 of their core time in processes; a short one is left out."""
+    frames = list(multi_node_run(nodes=(1, 2), workers_per_node=(1,), blocks=2, cluster="compose"))
+    frames[3][["cpu_seconds", "workers_cpu_seconds", "ray_cpu_seconds", "sampler_cpu_seconds"]] *= 10
+    mine = frames[3].index[frames[3]["workers"] > 0]
+    frames[3].loc[mine[0], "cpu_seconds"] = 1.9
+    frames[3].loc[mine[1], "ray_cpu_seconds"] = np.nan
+    found = counted(read_run(write_run(tmp_path / "multi_node" / "run", frames)))
+    assert (found.short, found.unread) == (1, 1)
+    assert len(found.ratios) == len(mine) - 2
+    assert found.ratios.to_numpy() == pytest.approx(0.93 / 0.95)
+
+
+@pytest.mark.parametrize(("share", "outcome"), [(0.985, "holds"), (1.015, "holds"), (0.97, "does not hold")])
+def test_processor_time_holds_within_two_per_cent(tmp_path: Path, share: float, outcome: str) -> None:
+    """The verdict is that of the median; what is found is printed either way."""
+    frames = list(multi_node_run(nodes=(1, 2), workers_per_node=(1,), blocks=3))
+    frames[3]["cpu_seconds"] = 10.0
+    frames[3]["workers_cpu_seconds"] = 10.0 * share - 0.5
+    frames[3][["ray_cpu_seconds", "sampler_cpu_seconds"]] = 0.25
+    made = pages(tmp_path, multi_node=frames)
+    assert proofs.processor_verdict(*made).outcome == outcome
+    text = proofs.processor_time(*made).text
+    assert f"**{outcome.capitalize()}**" in text
+    assert f"{share:.3f}" in text
+
+
+def test_without_cgroups_processor_time_cannot_be_told(tmp_path: Path) -> None:
+    """A machine that is read as a whole has no second counter."""
+    made = pages(tmp_path, single_node=synthetic_run(workers=(1, 2), blocks=2))
+    assert proofs.processor_verdict(*made).outcome == "cannot be told"
+    assert "| single_node | 0 | not known |" in proofs.processor_time(*made).text
+
+
+# --- intervals ---------------------------------------------------------------------------------------------
+
+
+def test_residuals_are_logs_less_their_mean() -> None:
+    """Throughputs 1 and 4 of one configuration are off their mean by the log of 2, down and up."""
+    table = measures(*synthetic_run(workers=(1,), blocks=2, modes=("search",)))
+    table["throughput"] = np.where(table["block"] == 0, 1.0, 4.0)
+    for one in residuals(table):
+        assert one == pytest.approx([-np.log(2), np.log(2)])
+    # both sides of a ratio change alike, so that the ratio does not
+    ratios = ratio_residuals(table)
+    assert len(ratios) == len(residuals(table)) // 2
+    assert all(one == pytest.approx([0.0, 0.0]) for one in ratios)
+
+
+def test_the_pool_is_in_units_of_spread_or_as_recorded() -> None:
+    """-1, 0, 1 have the spread 1 and are widened by sqrt(3/2); a constant and a single value have none."""
+    vectors = [np.array([-2.0, 0.0, 2.0]), np.zeros(3), np.zeros(1), np.empty(0)]
+    assert pooled(vectors, own_spread=True) == pytest.approx(np.array([-1, 0, 1]) * 1.5**0.5)
+    assert pooled(vectors, own_spread=False) == pytest.approx(np.array([-2, 0, 2]) * 1.5**0.5)
+    assert len(pooled([], own_spread=True)) == 0
+
+
+@pytest.mark.parametrize("blocks", [5, 10])
+def test_normal_noise_is_covered_as_promised(blocks: int) -> None:
+    """Drawn from 2,000 normal values, 95 % intervals hold the truth in 95 %, to one point."""
+    pool = np.random.default_rng(0).normal(0, 0.01, 2000)
+    found = coverage(pool - pool.mean(), blocks)
+    assert found.value == pytest.approx(0.95, abs=0.01)
+    assert found.low < found.value < found.high
+
+
+def test_skewed_noise_is_covered_less() -> None:
+    """Student's t on five exponential values holds their mean in about 88 %: the simulation says so."""
+    pool = np.random.default_rng(0).exponential(1.0, 5000)
+    assert coverage(pool - pool.mean(), 5).value == pytest.approx(0.88, abs=0.02)
+
+
+def test_little_noise_is_not_drawn_from() -> None:
+    """Below two blocks or FEWEST recorded values coverage is unknown, not 0."""
+    assert coverage(np.linspace(-1, 1, FEWEST - 1), 5).value is None
+    assert coverage(np.linspace(-1, 1, FEWEST), 1).value is None
+
+
+def test_intervals_on_made_up_noise_hold_what_they_promise(tmp_path: Path) -> None:
+    """The made-up runs scatter normally: the verdict is that the claim holds, with its numbers."""
+    made = pages(
+        tmp_path,
+        single_node=synthetic_run(workers=(1, 2, 4, 6), blocks=5),
+        docker=docker_run(nodes=(1, 2), workers_per_node=(1, 2), blocks=10),
+    )
+    assert simulations.coverage_verdict(*made).outcome == "holds"
+    text = simulations.intervals(*made).text
+    assert "| single_node | mean | 5 |" in text
+    assert "| docker | ratio of two configurations | 10 |" in text
+    assert "of 20,000 repetitions each" in text
+
+
+def test_intervals_that_miss_are_said_to(tmp_path: Path) -> None:
+    """Where one trial in nine is three times as slow, noise is too skewed, and the page says so."""
+    frames = list(synthetic_run(workers=range(1, 7), blocks=5, modes=("search",)))
+    slow = frames[0]["slot"] % 9 == 0
+    frames[0].loc[slow, "duration_seconds"] *= 3
+    made = pages(tmp_path, single_node=frames)
+    assert simulations.coverage_verdict(*made).outcome == "does not hold"
+
+
+def test_false_alarms_have_their_verdict(tmp_path: Path) -> None:
+    """The rate is over modes of runs, with its interval; one block has none."""
+    made = pages(tmp_path, single_node=synthetic_run(workers=(1, 2), blocks=5), docker=docker_run(blocks=5))
+    one = simulations.alarm_verdict(*made)
+    assert one.outcome in ("holds", "cannot be told")
+    assert "n = 3)" in one.evidence
+    assert "intervals did." in one.evidence
+    few = pages(tmp_path / "few", single_node=synthetic_run(workers=(1,), blocks=1))
+    assert simulations.alarm_verdict(*few).outcome == "cannot be told"
+
+
+# --- other instruments -------------------------------------------------------------------------------------
+
+
+def write_checks(data: Path, rows: list[dict[str, object]], run: str = "one") -> Path:
+    """Write a validation run and return its folder."""
+    folder = data / "validation" / run
+    folder.mkdir(parents=True)
+    pd.DataFrame([{"schema_version": SCHEMA_VERSION, **row} for row in rows]).to_csv(
+        folder / "checks.csv", index=False
+    )
+    return folder
+
+
+def rows_of(check: str, unit: str, pairs: Sequence[tuple[float | None, float | None]]) -> list[dict]:
+    """Return rows of one check."""
+    return [
+        {**ROW, "check": check, "unit": unit, "block": block, "lab_value": ours, "reference_value": theirs}
+        for block, (ours, theirs) in enumerate(pairs)
+    ]
+
+
+def test_no_validation_run_is_said_to_be_missing(tmp_path: Path) -> None:
+    """Without a run the section says so and how to make one."""
+    assert validation.read_checks(tmp_path) is None
+    assert validation.instruments(tmp_path).text == "*No run yet.* `make validate` makes one."
+
+
+def test_the_newest_validation_run_is_read(tmp_path: Path) -> None:
+    """Run folders begin with their time: the last by name counts."""
+    write_checks(tmp_path, [ROW], "20260101-b")
+    write_checks(tmp_path, [ROW, ROW], "20260201-a")
+    found = validation.read_checks(tmp_path)
+    assert found is not None
+    assert (found.directory.name, len(found.rows)) == ("20260201-a", 2)
+
+
+def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
+    """A file that lacks a column is an error that names it, and not an absence."""
+    write_checks(tmp_path, [{name: value for name, value in ROW.items() if name != "unit"}])
+    with pytest.raises(DataError, match=r"checks\.csv has another header .*missing: \['unit'\]"):
+        validation.read_checks(tmp_path)
+
+
+def test_a_value_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    """Text in place of a value is an error that names file, line and column."""
+    write_checks(tmp_path, [{**ROW, "lab_value": "fast"}])
+    with pytest.raises(DataError, match=r"checks\.csv, line 2, column lab_value: 'fast' is not a number"):
+        validation.read_checks(tmp_path)
+
+
+NEAR = [(1.0 + 0.001 * place, 1.0) for place in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("check", "unit", "pairs", "outcome"),
+    [
+        ("task times", "s", [(0.1 + 0.0001 * place, 0.1) for place in range(12)], "holds"),
+        ("task times", "s", [(0.1 + 0.01 * place, 0.1) for place in range(12)], "does not hold"),
+        ("task times", "s", [(0.1, 0.1)], "cannot be told"),
+        ("memory", "B", NEAR, "holds"),
+        ("memory", "B", [(1.1 * ours, theirs) for ours, theirs in NEAR], "does not hold"),
+        ("memory", "B", [(0.5, 1.0), (2.0, 1.0)], "cannot be told"),
+        ("measuring on/off", "1/s", [(0.995, 1.0), (0.994, 1.0), (0.996, 1.0)], "holds"),
+        ("measuring on/off", "1/s", [(0.9, 1.0), (1.1, 1.0), (0.9, 1.0)], "holds"),
+        ("measuring on/off", "1/s", [(0.97, 1.0), (0.971, 1.0), (0.972, 1.0)], "does not hold"),
+        ("measuring on/off", "1/s", [(0.97, 1.0)], "cannot be told"),
+    ],
+)
+def test_each_check_has_its_verdict(
+    tmp_path: Path, check: str, unit: str, pairs: list[tuple[float, float]], outcome: str
+) -> None:
+    """The verdict follows from the interval and the limit of the check."""
+    write_checks(tmp_path, rows_of(check, unit, pairs))
+    found = validation.read_checks(tmp_path)
+    assert found is not None
+    place = ("task times", "memory", "measuring on/off").index(check)
+    judged = validation.verdicts(found)
+    assert judged[place].outcome == outcome
+    assert [one.outcome for one in judged].count("cannot be told") >= 2
+
+
+def test_values_without_a_partner_are_counted_and_left_out(tmp_path: Path) -> None:
+    """An unknown value is no 0: the row counts as one without a partner, in a check without a claim, too."""
+    rows = [
+        *rows_of("memory", "B", [*NEAR, (None, 1.0), (1.0, None)]),
+        *rows_of("processor time", "CPU s", [(2.0, 1.0), (2.0, 1.0)]),
+    ]
+    write_checks(tmp_path, rows)
+    text = validation.instruments(tmp_path).text
+    assert "| memory | 10 | lab / reference (B) | 1.00" in text
+    assert text.splitlines()[4].endswith("| 2 |")
+    assert "| processor time | 2 | lab / reference (CPU s) | 2.00 (2.00 to 2.00) | 0 |" in text
+
+
+def test_the_summary_counts_the_claims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any run the planted losses alone hold; with a validation run its claims are among them."""
+    monkeypatch.setenv("LAB_DATA", str(tmp_path))
+    made = pages(tmp_path)
+    text = validation.summary(*made).text
+    assert text.startswith("Of 4 claims about the measurements in this book, 1 holds and 3 cannot be told.")
+    write_checks(tmp_path, rows_of("memory", "B", [(2.0, 1.0), (2.01, 1.0), (2.02, 1.0)]))
+    assert validation.summary(*made).text.startswith(
+        "Of 7 claims about the measurements in this book, 1 holds, 1 does not and 5 cannot be told."
+    )
+
+
+def test_sections_without_a_run_say_so(tmp_path: Path) -> None:
+    """Nothing is computed of a run that is not there."""
+    made = pages(tmp_path)
+    for section in (proofs.processor_time, simulations.intervals, simulations.false_alarms):
+        assert section(*made).text == "*No run yet.*"
+
+
+def test_the_account_of_many_nodes_is_timed() -> None:
+    """The page says how many rows a second the account of a thousand nodes went through."""
+    text = proofs.scale().text
+    assert "1,000 nodes" in text
+    assert "rows per second" in text
