@@ -55,8 +55,8 @@ def _line(axis: Axes, trials: pd.DataFrame, slope: Estimate, scale: float) -> No
     across, middle = hours - trials["hours"].median(), trials["change"].median()
     axis.plot(scale * hours, 100 * (middle + slope.value * across), color=INK, label="drift")
     if slope.low is not None and slope.high is not None:
-        ends = [100 * (middle + end * across) for end in (slope.low, slope.high)]
-        axis.fill_between(scale * hours, *ends, color=INK, alpha=0.12, linewidth=0, label=BAND)
+        low, high = (100 * (middle + end * across) for end in (slope.low, slope.high))
+        axis.fill_between(scale * hours, low, high, color=INK, alpha=0.12, linewidth=0, label=BAND)
 
 
 def _said(trials: pd.DataFrame, slope: Estimate, scale: float, unit: str, modes: Sequence[str]) -> str:

@@ -33,7 +33,7 @@ losses_found = functools.cache(recovered)
 def planted_claim() -> str:
     """Claim that every planted loss is found within a point, and return the sentence with its numbers."""
     apart = (losses_found()["found"] - losses_found()["planted"]).abs()
-    worst = losses_found().loc[apart.idxmax()]
+    worst = losses_found().iloc[int(apart.to_numpy().argmax())]
     return require(
         f"In {count(len(SCENARIOS), 'made-up cluster')}, every planted loss is found within "
         f"{number(100 * POINT, 1)} percentage point of the core time.",
@@ -108,13 +108,14 @@ def processor_verdict(*pages: Page) -> Verdict:
 
 
 def _ratios(every: list[Counted]) -> pd.Series:
-    return pd.concat([pd.Series(dtype=float), *(one.ratios for one in every if len(one.ratios))])
+    found: pd.Series = pd.concat([pd.Series(dtype=float), *(one.ratios for one in every if len(one.ratios))])
+    return found
 
 
 def _counted_row(one: Counted) -> tuple[object, ...]:
     if one.ratios.empty:
         return 0, UNKNOWN, UNKNOWN, one.short, one.unread
-    low, high = one.ratios.quantile(0.05), one.ratios.quantile(0.95)
+    low, high = (float(one.ratios.quantile(part)) for part in (0.05, 0.95))
     return (
         len(one.ratios),
         _short(median_estimate(one.ratios.tolist())),

@@ -53,7 +53,7 @@ def summary(*pages: Page) -> Markdown:
         simulations.alarm_verdict(*pages),
         *(() if checks is None else verdicts(checks)),
     ]
-    outcomes = [one.outcome for one in judged]
+    outcomes: list[str] = [one.outcome for one in judged]
     holds, fails, untold = map(outcomes.count, ("holds", "does not hold", "cannot be told"))
     told = [
         f"{holds} {'holds' if holds == 1 else 'hold'}",
