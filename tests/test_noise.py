@@ -24,7 +24,7 @@ from lab.analysis.noise import (
 )
 from lab.figures.noise import drift as drift_figure
 from lab.report import disturbances as told
-from lab.report import error_rates, noise
+from lab.report import error_rates, noise, single_node
 from lab.report.page import Page, page
 
 Frames = list[pd.DataFrame]
@@ -348,6 +348,12 @@ def test_each_disturbance_is_named_with_number_and_limit(tmp_path: Path) -> None
     )
     assert "- The load average for each core of the host was 2.0 before the first trial (limit 1.0)." in text
     assert text.count("\n- ") == 2
+    frames[3]["steal_seconds"] = 0.0
+    busy_before = shown(tmp_path / "again", "single_node", frames)
+    text = busy_before.mention(told.warning).text
+    assert "The machine had just been busy" in text
+    assert "The first trials of the run may be slow for it" in text
+    assert "not quiet" not in text + busy_before.show(single_node.summary).text
 
 
 # --- sections ----------------------------------------------------------------------------------------------
@@ -425,8 +431,8 @@ def test_all_failed_attempts_are_drawn(tmp_path: Path) -> None:
     """A run in which every attempt failed has the rate 100 %, and its figure."""
     frames = list(multi_node_run(nodes=(1, 2), workers_per_node=(1,), blocks=1, schedules=("dynamic",)))
     frames[1] = frames[1].assign(status="failed", error_kind="ValueError", units=None)
-    outcome = ["status", "digest", "units", "tasks", "duration_seconds"]
-    frames[0].loc[:, outcome] = ["failed", None, None, None, None]
+    nothing = {"digest": None, "units": pd.NA, "tasks": pd.NA, "duration_seconds": float("nan")}
+    frames[0] = frames[0].assign(status="failed", **nothing)
     text = shown(tmp_path, "multi_node", frames).show(error_rates.errors).text
     assert "attempts at a task failed: 100 %" in text
     assert "100 at 1, 100 at 2." in text

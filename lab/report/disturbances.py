@@ -34,20 +34,27 @@ def found(study: Study) -> tuple[Disturbance, ...]:
 
 
 def warning(study: Study) -> Markdown:
-    """Return a block that says what disturbed the run beyond its limit; empty where nothing did."""
-    loud = [_sentence(one) for one in found(study) if len(one.beyond)]
+    """Return a block that says what disturbed the run beyond its limit; empty where nothing did.
+
+    What had loaded the machine before the first trial is gone within minutes: alone it may have slowed the
+    first block, and makes no other trial noisy.
+    """
+    loud = {one.kind: _sentence(one) for one in found(study) if len(one.beyond)}
     if not loud:
         return Markdown("")
-    points = "\n".join(f"- {one[0].upper()}{one[1:]}." for one in loud)
+    title, lead = "The machine was not quiet", "It was too noisy for small differences on this page:"
+    if set(loud) == {"load"}:
+        title, lead = "The machine had just been busy", "The first trials of the run may be slow for it:"
+    points = "\n".join(f"- {one[0].upper()}{one[1:]}." for one in loud.values())
     return Markdown(
-        '<div class="admonition warning">\n<p class="admonition-title">The machine was not quiet</p>\n\n'
-        f"It was too noisy for small differences on this page:\n\n{points}\n\n</div>"
+        f'<div class="admonition warning">\n<p class="admonition-title">{title}</p>\n\n'
+        f"{lead}\n\n{points}\n\n</div>"
     )
 
 
 def in_short(study: Study) -> str:
-    """Return the same as a sentence to append; nothing where nothing was beyond its limit."""
-    loud = [_sentence(one) for one in found(study) if len(one.beyond)]
+    """Return what disturbed trials, as a sentence to append; nothing where nothing was beyond its limit."""
+    loud = [_sentence(one) for one in found(study) if len(one.beyond) and one.kind != "load"]
     return f" **The machine was not quiet**: {'; '.join(loud)}." if loud else ""
 
 
