@@ -22,8 +22,8 @@ WEIGHT_UNIT = 1.0 / (1 << 16)
 # SciPy's default: the kernel ends at this many standard deviations
 TRUNCATE = 4.0
 
-# Floats per pass: the two buffers of this length that every tap writes stay in a second-level cache.
-CHUNK = 1 << 14
+# Floats per pass: the two buffers of this length that every tap writes take half of a cache of 512 kB.
+CHUNK = 1 << 15
 # Floats per strip of rows, and samples per block of the equalisation
 STRIP = 1 << 17
 
@@ -117,10 +117,10 @@ def workspace_bytes(height: int, width: int, sigma: float) -> int:
     """
     radius = _radius(sigma)
     pitch, rows = _strip(height, width, radius)
-    floats = pitch * (2 * rows + 2 * radius) + CHUNK
-    margins = pitch * max(rows, 2 * radius) * 6
+    longest = pitch * max(rows, 2 * radius)
+    floats = pitch * (2 * rows + 2 * radius) + min(CHUNK, longest)
     block = min(CHANNELS * height * width, max(STRIP, CHANNELS * width))
-    return max(4 * floats + margins, 12 * block) + (1 << 16)
+    return max(4 * floats + 6 * longest, 12 * block) + (1 << 16)
 
 
 def _blur_rows(rows: NDArray[np.uint8], weights: list[float], band: NDArray[np.float32]) -> None:
