@@ -69,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def trace(run: Run, trial_id: str) -> dict[str, Any]:
     """Return a trial in the trace event format, its events in order of time."""
     found = timeline(run, trial_id)
-    names, events = [_named("process_name", DRIVER, 0, "driver"), _sorted("process", DRIVER, 0, 0)], []
+    names = [_named("process_name", DRIVER, 0, "driver"), _sorted("process", DRIVER, 0, 0)]
+    events: list[Event] = []
     for place, node in enumerate(found.nodes, start=1):
         process = DRIVER + place
         names += _names(node, process, place)

@@ -31,9 +31,9 @@ from lab.validation.times import OBJECT_STORE_MEGABYTES, task_checks
 from lab.validation.windows import OFF, ON, SAMPLE_SECONDS, Windows, measure_in_turn
 from lab.wire import Message
 
-COMPOSE = Windows("compose", nodes=4, workers_per_node=1, blocks=8, window_seconds=10.0)
+COMPOSE = Windows("compose", nodes=4, workers_per_node=1, blocks=10, window_seconds=10.0)
 NODE_CORES = 0.25
-EMBEDDED = Windows("embedded", nodes=1, workers_per_node=1, blocks=8, window_seconds=6.0)
+EMBEDDED = Windows("embedded", nodes=1, workers_per_node=1, blocks=10, window_seconds=6.0)
 """With as many workers as there are cores."""
 TASKS = 200
 READY_SECONDS = 120.0
@@ -139,8 +139,9 @@ def on_compose(pairs: Pairs, found: ComposeCluster, run_id: str) -> None:
         if message.kind != "slot":
             pairs.append(message.content)
             return
-        # of windows without samples too, so that both arms are disturbed alike
-        time.sleep(pairs.asked.window_seconds / 3)
+        # the word of a slot comes up to 2 s late, and Docker takes 2 s: so it reads in the middle of the
+        # window; of one without samples too, so that both arms are disturbed alike
+        time.sleep(pairs.asked.window_seconds / 5)
         slot, said = message.content["slot"], memory(nodes)
         if order[slot][1] == ON:
             pairs.memory[slot] = said

@@ -172,7 +172,7 @@ def test_a_loud_cluster_tells_nothing(tmp_path: Path) -> None:
     frames = list(multi_node_run(cluster="address"))
     frames[3]["cpu_seconds"] += 2.0 * frames[3]["ended_seconds"]
     made = shown(tmp_path, "multi_node", frames)
-    assert "processes that are not the lab's used more than 10 % of the cores" in made.mention(warning).text
+    assert "Processes that are not the lab's used more than 10 % of the cores" in made.mention(warning).text
     assert "The machine was not quiet" in made.show(multi_node.summary).text
     assert made.show(cluster_evidence.verdicts).text.count("**cannot be told**") == 6
 

@@ -67,6 +67,17 @@ def test_every_span_is_drawn_with_its_words() -> None:
     assert all(line.strip() for line in text.splitlines()), "a blank line ends a block of HTML in Markdown"
 
 
+def test_nodes_share_the_scale_of_their_readings() -> None:
+    """A node that was held back half as long as another has bars half as high."""
+    run = run_of(multi_node_run(nodes=(2,), workers_per_node=(1,), blocks=1))
+    samples = run.samples
+    for node, share in (("000000000001", 0.4), ("000000000002", 0.2)):
+        samples.loc[samples["node_id"] == node, "throttled_seconds"] = share
+    text = draw(timeline(run, str(run.trials["trial_id"].iloc[-1])), "")
+    heights = [float(one) for one in re.findall(r'class="throttled"[^>]* height="([\d.]+)"', text)]
+    assert heights[0] == pytest.approx(2 * heights[len(heights) // 2], rel=1e-4)
+
+
 def test_equal_data_give_equal_bytes() -> None:
     """Nothing in the drawing depends on the time or on chance."""
     assert drawn() == drawn()

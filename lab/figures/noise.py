@@ -28,8 +28,8 @@ def drift(trials: pd.DataFrame, slope: Estimate, title: str) -> str:
         _line(axis, trials, slope, scale)
         axis.axhline(0, color=INK, linewidth=0.8, linestyle=":")
         axis.set_xlabel(f"{unit} since the run began")
-        axis.set_ylabel("% off the configuration's mean")
-        axis.set_title("Throughput of every trial")
+        axis.set_ylabel("% off the mean")
+        axis.set_title("Throughput of every trial, beside its configuration's mean")
         figure.legend(loc="outside upper left", ncols=2)
         return svg(figure, title, _said(trials, slope, scale, unit, modes))
 
@@ -55,8 +55,8 @@ def _line(axis: Axes, trials: pd.DataFrame, slope: Estimate, scale: float) -> No
     across, middle = hours - trials["hours"].median(), trials["change"].median()
     axis.plot(scale * hours, 100 * (middle + slope.value * across), color=INK, label="drift")
     if slope.low is not None and slope.high is not None:
-        ends = [100 * (middle + end * across) for end in (slope.low, slope.high)]
-        axis.fill_between(scale * hours, *ends, color=INK, alpha=0.12, linewidth=0, label=BAND)
+        low, high = (100 * (middle + end * across) for end in (slope.low, slope.high))
+        axis.fill_between(scale * hours, low, high, color=INK, alpha=0.12, linewidth=0, label=BAND)
 
 
 def _said(trials: pd.DataFrame, slope: Estimate, scale: float, unit: str, modes: Sequence[str]) -> str:

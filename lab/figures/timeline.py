@@ -6,7 +6,7 @@ All rows share one scale, the seconds of the window, which `book/_static/timelin
 
 import html
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
@@ -38,9 +38,10 @@ def draw(found: Timeline, title: str) -> str:
     if not found.seconds > 0:
         return ""
     rows = [_axis(found.seconds), _queue(found)]
-    for node in found.nodes:
-        if node.lanes:
-            rows += _node(node, found.seconds)
+    nodes = [node for node in found.nodes if node.lanes]
+    tops = _tops(nodes)
+    for node in nodes:
+        rows += _node(node, tops, found.seconds)
     rows = [row for row in rows if row]
     plots = (
         f'<div class="lab-timeline-plots" tabindex="0" role="group" aria-label="{_text(title)}">\n'
@@ -83,7 +84,22 @@ def _axis(length: float) -> str:
     )
 
 
-def _node(node: NodeLanes, length: float) -> Iterator[str]:
+def _tops(nodes: Sequence[NodeLanes]) -> dict[str, float]:
+    """Return what the highest bar of each kind of reading stands for: it is the same on all nodes."""
+    limits = {
+        "cpu_cores": [node.quota_cores or 0.0 for node in nodes],
+        "throttled_share": [],
+        "memory_bytes": [node.memory_bytes or 0.0 for node in nodes],
+    }
+    return {
+        name: max(
+            [*limit, *(float(one) for node in nodes for one in node.readings[name].dropna())], default=0.0
+        )
+        for name, limit in limits.items()
+    }
+
+
+def _node(node: NodeLanes, tops: Mapping[str, float], length: float) -> Iterator[str]:
     """Yield the rows of a node: its name, its readings, its workers."""
     lost = "" if node.lost is None else f" did not answer after the window: {node.lost}"
     yield (
@@ -93,7 +109,7 @@ def _node(node: NodeLanes, length: float) -> Iterator[str]:
     called = f"{node.name} ({node.short_id})"
     for column, name in READINGS.items():
         if (node.readings[column] > 0).any():
-            yield _row(name, called, list(_readings(node, column)), length, "reading")
+            yield _row(name, called, list(_readings(node, column, tops[column])), length, "reading")
     for lane in node.lanes:
         yield _row(f"worker {lane.worker}", called, list(_marks(lane.spans)), length, "worker")
 
@@ -141,12 +157,9 @@ def told(span: Span) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _readings(node: NodeLanes, column: str) -> Iterator[str]:
-    """Yield a bar for every reading, as high as its part of what the node has."""
+def _readings(node: NodeLanes, column: str, top: float) -> Iterator[str]:
+    """Yield a bar for every reading, as high as its part of the highest that a node has."""
     values = node.readings[column].tolist()
-    limits = {"cpu_cores": node.quota_cores, "memory_bytes": node.memory_bytes}
-    known = [one for one in values if math.isfinite(one)]
-    top = max([limits.get(column) or 0.0, *known], default=0.0)
     before = 0.0
     for at, value in zip(node.readings["at_seconds"].tolist(), values, strict=True):
         if math.isfinite(value) and top > 0 and at > before:
