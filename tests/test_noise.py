@@ -246,7 +246,7 @@ def test_the_page_says_whether_the_machine_drifted(tmp_path: Path) -> None:
     still = shown(tmp_path / "still", "single_node", frames).show(noise.drift).text
     moved = shown(tmp_path / "moved", "single_node", drifting(frames, 0.1)).show(noise.drift).text
     assert "No drift that these trials could tell: throughput changed by" in still
-    assert "**The machine drifted**: it got slower, by -" in moved
+    assert "**The machine drifted**: it got slower, by -8.6 % per hour" in moved
     assert "minutes since the run began" in moved
     assert "<svg" in moved
 
@@ -302,7 +302,8 @@ def test_only_the_load_before_the_first_trial_counts(frames: tuple[pd.DataFrame,
 def test_a_quota_is_planned_where_workers_want_all_of_it() -> None:
     """A worker on a quarter of a core is held back as planned; one that has four cores is not."""
     planned = disturbed(multi_node_run(nodes=(1,), workers_per_node=(1,), blocks=1))["throttled"]
-    assert planned.amounts.dropna().eq(0).all() or planned.amounts.empty
+    assert len(planned.amounts) > 0
+    assert planned.amounts.eq(0).all()
     spare = disturbed(docker_run(nodes=(1,), workers_per_node=(1,), blocks=1, quota=4.0))["throttled"]
     contained = spare.amounts[spare.amounts > 0]
     assert contained.tolist() == pytest.approx([0.6] * len(contained))
@@ -365,7 +366,7 @@ def test_the_table_has_every_metric(tmp_path: Path, frames: tuple[pd.DataFrame, 
     for mode in ("search", "find"):
         for name in noise.NAMES.values():
             assert f"| {mode} | {name} |" in text
-    assert "smallest difference seen with power 0.8" in text
+    assert "smallest seen (power 0.8)" in text
     assert "swapped at random within each block, it would be" in text
     assert "n = 12)" in text
 
@@ -431,8 +432,9 @@ def test_all_failed_attempts_are_drawn(tmp_path: Path) -> None:
     """A run in which every attempt failed has the rate 100 %, and its figure."""
     frames = list(multi_node_run(nodes=(1, 2), workers_per_node=(1,), blocks=1, schedules=("dynamic",)))
     frames[1] = frames[1].assign(status="failed", error_kind="ValueError", units=None)
-    nothing = {"digest": None, "units": pd.NA, "tasks": pd.NA, "duration_seconds": float("nan")}
-    frames[0] = frames[0].assign(status="failed", **nothing)
+    frames[0] = frames[0].assign(
+        status="failed", digest=None, units=pd.NA, tasks=pd.NA, duration_seconds=np.nan
+    )
     text = shown(tmp_path, "multi_node", frames).show(error_rates.errors).text
     assert "attempts at a task failed: 100 %" in text
     assert "100 at 1, 100 at 2." in text

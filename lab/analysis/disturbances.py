@@ -81,9 +81,9 @@ def _load(trials: pd.DataFrame, nodes: pd.DataFrame) -> pd.Series:
 
 
 def _throttled(placed: pd.DataFrame) -> pd.Series:
-    unplanned = placed["workers"] < placed["quota_cores"]
-    part = (placed["throttled_seconds"].astype(float) / _seconds(placed))[unplanned]
-    return part.groupby(placed["trial_id"]).max()
+    part = placed["throttled_seconds"].astype(float) / _seconds(placed)
+    planned = (placed["workers"] >= placed["quota_cores"]) & part.notna()
+    return part.mask(planned, 0.0).groupby(placed["trial_id"]).max()
 
 
 def _clock(placed: pd.DataFrame) -> pd.Series:

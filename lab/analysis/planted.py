@@ -105,8 +105,9 @@ def _work(
                 noisy = processor * float(generator.normal(1.0, 0.001))
                 # the window ends when the last result is there
                 times = (max(0.0, started + off), min(finished + off, WINDOW_SECONDS))
-                own = task(trial_id, next(indices), *times, noisy, node_id=node_id(number), worker=worker)
-                rows.append(own)
+                rows.append(
+                    task(trial_id, next(indices), *times, noisy, node_id=node_id(number), worker=worker)
+                )
     return rows, speeds
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from lab.analysis import noise as analysis
+from lab.analysis.drift import Drift
 from lab.analysis.drift import drift as drift_of
 from lab.analysis.intervals import POWER, Estimate
 from lab.analysis.noise import CopyComparison
 from lab.figures import noise as figures
-from lab.formats import bounds, count, fixed, level, listing, percent, short_estimate
+from lab.formats import bounds, count, estimate, fixed, level, listing, percent, short_estimate
 from lab.report.disturbances import limits
 from lab.report.levels import ABSENT
 from lab.report.markdown import Markdown, figure, paragraphs, table
@@ -41,7 +42,7 @@ def noise(study: Study) -> Markdown:
     ]
     head = (
         *("mode", "metric", "copy / experiment (95 % interval)", "n"),
-        f"smallest difference seen with power {POWER:g}",
+        f"smallest seen (power {POWER:g})",
     )
     return paragraphs(table(head, rows, right=(2, 3, 4)), _judged(found), _alarms(found), told)
 
@@ -93,21 +94,24 @@ def drift(study: Study) -> Markdown:
         f"Each point is a trial, relative to the geometric mean of its configuration over the blocks; "
         f"{count(len(found.trials), 'trial')}."
     )
-    return paragraphs(_drifted(found.slope), figure(drawn, caption))
+    return paragraphs(_drifted(found), figure(drawn, caption))
 
 
-def _drifted(slope: Estimate) -> str:
+def _drifted(found: Drift) -> str:
     """Say whether the machine got faster or slower."""
+    slope = found.slope
     if slope.value is None:
         return "Whether the machine drifted cannot be told from these trials."
-    value, between = fixed(100 * slope.value, 2), bounds(slope, 100.0)
-    if slope.low is None or slope.high is None or between is None:
-        return f"Throughput changed by {value} % per hour; these trials are too few for an interval."
-    sure = f"{value} % per hour ({level(slope)} interval {between}, n = {slope.n} trials)"
+    hours = float(found.trials["hours"].max())
+    over = (1 + slope.value) ** hours - 1
+    much = f"{estimate(slope, '% per hour', 100)}, {fixed(100 * over, 1)} % over the run"
+    if slope.low is None or slope.high is None:
+        return f"Throughput changed by {much}."
     if slope.low <= 0 <= slope.high:
-        return f"No drift that these trials could tell: throughput changed by {sure}."
+        return f"No drift that these trials could tell: throughput changed by {much}."
     way = "slower" if slope.value < 0 else "faster"
     return (
-        f"**The machine drifted**: it got {way}, by {sure}. Blocks are shuffled and comparisons are made "
-        "within them, so that drift widens the intervals of means more than it bends a comparison."
+        f"**The machine drifted**: it got {way}, by {much}; a spell of disturbance at one end of the run "
+        "looks the same. Blocks are shuffled and comparisons are made within them, so that drift widens the "
+        "intervals of means more than it bends a comparison."
     )

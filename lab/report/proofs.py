@@ -3,16 +3,14 @@
 import functools
 import time
 
-import pandas as pd
-
 from lab.analysis.counters import FEWEST_SECONDS, PARTS, Counted, counted
 from lab.analysis.intervals import Estimate, median_estimate
 from lab.analysis.large import large_run
 from lab.analysis.losses import TERMS, account
 from lab.analysis.planted import POINT, SCENARIOS, recovered
-from lab.analysis.verdicts import Outcome, Verdict
+from lab.analysis.verdicts import Verdict
 from lab.claims import require
-from lab.formats import UNKNOWN, count, estimate, fixed, number, percent
+from lab.formats import UNKNOWN, count, estimate, fixed, listing, number, percent
 from lab.report.markdown import Markdown, folded, paragraphs, table
 from lab.report.page import NO_RUN, Page
 from lab.report.study import Study
@@ -89,27 +87,25 @@ def processor_time(*pages: Page) -> Markdown:
 
 def processor_verdict(*pages: Page) -> Verdict:
     """Judge whether workers, Ray and sampler together are what the cgroup counted, at the median."""
-    ratios = _ratios([counted(study.run) for study in studies(*pages)])
+    medians = {
+        study.experiment: median_estimate(counted(study.run).ratios.tolist()) for study in studies(*pages)
+    }
     claim = (
         f"workers, Ray and sampler together used what their node's cgroup counted, within "
         f"{percent(COUNTED_WITHIN, 1)} at the median"
     )
-    median = median_estimate(ratios.tolist())
-    if median.value is None:
+    known = {name: one for name, one in medians.items() if one.value is not None}
+    if not known:
         return Verdict(
             claim, "cannot be told", "No node of these runs had a cgroup of its own, or none was read."
         )
-    outcome: Outcome = "holds" if abs(median.value - 1) <= COUNTED_WITHIN else "does not hold"
+    near = [abs((one.value or 0.0) - 1) <= COUNTED_WITHIN for one in known.values()]
+    told = listing(f"{estimate(one)} in {name}" for name, one in known.items())
     evidence = (
-        f"Their sum ({' + '.join(f'`{name}`' for name in PARTS)}) was {estimate(median, 'of `cpu_seconds`')} "
-        f"at the median over windows of at least {FEWEST_SECONDS:g} CPU seconds."
+        f"Their sum ({' + '.join(f'`{name}`' for name in PARTS)}) as a part of `cpu_seconds`, at the median "
+        f"over windows of at least {FEWEST_SECONDS:g} CPU seconds: {told}."
     )
-    return Verdict(claim, outcome, evidence)
-
-
-def _ratios(every: list[Counted]) -> pd.Series:
-    found: pd.Series = pd.concat([pd.Series(dtype=float), *(one.ratios for one in every if len(one.ratios))])
-    return found
+    return Verdict(claim, "holds" if all(near) else "does not hold", evidence)
 
 
 def _counted_row(one: Counted) -> tuple[object, ...]:

@@ -6,7 +6,7 @@ from lab.analysis.coverage import REPETITIONS, coverage, pooled, ratio_residuals
 from lab.analysis.intervals import LEVEL, Estimate
 from lab.analysis.noise import CopyComparison, alarms, copy_comparisons, false_alarm_rate
 from lab.analysis.verdicts import Verdict, outcome_of
-from lab.formats import UNKNOWN, count, fixed, percent
+from lab.formats import UNKNOWN, count, fixed, listing, percent
 from lab.report.markdown import Markdown, paragraphs, table
 from lab.report.noise import rate_in_prose
 from lab.report.page import NO_RUN, Page
@@ -17,7 +17,7 @@ WITHIN = 0.02
 """What coverage may differ from the level of the intervals by."""
 
 KINDS = {"mean": residuals, "ratio of two configurations": ratio_residuals}
-SPREADS = {True: "in units of its own spread", False: "as recorded"}
+SPREADS = {True: "own spread", False: "as recorded"}
 
 
 def intervals(*pages: Page) -> Markdown:
@@ -32,7 +32,7 @@ def intervals(*pages: Page) -> Markdown:
     ]
     head = (
         *("experiment", "interval of a", "blocks", "recorded values"),
-        *(f"coverage, %: noise {name}" for name in SPREADS.values()),
+        *(f"coverage, % ({name})" for name in SPREADS.values()),
     )
     return paragraphs(
         f"**{one.outcome.capitalize()}**: {one.claim}. {one.evidence}",
@@ -41,20 +41,26 @@ def intervals(*pages: Page) -> Markdown:
 
 
 def coverage_verdict(*pages: Page) -> Verdict:
-    """Judge whether the intervals cover what they promise, on the noise of every run."""
-    found = [part for _, _, _, parts in _simulated(studies(*pages)) for part in parts if part.n]
+    """Judge whether intervals cover what they promise, on noise in units of each configuration's spread."""
+    found = [
+        (f"{kind} of {study.experiment}", parts[0])
+        for study, kind, _, parts in _simulated(studies(*pages))
+        if parts[0].n
+    ]
     claim = (
-        f"{percent(LEVEL, 2)} intervals hold the truth in {percent(LEVEL, 2)} ± {percent(WITHIN, 1)} of cases"
+        f"{percent(LEVEL, 2)} intervals hold the truth in {percent(LEVEL, 2)} ± {100 * WITHIN:g} % of cases"
     )
     if not found:
         return Verdict(claim, "cannot be told", "The runs recorded too little noise to draw from.")
-    values = [one.value for one in found if one.value is not None]
     low, high = LEVEL - WITHIN, LEVEL + WITHIN
-    inside = [one.low is not None and one.low >= low and (one.high or 0.0) <= high for one in found]
-    outside = [(one.high or 1.0) < low or (one.low or 0.0) > high for one in found]
+    inside = [one.low is not None and one.low >= low and (one.high or 0.0) <= high for _, one in found]
+    outside = [(one.high or 1.0) < low or (one.low or 0.0) > high for _, one in found]
+    values = [one.value for _, one in found if one.value is not None]
     between = " to ".join(dict.fromkeys(fixed(100 * end, 1) for end in (min(values), max(values))))
+    missed = [name for (name, _), wrong in zip(found, outside, strict=True) if wrong]
     evidence = (
-        f"In {count(len(found), 'simulation')} of {REPETITIONS:,} repetitions each, it was {between} %."
+        f"In {count(len(found), 'simulation')} of {REPETITIONS:,} repetitions each, it was {between} %"
+        f"{f'; outside: {listing(missed)}' if missed else ''}."
     )
     return Verdict(claim, outcome_of(all(inside), any(outside)), evidence)
 
@@ -65,7 +71,7 @@ def _simulated(runs: list[Study]) -> Iterator[tuple[Study, str, int, list[Estima
         for kind, noise in KINDS.items():
             vectors = noise(study.measures)
             pools = [pooled(vectors, own) for own in SPREADS]
-            yield study, kind, len(pools[0]), [coverage(pool, study.blocks) for pool in pools]
+            yield study, kind, len(pools[0].values), [coverage(pool, study.blocks) for pool in pools]
 
 
 def _covered(found: Estimate) -> str:

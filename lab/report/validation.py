@@ -53,8 +53,10 @@ def summary(*pages: Page) -> Markdown:
         simulations.alarm_verdict(*pages),
         *(() if checks is None else verdicts(checks)),
     ]
-    outcomes: list[str] = [one.outcome for one in judged]
-    holds, fails, untold = map(outcomes.count, ("holds", "does not hold", "cannot be told"))
+    holds, fails, untold = (
+        sum(one.outcome == outcome for one in judged)
+        for outcome in ("holds", "does not hold", "cannot be told")
+    )
     told = [
         f"{holds} {'holds' if holds == 1 else 'hold'}",
         *([f"{fails} {'does' if fails == 1 else 'do'} not"] if fails else []),
