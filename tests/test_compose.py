@@ -168,8 +168,10 @@ class Compose:
         self.project = f"lab-test-{os.getpid()}"
         self.image = f"ray-scaling-lab:{self.project}"
         self.address = f"http://127.0.0.1:{port}"
+        # a user's shell is not under the make that runs the tests, which would have each make tell its folder
+        outside = {name: value for name, value in os.environ.items() if "MAKE" not in name}
         self.environment = {
-            **os.environ,
+            **outside,
             "COMPOSE_PROJECT_NAME": self.project,
             "LAB_IMAGE_TAG": self.project,
             "LAB_DASHBOARD_PORT": str(port),
