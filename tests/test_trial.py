@@ -122,8 +122,7 @@ def test_times_are_on_the_drivers_clock(lab):
     class Ahead(FakeTeam):
         def run(self, work, schedule, observer):
             def completed(one):
-                there = dataclasses.replace(
-                    one.measurement,
+                there = one.measurement._replace(
                     started=one.measurement.started + 1000,
                     finished=one.measurement.finished + 1000,
                 )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from lab.errors import EngineError
-from lab.measure.task import Measurement
+from lab.measure.task import Measurement, measure_task
 from lab.workloads import Outcome
 
 
@@ -27,6 +27,10 @@ class Work:
     """What one task is expected to take, from the warm-up; engines that batch size their batches by it."""
     stall_seconds: float = float("inf")
     """For so long no task may end: a node that hangs must not hold up the run until its deadline."""
+    batch: int = 1
+    """How many tasks a call to a worker carries; not for engines that size their batches themselves."""
+    call: Callable[[Callable[[Any], Outcome], Any], Measurement] = measure_task
+    """How a worker runs one task: measured, or `run_bare`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -8,12 +8,13 @@ import contextlib
 import multiprocessing
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from lab.engines import Completion, Observer, Place, Watch, Work, shares
 from lab.errors import EngineError
-from lab.measure.task import Measurement, measure_task
+from lab.measure.task import Measurement
 
 POLL_SECONDS = 0.5
 READY_SECONDS = 60.0
@@ -41,7 +42,8 @@ class Processes:
         submitted = time.monotonic()
         for number, connection in enumerate(self._connections):
             with contextlib.suppress(BrokenPipeError):  # the process has died: its end is seen on collecting
-                connection.send((work.function, work.payloads, None if mine is None else mine[number]))
+                share = None if mine is None else mine[number]
+                connection.send((partial(work.call, work.function), work.payloads, share))
         self._collect(work, submitted, observer)
 
     def _collect(self, work: Work, submitted: float, observer: Observer) -> None:
@@ -118,9 +120,9 @@ def _serve(connection: Connection, counter: Any) -> None:
     connection.send("ready")
     with contextlib.suppress(EOFError, KeyboardInterrupt):
         while True:
-            function, payloads, share = connection.recv()
+            call, payloads, share = connection.recv()
             for task in _drawn(counter, len(payloads)) if share is None else share:
-                result: tuple[int, Measurement] = (task, measure_task(function, payloads[task]))
+                result: tuple[int, Measurement] = (task, call(payloads[task]))
                 connection.send(result)
             connection.send("done")
 

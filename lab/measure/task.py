@@ -1,17 +1,20 @@
 """The measured body of a task: it times itself where it runs, and turns an error into a record."""
 
-import dataclasses
 import pickle
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from lab.workloads import Outcome
 
+UNKNOWN = float("nan")
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Measurement:
-    """What a worker knows of one task: monotonic seconds of its host, processor seconds, and the result."""
+
+class Measurement(NamedTuple):
+    """What a worker knows of one task: monotonic seconds of its host, processor seconds, and the result.
+
+    A tuple, since one travels home for each task, and costs a third of a dataclass to pickle.
+    """
 
     started: float
     finished: float
@@ -40,6 +43,17 @@ def measure_task(function: Callable[[Any], Outcome], payload: Any) -> Measuremen
     cpu_end, finished = time.thread_time(), time.monotonic()
     size = None if outcome is None else len(pickle.dumps(outcome))
     return Measurement(started, finished, cpu_end - cpu, outcome, size, kind, message)
+
+
+def run_bare(function: Callable[[Any], Outcome], payload: Any) -> Measurement:
+    """Run one task and measure nothing: its times are NaN. For tasks so short that measuring would tell.
+
+    Errors of the workload become part of the measurement, as in `measure_task`.
+    """
+    try:
+        return Measurement(UNKNOWN, UNKNOWN, UNKNOWN, _checked(function(payload)), None)
+    except Exception as error:  # noqa: BLE001  as in measure_task
+        return Measurement(UNKNOWN, UNKNOWN, UNKNOWN, None, None, type(error).__name__, first_line(error))
 
 
 def _checked(outcome: Any) -> Outcome:
