@@ -303,7 +303,7 @@ class Timing:
     tasks: int = column("tasks", "tasks of the work")
     task_seconds: float | None = column(
         "s",
-        "length of a spin task that the loop was set for, on an idle core; empty for others",
+        "length that a spin task's loop was set for, on an idle core; empty for others",
         default=None,
     )
     status: str = column("", "ok, failed or interrupted", choices=("ok", "failed", "interrupted"))
@@ -331,7 +331,7 @@ class Timing:
     )
     cpu_seconds: float | None = column(
         "CPU s",
-        "processor time of the whole process tree, Ray's own included, sampler excluded",
+        "processor time of the whole process tree, Ray's own included, sampler left out",
         default=None,
     )
     memory_before_bytes: int | None = column(
