@@ -1,7 +1,7 @@
 """From parameters to timings of engines: what runs when, in seeded, blocked random order. Pure.
 
-Within a block each engine has its turn, in shuffled order, and within its turn all its pieces of work, shuffled
-too: an engine is started once for its turn.
+Within a block each engine has its turn, in shuffled order, and within its turn all its pieces of work,
+shuffled too: an engine is started once for its turn.
 """
 
 import dataclasses
