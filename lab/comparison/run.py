@@ -29,9 +29,9 @@ from lab.records import TIMINGS, Timing
 from lab.run import WORKER_BYTES, check_disk, check_memory, facts_of, new_run_id
 from lab.session import search_payloads
 from lab.store import ENVIRONMENT, Timings, file_digests, read_environment, read_timings
-from lab.workloads.carried import refuse_too_large
 from lab.workloads.images import size_of
-from lab.workloads.spin import iterations_for
+from lab.workloads.spin import iterations_per_second
+from lab.workloads.transfer import refuse_too_large
 
 START_SECONDS = 180.0
 """On top of a window's own deadline: what an engine may take to start, warm up and end."""
@@ -39,7 +39,8 @@ START_SECONDS = 180.0
 END_SECONDS = 5.0
 """What a process that sends no more rows may take to be gone."""
 
-PACE_SECONDS = 0.01
+DRIVER_BYTES, RAY_BYTES = 100_000_000, 500_000_000
+"""What the driver takes, and Ray's own processes beside its workers."""
 
 
 def ray_vs_multiprocessing(namespace: Mapping[str, Any], data: Path | None = None) -> Timings:
@@ -67,14 +68,18 @@ def _refuse_impossible(parameters: RayVersusMultiprocessing) -> None:
     search_payloads(parameters)
     if "images" in parameters.workloads:
         for transfer in parameters.transfers:
+            most = max(parameters.image_tasks)
             refuse_too_large(
                 size_of(parameters.image_megabytes),
                 parameters.complexity,
-                max(parameters.image_tasks),
+                most,
                 transfer,
-                max(parameters.workers),
-                WORKER_BYTES,
-                usable_memory_bytes(find_cgroup()),
+                workers=max(parameters.workers),
+                worker_bytes=WORKER_BYTES,
+                memory_bytes=usable_memory_bytes(find_cgroup()),
+                base_bytes=DRIVER_BYTES + (RAY_BYTES if set(parameters.engines) & ON_RAY else 0),
+                # plain processes are each sent the whole work
+                in_hand=most if "processes" in parameters.engines else 1,
             )
 
 
@@ -142,7 +147,7 @@ def pace_of(ledger: Ledger) -> float:
         first = read_environment(ledger.directory)["sessions"][0]
         if "spin_iterations_per_second" in first:
             return float(first["spin_iterations_per_second"])
-    return iterations_for(PACE_SECONDS) / PACE_SECONDS
+    return iterations_per_second()
 
 
 def judged(timing: Timing, known: dict[tuple[Any, ...], str]) -> Timing:

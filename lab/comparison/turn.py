@@ -20,7 +20,7 @@ from lab.comparison.plan import PlannedTiming, Turn
 from lab.comparison.work import Prepared, prepare
 from lab.engines import Completion, Team, Work
 from lab.engines.compared import COMPARED, ON_RAY
-from lab.engines.put import put
+from lab.engines.put import put_image
 from lab.errors import EngineError, LabError
 from lab.measure.environment import utc_now
 from lab.measure.task import first_line
@@ -169,7 +169,7 @@ def _measure(
     try:
         with tree:
             began = time.monotonic()
-            with prepared.handed_over(put if on_ray else None) as payloads:
+            with prepared.handed_over(put_image if on_ray else None) as payloads:
                 work = Work(
                     prepared.function,
                     payloads,

@@ -12,10 +12,10 @@ from lab.measure.task import measure_task, run_bare
 from lab.parameters import Comparison, RayVersusMultiprocessing
 from lab.session import search_payloads
 from lab.workloads import Outcome
-from lab.workloads.carried import handed_over, pixels_of
 from lab.workloads.images import image_tasks, process, size_of
 from lab.workloads.primes import search
 from lab.workloads.spin import Spin, spin
+from lab.workloads.transfer import handed_over, pixels_of
 
 Put = Callable[[Any], Any] | None
 """Puts an image into Ray's object store and returns its source; None for engines that are not on Ray."""
@@ -48,7 +48,7 @@ def prepare(planned: PlannedTiming, parameters: Comparison, pace: float) -> Prep
         return Prepared(search, ranges[0], lambda _: contextlib.nullcontext(ranges))
     tasks = image_tasks(parameters.image_megabytes, parameters.complexity, piece.tasks, parameters.seed)
     transfer = piece.transfer or "seed"
-    pixels = None if transfer == "seed" else pixels_of(tasks)
+    pixels = () if transfer == "seed" else pixels_of(tasks)
     megabytes = size_of(parameters.image_megabytes).megabytes
     facts = {"data_size_mb": megabytes, "complexity": parameters.complexity}
     return Prepared(process, tasks[0], lambda put: handed_over(tasks, transfer, pixels, put), facts=facts)
