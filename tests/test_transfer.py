@@ -279,6 +279,16 @@ def test_the_sum_is_known_by_hand(kind: str, images: int, per_worker: int) -> No
     assert memory_needed(SQUARE, 1, 10, kind, workers=4, worker_bytes=150_000_000) == expected
 
 
+def test_what_there_is_besides_is_added() -> None:
+    """The driver's and an engine's own processes are a part of the sum."""
+    bare = memory_needed(SQUARE, 1, 10, "seed", workers=4, worker_bytes=1000)
+    assert memory_needed(SQUARE, 1, 10, "seed", workers=4, worker_bytes=1000, base_bytes=7) == bare + 7
+    with pytest.raises(ParameterError, match=r"besides workers 0\.50 GB \+ 4 workers"):
+        refuse_too_large(
+            SQUARE, 1, 10, "seed", workers=4, worker_bytes=1000, base_bytes=5 * 10**8, memory_bytes=10**6
+        )
+
+
 def test_an_engine_that_sends_all_to_each_needs_more() -> None:
     """All ten images in one message are 9 more on their way, and 18 more at each of 4 workers."""
     one, ten = (

@@ -111,7 +111,7 @@ def test_what_driver_and_child_share_counts_once(shared: Path) -> None:
 @needs_rollup
 def test_peaks_between_begin_and_end_are_seen() -> None:
     """50 MB that the driver holds for a while only are in both peaks."""
-    with Tree(0.01) as watched:
+    with Tree(0.01, 1.0) as watched:
         held = b"x" * SHARED_BYTES
         seen = watched.samples
         wait_for(lambda: watched.samples >= seen + 2)
@@ -205,7 +205,7 @@ def test_an_older_child_counts_from_the_begin() -> None:
 
 def test_an_ended_child_counts_up_to_its_last_sample() -> None:
     """A child that a sample saw after 0.3 s, and that then ended, keeps them."""
-    with Tree(0.01) as watched:
+    with Tree(0.01, 1.0) as watched:
         with child(BURN_AND_WAIT, 0.3):
             seen = watched.samples
             wait_for(lambda: watched.samples >= seen + 2)
@@ -227,7 +227,7 @@ def test_grandchildren_count() -> None:
 def test_the_sampler_is_taken_out() -> None:
     """The driver's own time and the sampler's are parts of the process' time, and only one is in the sum."""
     before = time.process_time()
-    with Tree(0.001) as watched:
+    with Tree(0.001, 1.0) as watched:
         wait_for(lambda: watched.samples >= 5)
     after = time.process_time()
     assert watched.cpu_seconds is not None
@@ -257,7 +257,7 @@ def test_without_clocks_of_processes_psutil_tells(monkeypatch: pytest.MonkeyPatc
 
 def test_an_error_of_the_thread_is_raised_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """No error is swallowed: what went wrong in the thread is raised on exit."""
-    watched = Tree(0.01)
+    watched = Tree(0.01, 1.0)
     with pytest.raises(ZeroDivisionError), watched:
         monkeypatch.setattr(tree, "proportional_bytes", lambda _: 1 // 0)
     assert watched.cpu_seconds is None
@@ -267,7 +267,7 @@ def test_an_error_of_the_work_goes_first(monkeypatch: pytest.MonkeyPatch) -> Non
     """The work's own error is the one that is seen."""
 
     def fail_both() -> None:
-        with Tree(0.01):
+        with Tree(0.01, 1.0):
             monkeypatch.setattr(tree, "proportional_bytes", lambda _: 1 // 0)
             raise KeyError
 
@@ -288,7 +288,7 @@ def test_a_dear_sample_is_followed_by_a_pause(monkeypatch: pytest.MonkeyPatch) -
     with watched:
         pass
     assert len(pauses) == watched.samples == 4
-    assert pauses[0] == 0.001
+    assert min(pauses) > 0.001
     assert sum(pauses[1:]) <= watched.sampler_cpu_seconds / tree.LARGEST_SHARE
 
 

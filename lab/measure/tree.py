@@ -16,11 +16,12 @@ from typing import Self
 import psutil
 
 INTERVAL_SECONDS = 0.5
-"""Ten processes take 6 ms of processor time a sample where 120 run on the machine: at this interval 1.2 % of
-a core, which `LARGEST_SHARE` then stretches to one sample in 0.6 s."""
+"""The shortest pause. Ten plain processes take 6 ms of processor time a sample where 120 run on the machine,
+1.2 % of a core at this interval; Ray with two workers takes 24 ms. So `LARGEST_SHARE` makes their pauses
+longer: 0.6 s and 2.4 s."""
 
 LARGEST_SHARE = 0.01
-"""Of a core: a sample that was dear is followed by a longer pause, however short the interval."""
+"""Of a core, that the samples take while the work goes on: after one that was dear the pause is longer."""
 
 
 class Tree:
@@ -38,13 +39,16 @@ class Tree:
     that is only written to, is in no sum. `None` if one process of the tree may not be read.
     `peak_driver_bytes`: the largest resident set size (RSS) of the driver alone.
     `sampler_cpu_seconds`: what the samples cost; reading at the begin is before the window.
-    `samples`: how many there were within the window. Peaks between two samples are not seen.
+    `samples`: how many there were, the one at the end included. Peaks between two samples are not seen, so a
+    trial for the sake of memory is to last for many; a larger `largest_share` of a core buys more of them.
 
     An error in the sampler's thread is raised on exit, unless another one is on its way already.
     """
 
-    def __init__(self, interval_seconds: float = INTERVAL_SECONDS) -> None:
-        self.interval_seconds = interval_seconds
+    def __init__(
+        self, interval_seconds: float = INTERVAL_SECONDS, largest_share: float = LARGEST_SHARE
+    ) -> None:
+        self.interval_seconds, self.largest_share = interval_seconds, largest_share
         self.cpu_seconds: float | None = None
         self.memory_before_bytes: int | None = None
         self.peak_memory_bytes: int | None = None
@@ -61,9 +65,11 @@ class Tree:
 
     def __enter__(self) -> Self:
         """Read all processes, then begin the window."""
+        began = time.thread_time()
         processes = self._processes()
         self._read_memory(processes)
         self.memory_before_bytes = self._memory[0]
+        self._pause = self._pause_after(time.thread_time() - began)
         # last, since what was read before is no part of the window
         self._cpu_before = self._cpu_last = self._cpu(processes, 0.0)
         self._thread.start()
@@ -87,16 +93,19 @@ class Tree:
 
     def _run(self) -> None:
         began = time.thread_time()
-        pause, stopped = self.interval_seconds, False
+        stopped = False
         try:
             while not stopped:
-                stopped = self._stop.wait(pause)
+                stopped = self._stop.wait(self._pause)
                 before = time.thread_time()
                 self._sample(began)
-                pause = max(self.interval_seconds, (time.thread_time() - before) / LARGEST_SHARE)
+                self._pause = self._pause_after(time.thread_time() - before)
         except Exception as error:  # noqa: BLE001  the trial that asked is told at its end
             self.error = error
         self.sampler_cpu_seconds = time.thread_time() - began
+
+    def _pause_after(self, cost_seconds: float) -> float:
+        return max(self.interval_seconds, cost_seconds / self.largest_share)
 
     def _sample(self, began: float) -> None:
         """Read the processor times first: at the end of the window they must not hold what comes after."""

@@ -129,14 +129,16 @@ def memory_needed(
     *,
     workers: int,
     worker_bytes: int,
+    base_bytes: int = 0,
     in_hand: int = 1,
 ) -> int:
     """Return the most memory that a run takes, in bytes.
 
-    `worker_bytes` is what a worker takes without work. `in_hand` is how many images a worker is sent by one
-    message under `value`: all of them, where the engine sends each worker the whole work.
+    `worker_bytes` is what a worker takes without work. `base_bytes` is what there is besides workers and
+    images: 0.1 GB for the driver, and 0.4 GB more for Ray in this process. `in_hand` is how many images one
+    message to a worker carries under `value`: all of them, where the engine sends each the whole work.
     """
-    parts = _parts(size, complexity, count, transfer, workers, worker_bytes, in_hand)
+    parts = _parts(size, complexity, count, transfer, workers, worker_bytes, base_bytes, in_hand)
     return sum(parts.values())
 
 
@@ -149,10 +151,11 @@ def refuse_too_large(
     workers: int,
     worker_bytes: int,
     memory_bytes: int,
+    base_bytes: int = 0,
     in_hand: int = 1,
 ) -> None:
     """Raise ParameterError, with the sum in words, where the run takes more than `memory_bytes`."""
-    parts = _parts(size, complexity, count, transfer, workers, worker_bytes, in_hand)
+    parts = _parts(size, complexity, count, transfer, workers, worker_bytes, base_bytes, in_hand)
     needed = sum(parts.values())
     if needed > memory_bytes:
         told = " + ".join(f"{words} {_amount(part)}" for words, part in parts.items() if part)
@@ -163,7 +166,14 @@ def refuse_too_large(
 
 
 def _parts(
-    size: Size, complexity: float, count: int, transfer: str, workers: int, worker_bytes: int, in_hand: int
+    size: Size,
+    complexity: float,
+    count: int,
+    transfer: str,
+    workers: int,
+    worker_bytes: int,
+    base_bytes: int,
+    in_hand: int,
 ) -> dict[str, int]:
     """Return what takes the memory, in words, and how much of it, in bytes.
 
@@ -175,6 +185,7 @@ def _parts(
     own = {"seed": size.bytes, "value": 2 * in_hand * size.bytes, "shared": 0}[transfer]
     each = worker_bytes + own + task_bytes(size, complexity)
     return {
+        "the driver and what an engine starts besides workers": base_bytes,
         f"{count} images {of_size} held by the driver": held,
         "a copy of them in shared memory": held if transfer == "shared" else 0,
         "a message on its way to a worker": in_hand * size.bytes * (transfer == "value"),
