@@ -33,6 +33,9 @@ ONE_THREAD = dict.fromkeys(
 )
 """Libraries with threads of their own get one, everywhere: Ray gives its workers that by itself."""
 
+LARGEST_SHARE = 0.03
+"""Of a core for looking at the memory, which takes some 25 ms where Ray runs: windows are a second or so."""
+
 FRAMEWORKS = {
     "serial": "python",
     **dict.fromkeys(("processes", "pool"), "multiprocessing"),
@@ -165,22 +168,24 @@ def _measure(
 ) -> None:
     """Time the work, with the process tree watched."""
     on_ray, tally = one.planned.turn.engine in ON_RAY, Tally()
-    tree, steal = Tree(parameters.sample_seconds), _steal_seconds()
+    tree, steal = Tree(parameters.sample_seconds, LARGEST_SHARE), _steal_seconds()
+    hand_over = prepared.handed_over(put_image if on_ray else None)
     try:
-        with tree:
+        # images are held until the last sample of memory is taken
+        with contextlib.ExitStack() as held, tree:
             began = time.monotonic()
-            with prepared.handed_over(put_image if on_ray else None) as payloads:
-                work = Work(
-                    prepared.function,
-                    payloads,
-                    began + parameters.deadline_seconds,
-                    stall_seconds=parameters.stall_seconds,
-                    batch=one.planned.piece.batch or 1,
-                    call=prepared.call,
-                )
-                team.run(work, "dynamic", tally)
-                row["duration_seconds"] = row["execution_time"] = time.monotonic() - began
-                row["object_store_bytes"] = object_store_bytes() if on_ray else None
+            payloads = held.enter_context(hand_over)
+            work = Work(
+                prepared.function,
+                payloads,
+                began + parameters.deadline_seconds,
+                stall_seconds=parameters.stall_seconds,
+                batch=one.planned.piece.batch or 1,
+                call=prepared.call,
+            )
+            team.run(work, "dynamic", tally)
+            row["duration_seconds"] = row["execution_time"] = time.monotonic() - began
+            row["object_store_bytes"] = object_store_bytes() if on_ray else None
     finally:
         row |= {
             "cpu_seconds": tree.cpu_seconds,
