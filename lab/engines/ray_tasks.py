@@ -1,0 +1,80 @@
+"""Ray: plain tasks, one call of a remote function a batch, then `ray.get` of all.
+
+A task takes one CPU, so that as many run at once as Ray has CPUs; those beyond the workers are set aside. Ray
+does the tasks of a worker that died again, three times by default, and those of a worker that its memory
+monitor killed without limit (`RAY_task_oom_retries`): that is left as it is.
+"""
+
+import contextlib
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from time import monotonic
+from typing import Any
+
+from lab.engines import Observer, Work
+from lab.engines.mapped import batches, late, report, run_batch, seconds_left, task_of, told_of
+from lab.engines.members import READY_SECONDS, Members, find, nap
+from lab.engines.ray_node import end_idle_workers, no_more_than, node_with, raylet_of
+
+
+class Team:
+    """As many CPUs of Ray as there are workers; Ray has a process for each."""
+
+    stations: Mapping[str, Any] = {}
+
+    def __init__(self, node_id: str, members: Members) -> None:
+        self._node_id, self._members, self.places = node_id, members, members.places
+
+    @property
+    def lost_workers(self) -> int:
+        """Return how many of the first processes have ended."""
+        return self._members.lost()
+
+    def run(self, work: Work, schedule: str, observer: Observer) -> None:  # noqa: ARG002  it has its own
+        """Submit all batches, and report the tasks once all have returned."""
+        import ray
+
+        observer.submitted(len(work.payloads))
+        submitted, call, remote = monotonic(), task_of(work), ray.remote(run_batch)
+        calls = [remote.remote(call, batch) for batch in batches(work)]
+        try:
+            with told_of("ray_tasks"):
+                results = ray.get(calls, timeout=seconds_left(work))
+        except BaseException as error:
+            _give_up(calls)
+            if isinstance(error.__cause__, ray.exceptions.GetTimeoutError):
+                raise late(work, len(work.payloads)) from error
+            raise
+        report(observer, submitted, itertools.chain.from_iterable(results), node_id=self._node_id)
+
+
+def _give_up(calls: Sequence[Any]) -> None:
+    """End the calls that are open: otherwise they would take the CPUs of the next work."""
+    import ray
+
+    _, still_open = ray.wait(calls, num_returns=len(calls), timeout=0)
+    for call in still_open:
+        ray.cancel(call, force=True)
+
+
+@contextlib.contextmanager
+def team(workers: int, nodes: int = 1) -> Iterator[Team]:
+    """Yield once Ray has started a process for each worker."""
+    node_id = node_with("ray_tasks", workers, nodes)
+    import ray
+
+    remote, members, raylet = ray.remote(nap), Members(()), None
+    with no_more_than(workers):
+        try:
+            with told_of("ray_tasks"):
+                members = find(
+                    "ray_tasks",
+                    workers,
+                    lambda naps: ray.get([remote.remote(one) for one in naps], timeout=READY_SECONDS),
+                    node_id,
+                )
+            raylet = raylet_of(members.places[0].pid)
+            yield Team(node_id, members)
+        finally:
+            end_idle_workers(raylet)
+            members.end()
