@@ -159,7 +159,9 @@ class Sample:
         default=None,
     )
     object_store_bytes: int | None = column(
-        "B", "bytes in Ray's object stores, of all nodes; asked by the driver", default=None
+        "B",
+        "bytes in the node's object store, as its raylet tells the head; the driver asks once a second",
+        default=None,
     )
     network_received_bytes: int | None = column("B", "received by the node since the last", default=None)
     network_sent_bytes: int | None = column("B", "sent by the node since the last", default=None)
