@@ -161,7 +161,7 @@ def judged(timing: Timing, known: dict[tuple[Any, ...], str]) -> Timing:
     return dataclasses.replace(timing, status="failed", error_kind="ResultsDiffer", error_message=told)
 
 
-def work_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+def work_key(row: Mapping[Any, Any]) -> tuple[Any, ...]:
     """Return what makes two pieces of work the same, however they are handed out."""
     return row["workload"], int(row["tasks"]), row["task_seconds"] or 0.0
 
