@@ -123,7 +123,7 @@ class Docker(Nodes):
 class Comparison(Experiment):
     """What the experiments that compare engines have in common."""
 
-    engines: tuple[str, ...] = parameter(Several(Choice(ENGINES)))
+    engines: tuple[str, ...] = parameter(Several(Choice(tuple(ENGINES))))
     workers: tuple[int, ...] = parameter(Several(Whole(1, MOST_WORKERS)), "workers")
 
 

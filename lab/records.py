@@ -12,11 +12,19 @@ SCHEMA_VERSION = 2
 """Raised whenever a column is renamed, removed or changes its meaning."""
 
 
-ENGINES = (
-    *("serial", "processes", "pool", "futures", "joblib", "dask"),
-    *("ray_tasks", "ray_actor_pool", "ray_pool", "ray"),
-)
-"""What can run tasks: a plain loop, plain Python's and other packages' processes, and ways to use Ray."""
+ENGINES = {
+    "serial": "plain loop",
+    "processes": "plain processes",
+    "pool": "multiprocessing.Pool",
+    "futures": "concurrent.futures",
+    "joblib": "joblib (loky)",
+    "dask": "Dask distributed",
+    "ray_tasks": "Ray tasks",
+    "ray_actor_pool": "ray.util.ActorPool",
+    "ray_pool": "ray.util.multiprocessing.Pool",
+    "ray": "Ray actors, this lab's dispatch",
+}
+"""What can run tasks, and its name in figures and tables."""
 
 
 def column(unit: str, meaning: str, choices: tuple[str, ...] = (), **default: Any) -> Any:
@@ -281,7 +289,7 @@ class Timing:
     arm: str = column(
         "", "experiment, or copy (the A/A arm: an engine once more)", choices=("experiment", "copy")
     )
-    engine: str = column("", "what ran the tasks, as told on the page on engines", choices=ENGINES)
+    engine: str = column("", "what ran the tasks, as told on the page on engines", choices=tuple(ENGINES))
     workers: int = column("workers", "worker processes, each with one core's worth of work")
     workload: str = column(
         "",

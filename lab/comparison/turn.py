@@ -14,8 +14,8 @@ from typing import Any
 
 import psutil
 
-from lab.clusters.attached import object_store_bytes
 from lab.clusters.embedded import embedded
+from lab.clusters.stores import bytes_in_use
 from lab.comparison.plan import PlannedTiming, Turn
 from lab.comparison.work import Prepared, prepare
 from lab.engines import Completion, Team, Work
@@ -185,7 +185,7 @@ def _measure(
             )
             team.run(work, "dynamic", tally)
             row["duration_seconds"] = row["execution_time"] = time.monotonic() - began
-            row["object_store_bytes"] = object_store_bytes() if on_ray else None
+            row["object_store_bytes"] = bytes_in_use() if on_ray else None
     finally:
         row |= {
             "cpu_seconds": tree.cpu_seconds,
