@@ -13,7 +13,14 @@ from lab.engines import Completion, Observer, Place, Work
 from lab.measure.node import Cgroup
 from lab.measure.station import Window
 from lab.measure.task import Measurement, measure_task
-from lab.parameters import Docker, MultiNode, SingleNode, parameters_from
+from lab.parameters import (
+    BreakEven,
+    Docker,
+    MultiNode,
+    RayVersusMultiprocessing,
+    SingleNode,
+    parameters_from,
+)
 from lab.records import NodeFacts, NodeWindow, Sample
 from lab.workloads import Outcome
 
@@ -72,6 +79,48 @@ def tiny_nodes(**changes: Any) -> MultiNode:
 def tiny_docker(**changes: Any) -> Docker:
     """Return tiny parameters of the comparison of containers with their host, with some changed."""
     return parameters_from(Docker, NODES | {"margin_percent": 3.0} | changes)
+
+
+COMPARISON: dict[str, Any] = {
+    "run_id": "tiny",
+    "profile": "custom",
+    "seed": 7,
+    "engines": ["serial", "pool"],
+    "workers": [2],
+    "repeats": 1,
+    "sample_seconds": 0.1,
+    "deadline_seconds": 60.0,
+    "stall_seconds": 60.0,
+    "object_store_megabytes": 80,
+}
+"""Parameters that the comparisons of engines share."""
+
+VERSUS: dict[str, Any] = COMPARISON | {
+    "workloads": ["images", "search"],
+    "image_megabytes": 0.01,
+    "image_tasks": [3, 5],
+    "complexity": 1.0,
+    "transfers": ["seed", "value", "shared"],
+    "search_bits": 64,
+    "search_width": 256,
+    "search_tasks": 5,
+}
+
+BREAK_EVEN: dict[str, Any] = COMPARISON | {
+    "task_seconds": [1e-5, 1e-3],
+    "window_seconds": 0.02,
+    "most_calls": 10,
+}
+
+
+def tiny_versus(**changes: Any) -> RayVersusMultiprocessing:
+    """Return tiny parameters of the comparison on images and primes, with some changed."""
+    return parameters_from(RayVersusMultiprocessing, VERSUS | changes)
+
+
+def tiny_break_even(**changes: Any) -> BreakEven:
+    """Return tiny parameters of the comparison on tasks of stated lengths, with some changed."""
+    return parameters_from(BreakEven, BREAK_EVEN | changes)
 
 
 # --- workloads: plain functions of this module, so that any engine can carry them to its workers ---

@@ -22,10 +22,11 @@ from fakes import (
 
 from lab.clusters.embedded import embedded
 from lab.engines import Work, members
-from lab.engines.compared import COMPARED, LABELS, ON_RAY
+from lab.engines.compared import COMPARED, ON_RAY
 from lab.engines.mapped import UNKNOWN_WORKER
 from lab.errors import EngineError
 from lab.measure.task import measure_task, run_bare
+from lab.records import ENGINES
 from lab.workloads import Outcome
 
 WORKERS, CPUS = 2, 3
@@ -238,8 +239,8 @@ def short_nap(number):
 
 def test_every_engine_has_a_label():
     """A bar of the comparison is never without a name, and no two have the same."""
-    assert set(LABELS) == set(COMPARED) >= ON_RAY
-    assert len(set(LABELS.values())) == len(LABELS)
+    assert set(ENGINES) == set(COMPARED) >= ON_RAY
+    assert len(set(ENGINES.values())) == len(ENGINES)
 
 
 def test_workers_that_do_not_start_are_an_engine_error(monkeypatch):

@@ -17,21 +17,25 @@ from lab import paths
 from lab.errors import ParameterError
 from lab.parameters import (
     MOST_WORKERS,
-    PROFILES,
     SCHEDULES,
-    Choice,
+    BreakEven,
     Docker,
     MultiNode,
-    Real,
-    Several,
+    RayVersusMultiprocessing,
     SingleNode,
-    Whole,
     parameters_from,
 )
 from lab.profiles import profile_file
+from lab.rules import Choice, Real, Several, Whole
 
 FIELDS = {field.name: field for field in dataclasses.fields(SingleNode)}
-KINDS = {"single_node": SingleNode, "multi_node": MultiNode, "docker": Docker}
+KINDS = {
+    "single_node": SingleNode,
+    "multi_node": MultiNode,
+    "docker": Docker,
+    "ray_vs_multiprocessing": RayVersusMultiprocessing,
+    "break_even": BreakEven,
+}
 
 
 def parameters_cell(experiment: str) -> str:
@@ -279,8 +283,9 @@ def test_notebook_comments_tell_the_ranges(experiment):
 @pytest.mark.parametrize(
     ("experiment", "name"),
     [
-        *(("single_node", name) for name in PROFILES if name != "custom"),
-        *((experiment, name) for experiment in ("multi_node", "docker") for name in ("quick", "full")),
+        ("single_node", "reference"),
+        *((experiment, name) for experiment in KINDS for name in ("quick", "full")),
+        ("ray_vs_multiprocessing", "reference"),
     ],
 )
 def test_profiles_are_accepted(experiment, name):

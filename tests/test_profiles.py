@@ -4,21 +4,27 @@ import dataclasses
 
 import pytest
 import yaml
-from fakes import tiny, tiny_docker, tiny_nodes
+from fakes import tiny, tiny_break_even, tiny_docker, tiny_nodes, tiny_versus
 
 from lab.parameters import MultiNode, SingleNode, parameters_from
 from lab.profiles import PROFILES, notebook_parameters, profile_file, with_true_profile
 
-EXPERIMENTS = {"single_node": tiny(), "multi_node": tiny_nodes(), "docker": tiny_docker()}
+EXPERIMENTS = {
+    "single_node": tiny(),
+    "multi_node": tiny_nodes(),
+    "docker": tiny_docker(),
+    "ray_vs_multiprocessing": tiny_versus(),
+    "break_even": tiny_break_even(),
+}
+FILES = [
+    (experiment, name)
+    for experiment in EXPERIMENTS
+    for name in ("quick", "full", "reference")
+    if profile_file(experiment, name).exists()
+]
 
 
-@pytest.mark.parametrize(
-    ("experiment", "name"),
-    [
-        *(("single_node", name) for name in ("quick", "full", "reference")),
-        *((experiment, name) for experiment in ("multi_node", "docker") for name in ("quick", "full")),
-    ],
-)
+@pytest.mark.parametrize(("experiment", "name"), FILES)
 def test_the_name_stays_while_the_values_do(experiment: str, name: str) -> None:
     """Parameters with all values of a profile keep its name; one that differs makes the run a custom one."""
     other = EXPERIMENTS[experiment]
@@ -45,7 +51,8 @@ def test_the_parameters_cell_can_be_read() -> None:
 
 def test_every_file_is_some_experiments_profile() -> None:
     """No file in the folder is a profile that nothing would find."""
-    found = {profile_file(one, name) for one in EXPERIMENTS for name in ("quick", "full", "reference")}
+    found = {profile_file(*one) for one in FILES}
+    assert {(one, name) for one in EXPERIMENTS for name in ("quick", "full")} <= set(FILES)
     assert {path for path in PROFILES.glob("*") if path not in found} == set()
 
 
