@@ -429,6 +429,20 @@ def test_every_container_becomes_healthy(cluster: Compose) -> None:
 
 
 @pytest.mark.docker
+def test_a_check_of_a_well_node_rests_first(cluster: Compose) -> None:
+    """Asked by hand it answers at once; asked as Docker does it, it rests where the last answer was good."""
+    name = cluster.containers("ray-worker")[0]["Name"].strip("/")
+    for seconds, least, most in (("", 0, 4), ("5", 5, 9)):
+        began = time.monotonic()
+        cluster.inside(name, "healthy", "worker", *seconds)
+        assert least <= time.monotonic() - began < most
+    for service in yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"].values():
+        check = service["healthcheck"]
+        # a rest is no hang, and what Ray's answer may take comes on top of it
+        assert int(check["timeout"].removesuffix("s")) >= int(check["test"][-1]) + 10
+
+
+@pytest.mark.docker
 def test_the_end_is_graceful(cluster: Compose) -> None:
     """`docker compose stop` ends every Ray within its time: none has to be killed."""
     began = time.monotonic()
