@@ -147,7 +147,7 @@ $(python) -m papermill notebooks/$(EXPERIMENT).ipynb out/$(EXPERIMENT).ipynb \
 	&& exit 0; \
 if [ -z "$$stopped" ]; then \
 	printf '\nThe experiment failed. The whole log is out/$(EXPERIMENT).log.\n\n' >&2; $(call error_of,out/$(EXPERIMENT).log); fi; \
-begun=$$(find data/$(EXPERIMENT) -name tasks.csv -newer out/.begun 2>/dev/null | head -n 1); \
+begun=$$(find data/$(EXPERIMENT) \( -name tasks.csv -o -name timings.csv \) -newer out/.begun 2>/dev/null | head -n 1); \
 if [ -n "$$begun" ]; then printf '\nWhat was measured is kept. To go on: make report$(of_experiment) PROFILE=$(PROFILE)$(if $(WORKERS), WORKERS="$(WORKERS)") RUN_ID=%s\n' \
 	"$$(basename "$$(dirname "$$begun")")" >&2; fi; \
 exit 1

@@ -22,7 +22,7 @@ from typing import Any, Self, TypeVar
 import pandas as pd
 
 from lab.errors import DataError
-from lab.records import FILES, SCHEMA_VERSION, NodeFacts, TaskRecord, Trial
+from lab.records import FILES, SCHEMA_VERSION, NodeFacts, TaskRecord
 from lab.store import ENVIRONMENT, header, read_environment, read_table
 
 T = TypeVar("T")
@@ -53,11 +53,11 @@ class Table:
 class Ledger:
     """The one writer of a run's folder; a context manager."""
 
-    def __init__(self, directory: Path, facts: Mapping[str, Any]) -> None:
+    def __init__(self, directory: Path, facts: Mapping[str, Any], files: Mapping[str, type] = FILES) -> None:
         """Open or make `directory`; `facts["parameters"]` must equal those of an earlier session."""
         self.directory, self._facts = directory, facts
         self.session = 0
-        self._files = {record: directory / name for name, record in FILES.items()}
+        self._files = {record: directory / name for name, record in files.items()}
         self._tables: dict[type, Table] = {}
         _ask_disk(directory, lambda: directory.mkdir(parents=True, exist_ok=True))
         with ExitStack() as opened:
@@ -91,8 +91,8 @@ class Ledger:
             table.sync()
 
     def earlier_trials(self) -> pd.DataFrame:
-        """Return the trials that are in the ledger."""
-        return read_table(self._files[Trial])
+        """Return the trials that are in the ledger: the rows of its first file."""
+        return read_table(next(iter(self._files.values())))
 
     def digests(self) -> dict[str, str]:
         """Return the digest that the good trials of each mode came to."""

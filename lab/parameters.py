@@ -4,156 +4,29 @@ A notebook hands over its whole namespace, so that a misspelt name, which paperm
 warning, is refused here. Every message names the parameter and the accepted range.
 """
 
-import ast
 import dataclasses
 import difflib
-import re
 import types
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from lab.errors import ParameterError
+from lab.records import ENGINES
+from lab.rules import Choice, Flag, Real, Rule, Several, Text, Whole, parameter
 
 MODES = ("search", "find", "factor")
 SCHEDULES = ("dynamic", "static")
 CLUSTERS = ("embedded", "local", "compose", "address")
 PROFILES = ("quick", "full", "reference", "custom")
+WORKLOADS = ("images", "search")
+TRANSFERS = ("seed", "value", "shared")
 MOST_WORKERS = 256
 MOST_NODES = 1000
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Whole:
-    """Accepts a whole number from `low` to `high`."""
-
-    low: int
-    high: int
-
-    def accept(self, value: Any) -> int:
-        """Return the number, or raise `ValueError` with the range."""
-        if isinstance(value, str):
-            value = _literal(value)
-        if isinstance(value, bool) or not isinstance(value, int) or not self.low <= value <= self.high:
-            raise ValueError(self.describe())
-        return value
-
-    def describe(self) -> str:
-        """Return the accepted range in words."""
-        return f"a whole number from {self.low} to {self.high}"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Real:
-    """Accepts a number from `low` to `high`; `of` names what is counted, such as seconds."""
-
-    low: float
-    high: float
-    of: str = "seconds"
-
-    def accept(self, value: Any) -> float:
-        """Return the number, or raise `ValueError` with the range."""
-        if isinstance(value, str):
-            value = _literal(value)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not self.low <= value <= self.high
-        ):
-            raise ValueError(self.describe())
-        return float(value)
-
-    def describe(self) -> str:
-        """Return the accepted range in words."""
-        return f"a number of {self.of} from {self.low:g} to {self.high:g}"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Flag:
-    """Accepts True or False, or their text."""
-
-    def accept(self, value: Any) -> bool:
-        """Return the truth value, or raise `ValueError` with the rule."""
-        if isinstance(value, str):
-            value = _literal(value)
-        if not isinstance(value, bool):
-            raise ValueError(self.describe())
-        return value
-
-    def describe(self) -> str:
-        """Return the rule in words."""
-        return "True or False"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Choice:
-    """Accepts one of the names."""
-
-    names: tuple[str, ...]
-
-    def accept(self, value: Any) -> str:
-        """Return the name, or raise `ValueError` with the choices."""
-        if value not in self.names:
-            raise ValueError(self.describe())
-        return str(value)
-
-    def describe(self) -> str:
-        """Return the choices in words."""
-        return "one of " + ", ".join(map(repr, self.names))
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Text:
-    """Accepts text that fits a pattern."""
-
-    pattern: str
-    words: str
-
-    def accept(self, value: Any) -> str:
-        """Return the text, or raise `ValueError` with the rule."""
-        if not isinstance(value, str) or not re.fullmatch(self.pattern, value):
-            raise ValueError(self.describe())
-        return value
-
-    def describe(self) -> str:
-        """Return the rule in words."""
-        return self.words
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Several:
-    """Accepts a list, without repetitions unless said otherwise; a single value or its text is one, too."""
-
-    of: Whole | Choice
-    distinct: bool = True
-
-    def accept(self, value: Any) -> tuple[Any, ...]:
-        """Return the values as a tuple, or raise `ValueError` with the rule."""
-        if isinstance(value, str) and value.lstrip().startswith("["):
-            value = _literal(value)
-        items = tuple(value) if isinstance(value, list | tuple) else (value,)
-        accepted = tuple(self.of.accept(item) for item in items)
-        if not accepted or (self.distinct and len(set(accepted)) != len(accepted)):
-            raise ValueError(self.describe())
-        return accepted
-
-    def describe(self) -> str:
-        """Return the rule in words."""
-        return (
-            f"a list{' without repetitions' if self.distinct else ''} of which each is {self.of.describe()}"
-        )
-
-
-Rule = Whole | Real | Flag | Choice | Text | Several
-
-
-def parameter(rule: Rule, unit: str = "") -> Any:
-    """Return a dataclass field that carries its rule and unit."""
-    return dataclasses.field(metadata={"rule": rule, "unit": unit})
-
-
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """What every experiment can be told: the work, its order, and how it is watched."""
+    """What every experiment can be told: its name, its order, and how it is watched."""
 
     run_id: str = parameter(
         Text(
@@ -164,6 +37,16 @@ class Experiment:
     profile: str = parameter(Choice(PROFILES))
     seed: int = parameter(Whole(0, 2**63 - 1))
     repeats: int = parameter(Whole(1, 1000), "blocks")
+    sample_seconds: float = parameter(Real(0.05, 60.0), "s")
+    deadline_seconds: float = parameter(Real(1.0, 86400.0), "s")
+    stall_seconds: float = parameter(Real(1.0, 86400.0), "s")
+    object_store_megabytes: int = parameter(Whole(80, 1_048_576), "MB")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Primes(Experiment):
+    """What every experiment with primes can be told: the work, and how it is dealt out."""
+
     modes: tuple[str, ...] = parameter(Several(Choice(MODES)))
     schedules: tuple[str, ...] = parameter(Several(Choice(SCHEDULES)))
     search_bits: int = parameter(Whole(16, 16384), "bits")
@@ -173,10 +56,6 @@ class Experiment:
     find_tasks: tuple[int, ...] = parameter(Several(Whole(1, 1_000_000), distinct=False), "tasks")
     factor_bits: int = parameter(Whole(16, 200), "bits")
     factor_tasks: int = parameter(Whole(1, 1_000_000), "tasks")
-    sample_seconds: float = parameter(Real(0.05, 60.0), "s")
-    deadline_seconds: float = parameter(Real(1.0, 86400.0), "s")
-    stall_seconds: float = parameter(Real(1.0, 86400.0), "s")
-    object_store_megabytes: int = parameter(Whole(80, 1_048_576), "MB")
 
     def __post_init__(self) -> None:
         """Check what concerns more than one parameter."""
@@ -192,7 +71,7 @@ class Experiment:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class SingleNode(Experiment):
+class SingleNode(Primes):
     """What `notebooks/single_node.ipynb` can be told."""
 
     workers: tuple[int, ...] = parameter(Several(Whole(1, MOST_WORKERS)), "workers")
@@ -200,7 +79,7 @@ class SingleNode(Experiment):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Nodes(Experiment):
+class Nodes(Primes):
     """What the experiments over several nodes have in common."""
 
     nodes: tuple[int, ...] = parameter(Several(Whole(1, MOST_NODES)), "nodes")
@@ -220,7 +99,7 @@ class MultiNode(Nodes):
     def __post_init__(self) -> None:
         """Check what concerns more than one parameter."""
         # not super(): a dataclass with slots is another class than the one that the method closes over
-        Experiment.__post_init__(self)
+        Primes.__post_init__(self)
         if self.cluster == "embedded" and self.nodes != (1,):
             raise ParameterError(
                 f"nodes is {list(self.nodes)}, and an embedded Ray is one node: give nodes [1], or the "
@@ -238,6 +117,37 @@ class Docker(Nodes):
     """What `notebooks/docker.ipynb` can be told."""
 
     margin_percent: float = parameter(Real(0.1, 50.0, "percent"), "%")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison(Experiment):
+    """What the experiments that compare engines have in common."""
+
+    engines: tuple[str, ...] = parameter(Several(Choice(tuple(ENGINES))))
+    workers: tuple[int, ...] = parameter(Several(Whole(1, MOST_WORKERS)), "workers")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RayVersusMultiprocessing(Comparison):
+    """What `notebooks/ray_vs_multiprocessing.ipynb` can be told."""
+
+    workloads: tuple[str, ...] = parameter(Several(Choice(WORKLOADS)))
+    image_megabytes: float = parameter(Real(0.001, 1000.0, "megabytes"), "MB")
+    image_tasks: tuple[int, ...] = parameter(Several(Whole(1, 1_000_000)), "tasks")
+    complexity: float = parameter(Real(0.25, 16.0, "pixels"), "pixels")
+    transfers: tuple[str, ...] = parameter(Several(Choice(TRANSFERS)))
+    search_bits: int = parameter(Whole(16, 16384), "bits")
+    search_width: int = parameter(Whole(0, 2**26), "numbers")
+    search_tasks: int = parameter(Whole(1, 1_000_000), "tasks")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class BreakEven(Comparison):
+    """What `notebooks/break_even.ipynb` can be told."""
+
+    task_seconds: tuple[float, ...] = parameter(Several(Real(1e-6, 60.0)), "s")
+    window_seconds: float = parameter(Real(0.01, 600.0), "s")
+    most_calls: int = parameter(Whole(1, 1_000_000), "calls")
 
 
 Kind = TypeVar("Kind", bound=Experiment)
@@ -280,11 +190,3 @@ def _accept(field: Any, value: Any) -> Any:
     except ValueError:
         rule: Rule = field.metadata["rule"]
         raise ParameterError(f"{field.name} is {value!r}: accepted is {rule.describe()}") from None
-
-
-def _literal(text: str) -> Any:
-    """Read a number or list given as text, as papermill's -r and a quoted -p hand it over."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return text

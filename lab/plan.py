@@ -4,7 +4,7 @@ import dataclasses
 import random
 from collections.abc import Callable, Sequence
 
-from lab.parameters import Docker, Experiment, MultiNode, SingleNode
+from lab.parameters import Docker, MultiNode, Primes, SingleNode
 
 BASELINE_SCHEDULE = "dynamic"
 """The plain processes share one counter: the best that one would write by hand."""
@@ -116,7 +116,7 @@ def _copy(asked: Sequence[Configuration]) -> Configuration:
     return dataclasses.replace(copied, arm="copy")
 
 
-def _in_blocks(parameters: Experiment, configurations: Callable[[str], list[Configuration]]) -> Plan:
+def _in_blocks(parameters: Primes, configurations: Callable[[str], list[Configuration]]) -> Plan:
     """Return every configuration once per block; the order within a block is shuffled by the seed."""
     every = [one for mode in parameters.modes for one in configurations(mode)]
     shuffle = random.Random(parameters.seed).shuffle

@@ -12,6 +12,21 @@ SCHEMA_VERSION = 2
 """Raised whenever a column is renamed, removed or changes its meaning."""
 
 
+ENGINES = {
+    "serial": "plain loop",
+    "processes": "plain processes",
+    "pool": "multiprocessing.Pool",
+    "futures": "concurrent.futures",
+    "joblib": "joblib (loky)",
+    "dask": "Dask distributed",
+    "ray_tasks": "Ray tasks",
+    "ray_actor_pool": "ray.util.ActorPool",
+    "ray_pool": "ray.util.multiprocessing.Pool",
+    "ray": "Ray actors, this lab's dispatch",
+}
+"""What can run tasks, and its name in figures and tables."""
+
+
 def column(unit: str, meaning: str, choices: tuple[str, ...] = (), **default: Any) -> Any:
     """Return a dataclass field that carries its unit, its meaning and, where they are few, its values."""
     return dataclasses.field(metadata={"unit": unit, "meaning": meaning, "choices": choices}, **default)
@@ -152,7 +167,9 @@ class Sample:
         default=None,
     )
     object_store_bytes: int | None = column(
-        "B", "bytes in Ray's object stores, of all nodes; asked by the driver", default=None
+        "B",
+        "bytes in the node's object store, as its raylet tells the head; the driver asks once a second",
+        default=None,
     )
     network_received_bytes: int | None = column("B", "received by the node since the last", default=None)
     network_sent_bytes: int | None = column("B", "sent by the node since the last", default=None)
@@ -261,6 +278,100 @@ class Check:
     )
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """One timed run of one piece of work on one engine, for comparing engines."""
+
+    trial_id: str = column("", "slot and attempt, as in 012-1; the key of this run's timings")
+    slot: int = column("", "place in the plan, counted from 0")
+    attempt: int = column("", "1, or more where an earlier attempt of the slot was cut short")
+    block: int = column("", "the repeat that it belongs to: everything is timed once per block")
+    arm: str = column(
+        "", "experiment, or copy (the A/A arm: an engine once more)", choices=("experiment", "copy")
+    )
+    engine: str = column("", "what ran the tasks, as told on the page on engines", choices=tuple(ENGINES))
+    workers: int = column("workers", "worker processes, each with one core's worth of work")
+    workload: str = column(
+        "",
+        "images (blur and equalise), search (for primes) or spin (a loop of a stated length)",
+        choices=("images", "search", "spin"),
+    )
+    transfer: str | None = column(
+        "",
+        "how an image got to its worker: seed (made there), value (pickled with the task) or shared (Ray's "
+        "object store, or a file in memory that plain processes map); empty for other work",
+        choices=("seed", "value", "shared"),
+        default=None,
+    )
+    batching: str = column(
+        "",
+        "none (one task a call), equal (all calls of one size, a quarter of a worker's share: the default of "
+        "multiprocessing.Pool.map) or own (the engine chooses as it goes)",
+        choices=("none", "equal", "own"),
+    )
+    batch: int | None = column("tasks", "tasks in a call; empty where the engine chooses", default=None)
+    tasks: int = column("tasks", "tasks of the work")
+    task_seconds: float | None = column(
+        "s",
+        "length that a spin task's loop was set for, on an idle core; empty for others",
+        default=None,
+    )
+    status: str = column("", "ok, failed or interrupted", choices=("ok", "failed", "interrupted"))
+    error_kind: str | None = column("", "type of the error that ended it", default=None)
+    error_message: str | None = column("", "first line of that error", default=None)
+    started_at: str | None = column("UTC", "when it began, before its warm-up", default=None)
+    startup_seconds: float | None = column(
+        "s",
+        "cold start of the engine, with Ray itself where it needs one: until all workers have answered; one "
+        "start serves all timings of an engine in a block",
+        default=None,
+    )
+    warmup_seconds: float | None = column("s", "a few tasks on every worker, before the clock", default=None)
+    duration_seconds: float | None = column(
+        "s",
+        "from handing the work over to the last result, images on their way included, warm-up excluded",
+        default=None,
+    )
+    units: int | None = column("units", "images, primes, or loops done", default=None)
+    digest: str | None = column(
+        "", "of all results in task order; equal work gives equal digests", default=None
+    )
+    task_cpu_seconds: float | None = column(
+        "CPU s", "processor time of the tasks' bodies; empty for spin, which is not measured", default=None
+    )
+    cpu_seconds: float | None = column(
+        "CPU s",
+        "processor time of the whole process tree, Ray's own included, sampler left out",
+        default=None,
+    )
+    memory_before_bytes: int | None = column(
+        "B", "proportional set size of the whole process tree, before the work", default=None
+    )
+    peak_memory_bytes: int | None = column(
+        "B", "the largest such size while it ran, as sampled", default=None
+    )
+    object_store_bytes: int | None = column(
+        "B", "in Ray's object store right after the work, part of the size above", default=None
+    )
+    sampler_cpu_seconds: float | None = column("CPU s", "processor time of the sampler", default=None)
+    steal_seconds: float | None = column("CPU s", "time the hypervisor gave to others", default=None)
+    load_before: float | None = column("", "one-minute load average before the warm-up", default=None)
+    framework: str = column("", "report B's column: the package that ran it")
+    data_size_mb: float | None = column(
+        "MB",
+        "report B's column: the true size of an image, in 10^6 bytes; empty for other work",
+        default=None,
+    )
+    num_tasks: int = column("tasks", "report B's column: equals tasks")
+    complexity: float | None = column(
+        "pixels", "report B's column: here the blur's standard deviation; empty for other work", default=None
+    )
+    execution_time: float | None = column("s", "report B's column: equals duration_seconds", default=None)
+    memory_used: float | None = column(
+        "MB", "report B's column: the largest resident size of the driver alone", default=None
+    )
+
+
 FILES: Mapping[str, type] = {
     "trials.csv": Trial,
     "tasks.csv": TaskRecord,
@@ -268,10 +379,21 @@ FILES: Mapping[str, type] = {
     "windows.csv": NodeWindow,
     "nodes.csv": NodeFacts,
 }
-"""What every run of an experiment has."""
+"""What every run of an experiment has; the first is that of the trials."""
+
+TIMINGS: Mapping[str, type] = {"timings.csv": Timing}
+"""What a run has that compares engines."""
+
+COMPARISONS = ("ray_vs_multiprocessing", "break_even")
+"""The experiments that compare engines."""
 
 CHECKS: Mapping[str, type] = {"checks.csv": Check}
 """What a validation has."""
+
+
+def files_of(experiment: str) -> Mapping[str, type]:
+    """Return the files of a run of an experiment, the one with the trials first."""
+    return TIMINGS if experiment in COMPARISONS else FILES
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from lab.errors import DataError, ParameterError
 from lab.ledger import Ledger
 from lab.measure.environment import code_facts, machine_facts, session_facts, utc_now, versions
 from lab.measure.node import Cgroup, find_cgroup, usable_cores, usable_memory_bytes
-from lab.parameters import Docker, Experiment, MultiNode, SingleNode, parameters_from
+from lab.parameters import Docker, Experiment, MultiNode, Primes, SingleNode, parameters_from
 from lab.plan import Plan, docker_plan, multi_node_plan, single_node_plan
 from lab.profiles import with_true_profile
 from lab.records import Trial
@@ -148,7 +148,7 @@ def facts_of(
 
 def run_plan(
     experiment: str,
-    parameters: Experiment,
+    parameters: Primes,
     plan: Plan,
     data: Path | None,
     cgroup: Cgroup,
@@ -166,7 +166,7 @@ def run_plan(
 
 def _carry_out(
     experiment: str,
-    parameters: Experiment,
+    parameters: Primes,
     plan: Plan,
     payloads: Payloads,
     ledger: Ledger,

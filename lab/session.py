@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequenc
 from typing import Any
 
 from lab.errors import ParameterError
-from lab.parameters import Docker, Experiment, MultiNode, Nodes
+from lab.parameters import Docker, MultiNode, Nodes, Primes, RayVersusMultiprocessing
 from lab.plan import Plan, PlannedTrial, docker_plan, multi_node_plan
 from lab.trial import Setting, run_trial
 from lab.workloads import WORKLOADS
@@ -29,25 +29,30 @@ class Assignment:
     attempt: int
 
 
-def payloads_of(parameters: Experiment) -> dict[str, tuple[Any, ...]]:
+def payloads_of(parameters: Primes) -> dict[str, tuple[Any, ...]]:
     """Return the seeded work of every mode: the same for every configuration."""
     return {mode: _payloads_of(mode, parameters) for mode in parameters.modes}
 
 
-def _payloads_of(mode: str, parameters: Experiment) -> tuple[Any, ...]:
+def _payloads_of(mode: str, parameters: Primes) -> tuple[Any, ...]:
     seed = parameters.seed
     if mode == "search":
-        width = parameters.search_width or default_width(parameters.search_bits)
-        try:
-            return search_tasks(parameters.search_bits, width, parameters.search_tasks, seed)
-        except ParameterError as error:
-            raise ParameterError(
-                f"search_bits, search_width and search_tasks do not go together: {error}"
-            ) from None
+        return search_payloads(parameters)
     if mode == "factor":
         return factor_tasks(parameters.factor_bits, parameters.factor_tasks, seed)
     sizes = zip(parameters.find_bits, parameters.find_tasks, strict=True)
     return tuple(target for bits, count in sizes for target in find_tasks(bits, count, seed))
+
+
+def search_payloads(parameters: Primes | RayVersusMultiprocessing) -> tuple[Any, ...]:
+    """Return the ranges to search; raises `ParameterError` where the parameters do not go together."""
+    width = parameters.search_width or default_width(parameters.search_bits)
+    try:
+        return search_tasks(parameters.search_bits, width, parameters.search_tasks, parameters.seed)
+    except ParameterError as error:
+        raise ParameterError(
+            f"search_bits, search_width and search_tasks do not go together: {error}"
+        ) from None
 
 
 def run_slots(

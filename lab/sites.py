@@ -15,7 +15,7 @@ from lab.errors import ClusterError, DataError, LabError, ParameterError
 from lab.job import Request
 from lab.ledger import Ledger
 from lab.measure.environment import code_facts, versions
-from lab.parameters import Experiment, MultiNode, Nodes, SingleNode
+from lab.parameters import MultiNode, Nodes, Primes, SingleNode
 from lab.records import Trial
 from lab.session import Assignment, Payloads, run_slots
 from lab.trial import Setting
@@ -30,7 +30,7 @@ class Job:
     """What a site is asked to do, and whom it tells when a trial starts."""
 
     experiment: str
-    parameters: Experiment
+    parameters: Primes
     payloads: Payloads
     assignments: Sequence[Assignment]
     ledger: Ledger
@@ -115,7 +115,7 @@ class Elsewhere:
 
 def request_for(
     experiment: str,
-    parameters: Experiment,
+    parameters: Primes,
     assignments: Sequence[Assignment],
     digests: Mapping[str, str],
     kind: str,

@@ -5,7 +5,7 @@ import dataclasses
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from lab.errors import DataError
-from lab.records import CHECKS, FILES, SCHEMA_VERSION, Column, columns
+from lab.records import CHECKS, FILES, SCHEMA_VERSION, TIMINGS, Column, columns, files_of
 
 ENVIRONMENT = "environment.json"
 VERSION_COLUMN = "schema_version"
@@ -43,6 +43,25 @@ class Run:
         return is_complete(self.trials, self.environment)
 
 
+@dataclasses.dataclass(frozen=True)
+class Timings:
+    """One run that compares engines as it lies on disk: its rows, with the columns of `Timing`."""
+
+    directory: Path
+    environment: Mapping[str, Any]
+    timings: pd.DataFrame
+
+    @property
+    def run_id(self) -> str:
+        """Return the name of the run's folder."""
+        return self.directory.name
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether every slot of the plan has a timing that ended, well or not."""
+        return is_complete(self.timings, self.environment)
+
+
 def is_complete(trials: pd.DataFrame, environment: Mapping[str, Any]) -> bool:
     """Tell whether every slot of the plan has a trial that ended, well or not."""
     ended = trials.loc[trials["status"] != "interrupted", "slot"].nunique()
@@ -62,16 +81,32 @@ def read_run(directory: Path) -> Run:
     return Run(directory, environment, **tables)
 
 
+def read_timings(directory: Path) -> Timings:
+    """Read and check a run that compares engines; raises `DataError` that names file, line and column."""
+    environment = read_environment(directory)
+    _refuse_changed(directory, environment["sessions"][-1].get("files", {}))
+    (name,) = TIMINGS
+    rows = read_table(directory / name)
+    _refuse_repeated(directory / name, rows, ["trial_id"])
+    return Timings(directory, environment, rows)
+
+
+def trials_file(experiment: str) -> str:
+    """Return the name of the file that has a row for each trial of an experiment."""
+    return next(iter(files_of(experiment)))
+
+
 def run_directories(experiment: str, data: Path) -> tuple[Path, ...]:
     """Return the folders of all runs of an experiment, oldest first by their start."""
-    folders = [path.parent for path in (data / experiment).glob("*/trials.csv")]
-    folders = [one for one in folders if (one / ENVIRONMENT).exists() or _has_rows(one / "trials.csv")]
+    name = trials_file(experiment)
+    folders = [path.parent for path in (data / experiment).glob(f"*/{name}")]
+    folders = [one for one in folders if (one / ENVIRONMENT).exists() or _has_rows(one / name)]
     return tuple(sorted(folders, key=lambda folder: read_environment(folder)["sessions"][0]["started_at"]))
 
 
-def file_digests(directory: Path) -> dict[str, str]:
+def file_digests(directory: Path, files: Iterable[str] = FILES) -> dict[str, str]:
     """Return the SHA-256 of each CSV file of a run: a finished run carries them in its environment file."""
-    return {name: hashlib.sha256((directory / name).read_bytes()).hexdigest() for name in FILES}
+    return {name: hashlib.sha256((directory / name).read_bytes()).hexdigest() for name in files}
 
 
 def _refuse_changed(directory: Path, digests: Mapping[str, str]) -> None:
@@ -110,7 +145,7 @@ def read_environment(directory: Path) -> dict[str, Any]:
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read one CSV file of a run with the types of its columns; raises `DataError` where it does not fit."""
-    record = {**FILES, **CHECKS}[path.name]
+    record = {**FILES, **TIMINGS, **CHECKS}[path.name]
     try:
         content = path.read_bytes()
         # a torn last line may end within a character
@@ -133,8 +168,9 @@ def _typed(path: Path, texts: pd.Series, column: Column) -> pd.Series:
     if not column.optional and empty.any():
         line = int(np.argmax(empty)) + 2
         raise DataError(f"{path}, line {line}, column {column.name}: empty, where a value is required")
-    if column.choices and not texts.isin(column.choices).all():
-        line = int(np.argmin(texts.isin(column.choices))) + 2
+    known = texts.isin(column.choices) | (empty if column.optional else False)
+    if column.choices and not known.all():
+        line = int(np.argmin(known)) + 2
         raise DataError(
             f"{path}, line {line}, column {column.name}: {texts.iloc[line - 2]!r} is none of "
             f"{', '.join(column.choices)}"

@@ -278,7 +278,7 @@ def _samples(trial: Trial, one: Configuration) -> Iterator[Sample]:
                 throttled_seconds=0.0,
                 memory_bytes=NODE_MEMORY_BYTES // 4 + lab_memory,
                 lab_memory_bytes=lab_memory,
-                object_store_bytes=store if drives else None,
+                object_store_bytes=store,
                 queue_length=0 if drives else None,
                 sampler_cpu_seconds=0.01 * at / duration,
             )

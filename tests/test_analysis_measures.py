@@ -93,7 +93,7 @@ TASKS = [
 SAMPLES = [
     sample(0, 1.0, cpu_cores=2.0, memory_bytes=400, lab_memory_bytes=100, object_store_bytes=10),
     sample(0, 4.0, cpu_cores=1.0, memory_bytes=200, lab_memory_bytes=300, object_store_bytes=10),
-    sample(1, 2.0, cpu_cores=1.0, memory_bytes=300, lab_memory_bytes=200, object_store_bytes=0),
+    sample(1, 2.0, cpu_cores=1.0, memory_bytes=300, lab_memory_bytes=200, object_store_bytes=30),
     sample(1, 4.0, cpu_cores=0.0, memory_bytes=300, lab_memory_bytes=50, object_store_bytes=0),
 ]
 
@@ -141,7 +141,7 @@ def measured(trials=None, tasks=TASKS, samples=SAMPLES, windows=WINDOWS, nodes=N
         ("cpu_percent", (1 * 100 + 3 * 50 + 2 * 50 + 2 * 0) / 8),
         ("memory_percent", (40 + 20 + 30 + 30) / 4),
         ("lab_memory_bytes", 350),
-        ("object_store_bytes", 10),
+        ("object_store_bytes", 40),
         ("cpu_seconds_per_unit", 6.0 / 20),
         ("throttled_percent", (25 + 75) / 2),
     ],

@@ -24,12 +24,13 @@ ON_THE_HEAD = (
     *("clusters", "engines", "workloads", "measure", "validation"),
 )
 """What runs on a cluster's head and nodes: none of it needs a disk to write to, nor the client's packages."""
-SHARED = ("store", "records", "parameters", "errors", "paths")
+SHARED = ("store", "records", "rules", "parameters", "errors", "paths")
 FOUNDATION = {
     "errors": set(),
     "paths": set(),
     "records": set(),
-    "parameters": {"errors"},
+    "rules": set(),
+    "parameters": {"errors", "records", "rules"},
     "plan": {"parameters"},
     "store": {"errors", "records"},
 }

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import time
 from collections import Counter
 
 import pytest
@@ -129,6 +130,65 @@ def test_a_node_with_other_code_is_refused(cluster, monkeypatch):
     monkeypatch.setattr(cluster.driver, "report", lambda: older)
     with pytest.raises(ClusterError, match=r"has numpy [\d.]+ and the head 1\.0: install the same versions"):
         Cluster("local", 0.0, cluster.driver).need(2, 60.0)
+
+
+def test_each_node_tells_of_its_own_object_store(cluster):
+    """50 MB that lie on one node are in that node's samples, from when they came until they went."""
+    import numpy
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    class Holder:
+        def hold(self, size):
+            self.held = ray.put(numpy.ones(size, dtype=numpy.uint8)) if size else None
+
+    with ray_actors.team(2, 2) as team:
+        (full, _) = (place.node_id for place in team.places)
+        whole = next(one["NodeID"] for one in ray.nodes() if one["NodeID"].startswith(full))
+        strategy = NodeAffinitySchedulingStrategy(whole, soft=False)
+        holder = ray.remote(Holder).options(num_cpus=0, scheduling_strategy=strategy).remote()
+        ray.get(holder.hold.remote(0))
+        origin, times = cluster.begin("009-2", team, 0.2, True, lambda: 0), []
+        for size in (0, 50_000_000, 0):
+            ray.get(holder.hold.remote(size))
+            times.append(time.monotonic() - origin)
+            time.sleep(2.5)
+        watched = cluster.end()
+        ray.kill(holder)
+    came, went = times[1:]
+    assert {sample.node_id for sample in watched.samples} == {cluster.here, *cluster.workers_on()}
+    for sample in watched.samples:
+        assert sample.object_store_bytes is not None
+        # it is asked for once a second, and a raylet tells within 0.1 s
+        held = sample.node_id == full and came + 1.3 < sample.at_seconds < went
+        unsure = sample.node_id == full and min(abs(sample.at_seconds - one) for one in (came, went)) <= 1.3
+        expected = 50_000_000 if held else 0
+        assert unsure or expected <= sample.object_store_bytes < expected + 1_000_000, sample
+
+
+def test_rays_own_processes_are_those_of_the_node_but_the_workers(cluster):  # noqa: ARG001
+    """Seen from a worker: its raylet and both agents, once each, and neither it nor an idle worker."""
+    import ray
+
+    def seen():
+        import psutil
+
+        from lab.measure.station import processes_of_ray
+
+        own, raylet = psutil.Process(), psutil.Process().parent()
+        found = processes_of_ray()
+        workers = [one.pid for one in raylet.children() if one not in found]
+        return own.pid, raylet.pid, [one.pid for one in found], [one.cmdline()[0] for one in found], workers
+
+    with ray_actors.team(2, 2) as team:
+        own, raylet, found, titles, workers = ray.get(ray.remote(seen).options(num_cpus=1).remote())
+        there = {place.pid for place in team.places}
+    assert found[0] == raylet
+    assert len(set(found)) == len(found)
+    assert {"ray::DashboardAgent", "ray::RuntimeEnvAgent"} <= {one.strip() for one in titles}
+    assert own in workers
+    assert not there & set(found)
+    assert there & set(workers)
 
 
 def test_a_node_that_dies_is_marked(cluster, monkeypatch):

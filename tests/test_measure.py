@@ -19,7 +19,7 @@ import psutil
 import pytest
 from fakes import NO_LIMITS, fail_on_three, no_outcome, slow_square, square
 
-from lab.measure import node
+from lab.measure import node, station
 from lab.measure.environment import code_facts, machine_facts, session_facts, utc_now, versions
 from lab.measure.node import (
     Reading,
@@ -419,6 +419,80 @@ def test_a_worker_that_watches_its_node_is_counted_once():
     seen = window.counters
     # processor time of a process ticks 100 times a second
     assert abs(seen.workers_cpu_seconds + seen.sampler_cpu_seconds - window.own_cpu_seconds) < 0.03
+
+
+def test_a_second_of_a_worker_is_not_one_of_ray_too():
+    """A process that is both told as a worker and found as Ray's own is counted as a worker alone."""
+    me = psutil.Process()
+    watch = Station(lambda: (me,))
+    watch.begin("000-1", "node", [os.getpid()], "processes", 10)
+    end = time.process_time() + 0.3
+    while time.process_time() < end:
+        pass
+    seen = watch.end().counters
+    assert seen.ray_cpu_seconds == 0
+    assert 0.25 < seen.cpu_seconds < 0.6
+
+
+class FakeProcess:
+    """A process by title, with those that it has started, as psutil tells of it."""
+
+    def __init__(self, pid, title, *below, name="python"):
+        self.pid, self.title, self.below, self._name, self.above = pid, title, below, name, None
+        for one in below:
+            one.above = self
+
+    def name(self):
+        """Return the name of the program."""
+        return self._name
+
+    def cmdline(self):
+        """Return the words of the title; a process that renames itself has one, with blanks at its end."""
+        return [self.title + " " * 20, ""] if self.title.startswith("ray::") else self.title.split()
+
+    def ppid(self):
+        """Return the id of the process above."""
+        return self.above.pid
+
+    def parent(self):
+        """Return the process above."""
+        return self.above
+
+    def parents(self):
+        """Return all above, the nearest first."""
+        return [] if self.above is None else [self.above, *self.above.parents()]
+
+    def children(self, recursive=False):
+        """Return what was started by this one or below it."""
+        deeper = [deep for one in self.below for deep in one.children(recursive)] if recursive else []
+        return [*self.below, *deeper]
+
+
+STARTS = {
+    "container": ("/opt/lab/bin/python3 /opt/lab/bin/ray start --block --num-cpus=1", {2, 3, 4, 5, 6, 7, 8}),
+    "Python": ("/opt/lab/bin/python3 -m pytest start", {6, 7, 8}),
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_rays_own_processes_are_all_but_the_workers(monkeypatch, start):
+    """The agents, titled as workers are, and `ray start` with all below; no worker, nor what it started."""
+    job = FakeProcess(12, "python -m lab.job", FakeProcess(13, "gcc"))
+    workers = (
+        FakeProcess(9, "ray::Worker.run"),
+        FakeProcess(10, "ray::IDLE"),
+        FakeProcess(11, "ray::JobSupervisor", job),
+    )
+    agents = (FakeProcess(7, "ray::DashboardAgent"), FakeProcess(8, "ray::RuntimeEnvAgent"))
+    raylet = FakeProcess(6, "raylet --raylet_socket_name=raylet", *agents, *workers, name="raylet")
+    dashboard = FakeProcess(3, "python dashboard.py", FakeProcess(4, "python -c forkserver"))
+    title, expected = STARTS[start]
+    starter = FakeProcess(2, title, dashboard, FakeProcess(5, "python log_monitor.py"), raylet)
+    FakeProcess(1, "/sbin/docker-init -- node worker", starter)
+    for one in (workers[0], job):
+        monkeypatch.setattr(station.psutil, "Process", lambda one=one: one)
+        found = [process.pid for process in station.processes_of_ray()]
+        assert sorted(found) == sorted(expected)
 
 
 def test_a_station_begins_anew_where_a_window_was_cut_off():

@@ -8,8 +8,8 @@ import psutil
 import pytest
 from fakes import Collector, square, tiny
 
-from lab.clusters.attached import object_store_bytes
 from lab.clusters.embedded import PINNED_RAY, SETTINGS, embedded
+from lab.clusters.stores import Stores
 from lab.engines import Work, ray_actors
 from lab.errors import ClusterError
 from lab.measure.node import private_memory_bytes
@@ -47,6 +47,11 @@ def team(cluster):  # noqa: ARG001
         yield team
 
 
+def stores(cluster):
+    """Return what reads the object store of this node."""
+    return Stores(cluster.here, {cluster.here: cluster.nodes[cluster.here].object_store_bytes})
+
+
 def processes_of(team):
     """Return the processes of a team's workers."""
     return [psutil.Process(place.pid) for place in team.places]
@@ -61,7 +66,7 @@ def test_ray_can_be_started_again_in_one_process(home):  # noqa: ARG001
     """A run that goes on in the same kernel starts a second Ray, whose processes take the same token."""
     for _ in range(2):
         with embedded(1, 80, 0) as cluster:
-            assert object_store_bytes() is not None
+            assert stores(cluster).read() is not None
             assert cluster.workers_on() == (cluster.here,)
 
 
@@ -137,16 +142,17 @@ def test_available_resources_tell_the_use_of_the_object_store(cluster):
     import numpy
     import ray
 
-    assert object_store_bytes() < 1_000_000
+    store = stores(cluster)
+    assert store.read() < 1_000_000
     reference = ray.put(numpy.zeros(30_000_000, dtype=numpy.uint8))
-    assert _await(lambda: 30_000_000 <= object_store_bytes() < 31_000_000)
+    assert _await(lambda: 30_000_000 <= store.read() < 31_000_000)
     del reference
-    assert _await(lambda: object_store_bytes() < 1_000_000)
+    assert _await(lambda: store.read() < 1_000_000)
     assert cluster.nodes[cluster.here].object_store_bytes == STORE_MEGABYTES * 10**6
 
 
 def _await(true, seconds=30.0):
-    """Return whether something becomes true in time: Ray tells about once a second."""
+    """Return whether something becomes true in time."""
     end = time.monotonic() + seconds
     while not true():
         if time.monotonic() > end:

@@ -9,8 +9,8 @@ def usage(samples: pd.DataFrame, in_use: pd.DataFrame) -> pd.DataFrame:
     `samples` are rows of samples.csv; `in_use` has one row per trial and node that ran its tasks, with
     own_cores and node_memory_bytes. Columns: cpu_percent (of own_cores; every reading weighs as much as
     the time since the last), memory_percent (of the node's memory) and gpu_percent are means over the nodes
-    in use; lab_memory_bytes is the largest sum over all sampled nodes at one time, NaN where a node in use
-    was never read; object_store_bytes, which the driver reads for all nodes, is the largest reading.
+    in use; lab_memory_bytes and object_store_bytes are the largest sum over all sampled nodes at one time,
+    NaN where a node in use was never read.
     """
     placed = samples.merge(in_use, on=["trial_id", "node_id"])
     return pd.DataFrame(
@@ -19,7 +19,7 @@ def usage(samples: pd.DataFrame, in_use: pd.DataFrame) -> pd.DataFrame:
             "memory_percent": _mean(placed, placed["memory_bytes"] / placed["node_memory_bytes"] * 100),
             "gpu_percent": _mean(placed, placed["gpu_percent"]),
             "lab_memory_bytes": _peak(samples, in_use, "lab_memory_bytes"),
-            "object_store_bytes": samples.groupby("trial_id")["object_store_bytes"].max().astype(float),
+            "object_store_bytes": _peak(samples, in_use, "object_store_bytes"),
         }
     )
 

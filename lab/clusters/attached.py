@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from lab.clusters.stores import Stores
 from lab.engines import Place, Team
 from lab.errors import ClusterError
 from lab.measure.environment import NODE_PACKAGES
@@ -128,6 +129,8 @@ class Cluster:
         }
         self._answers(calls)
         self._trial_id = trial_id
+        stores = {node: self.nodes[node].object_store_bytes for node in self._in_use if node in self.nodes}
+        self._stores = Stores(self.here, {node: size for node, size in stores.items() if size is not None})
         self._origin = self.driver.begin(
             trial_id,
             self.here,
@@ -136,7 +139,7 @@ class Cluster:
             interval_seconds,
             watch_ray,
             queue_length,
-            object_store_bytes,
+            self._stores.read,
         )
         return self._origin
 
@@ -151,7 +154,7 @@ class Cluster:
         found = {self.here: driver} | self._answers(calls)
         windows = [self._window(node, found.get(node)) for node in self._in_use]
         samples = [
-            dataclasses.replace(sample, at_seconds=sample.at_seconds + self._since(node, window.began))
+            self._on_drivers_clock(sample, self._since(node, window.began))
             for node, window in found.items()
             for sample in window.samples
         ]
@@ -209,6 +212,12 @@ class Cluster:
     def _since(self, node: str, moment: float) -> float:
         """Return a moment of a node's clock as seconds since the window began."""
         return moment - self.offset_seconds(node) - self._origin
+
+    def _on_drivers_clock(self, sample: Sample, began: float) -> Sample:
+        """Return a node's sample with its time since the window began, and what its store held then."""
+        at = sample.at_seconds + began
+        store = self._stores.used_bytes(sample.node_id, self._origin + at)
+        return dataclasses.replace(sample, at_seconds=at, object_store_bytes=store)
 
     def _window(self, node: str, window: Window | None) -> NodeWindow:
         clock = self._clocks.get(node)
@@ -270,13 +279,3 @@ def _check_same(node: str, found: Report, expected: Report) -> None:
                 f"{expected.versions.get(name)}: install the same versions on all nodes, as "
                 "requirements.lock has them"
             )
-
-
-def object_store_bytes() -> int | None:
-    """Return the bytes in use of the cluster's object stores, as of a second ago at most."""
-    import ray
-
-    capacity = ray.cluster_resources().get("object_store_memory")
-    return (
-        None if capacity is None else int(capacity - ray.available_resources().get("object_store_memory", 0))
-    )

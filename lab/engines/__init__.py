@@ -15,6 +15,9 @@ from lab.errors import EngineError
 from lab.measure.task import Measurement, measure_task
 from lab.workloads import Outcome
 
+Call = Callable[[Callable[[Any], Outcome], Any], Measurement]
+"""Runs a function on one payload: `measure_task`, or `run_bare`."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Work:
@@ -29,8 +32,8 @@ class Work:
     """For so long no task may end: a node that hangs must not hold up the run until its deadline."""
     batch: int = 1
     """How many tasks a call to a worker carries; not for engines that size their batches themselves."""
-    call: Callable[[Callable[[Any], Outcome], Any], Measurement] = measure_task
-    """How a worker runs one task: measured, or `run_bare`."""
+    call: Call = measure_task
+    """How a worker runs one task."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -35,17 +35,3 @@ COMPARED: Mapping[str, Engine] = {
 
 ON_RAY = frozenset({"ray_tasks", "ray_actor_pool", "ray_pool", "ray"})
 """Those that need a Ray which runs."""
-
-LABELS: Mapping[str, str] = {
-    "serial": "a plain loop",
-    "processes": "plain processes, one shared counter",
-    "pool": "multiprocessing.Pool",
-    "futures": "concurrent.futures.ProcessPoolExecutor",
-    "joblib": "joblib.Parallel, loky",
-    "dask": "dask.distributed, LocalCluster",
-    "ray_tasks": "Ray tasks",
-    "ray_actor_pool": "ray.util.ActorPool",
-    "ray_pool": "ray.util.multiprocessing.Pool",
-    "ray": "Ray actors, fed by the lab",
-}
-"""What stands beside an engine's bar."""

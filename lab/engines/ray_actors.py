@@ -3,7 +3,9 @@
 Dynamic: a worker gets its next batch when it returns one; a second batch waits at the worker, so that it
 never idles for a round trip, as long as more tasks are left than workers. Batches are sized so that a
 call lasts `CALL_SECONDS`, and shrink towards the end (guided self-scheduling, Polychronopoulos and Kuck
-1987), since the driver needs about a millisecond for each call. Static: a worker gets its share only.
+1987) as far as `SHORTEST_CALL_SECONDS`, since the driver needs about a millisecond for each call. Where it
+is not known beforehand what a task takes, a pilot tells: each worker's first calls are of one task, and the
+mean over all that came back sizes the next. Static: a worker gets its share only.
 A worker that is lost has its tasks handed to the others, at most `MOST_ATTEMPTS` times.
 """
 
@@ -15,13 +17,14 @@ from typing import Any
 
 import psutil
 
-from lab.engines import Completion, Observer, Place, Watch, Work, shares
+from lab.engines import Call, Completion, Observer, Place, Watch, Work, shares
 from lab.errors import EngineError
 from lab.measure.station import Station, Window
-from lab.measure.task import Measurement, first_line, measure_task
+from lab.measure.task import Measurement, first_line
 from lab.workloads import Outcome
 
 CALL_SECONDS = 0.2
+SHORTEST_CALL_SECONDS = 0.01
 CALLS_IN_FLIGHT = 2
 MOST_ATTEMPTS = 3
 POLL_SECONDS = 0.5
@@ -53,9 +56,13 @@ class Worker:
 
         return ray.get_runtime_context().get_node_id()[:12], os.getpid()
 
-    def run(self, function: Callable[[Any], Outcome], payloads: Sequence[Any]) -> list[Measurement]:
-        """Run a batch of tasks and return a measurement for each."""
-        return [measure_task(function, payload) for payload in payloads]
+    def run(
+        self, call: Call, function: Callable[[Any], Outcome], payloads: Sequence[Any]
+    ) -> tuple[float, list[Measurement]]:
+        """Run a batch of tasks; return its seconds and a measurement for each."""
+        began = time.monotonic()
+        measurements = [call(function, payload) for payload in payloads]
+        return time.monotonic() - began, measurements
 
     def clock(self) -> float:
         """Return this node's monotonic clock, in seconds."""
@@ -107,6 +114,7 @@ class _Dispatch:
         self.calls: dict[Any, tuple[int, list[Attempt], float]] = {}
         self.in_flight = dict.fromkeys(team.actors, 0)
         self.watch = Watch(work)
+        self.piloted_tasks, self.piloted_seconds = 0, 0.0
 
     def run(self) -> None:
         """Feed and collect until nothing is left."""
@@ -144,23 +152,29 @@ class _Dispatch:
         payloads = [self.work.payloads[task] for task, _ in batch]
         self.observer.submitted(len(batch))
         submitted = time.monotonic()
-        call = self.team.actors[worker].run.remote(self.work.function, payloads)
+        call = self.team.actors[worker].run.remote(self.work.call, self.work.function, payloads)
         self.calls[call] = (worker, batch, submitted)
         self.in_flight[worker] += 1
 
     def _batch_size(self, queue: deque[Attempt]) -> int:
-        if not self.work.task_seconds:
+        task_seconds = self.work.task_seconds
+        if task_seconds is None and self.piloted_tasks:
+            task_seconds = self.piloted_seconds / self.piloted_tasks
+        if not task_seconds:
             return 1
         sharing = 1 if queue is not self.common else len(self.team.actors)
-        wanted = round(CALL_SECONDS / self.work.task_seconds)
-        return max(1, min(wanted, len(queue) // (2 * CALLS_IN_FLIGHT * sharing)))
+        guided = max(
+            len(queue) // (2 * CALLS_IN_FLIGHT * sharing), round(SHORTEST_CALL_SECONDS / task_seconds)
+        )
+        # never more than a worker's part of what is left
+        return max(1, min(round(CALL_SECONDS / task_seconds), guided, -(-len(queue) // sharing)))
 
     def _collect(self, call: Any) -> None:
         import ray
 
         worker, batch, submitted = self.calls.pop(call)
         try:
-            measurements = ray.get(call)
+            seconds, measurements = ray.get(call)
         except ray.exceptions.RayTaskError as error:
             # the worker lives, but could not take the call: a module is missing there, or the like
             self.in_flight[worker] -= 1
@@ -171,6 +185,8 @@ class _Dispatch:
             self._lose(worker, batch, submitted, error)
             return
         received = time.monotonic()
+        self.piloted_tasks += len(batch)
+        self.piloted_seconds += seconds
         self.in_flight[worker] -= 1
         self._feed(worker)
         for (task, attempt), measurement in zip(batch, measurements, strict=True):

@@ -14,7 +14,18 @@ import psutil
 from lab import paths
 from lab.measure.node import Cgroup, gpu_handles, host_id, usable_cores, usable_memory_bytes
 
-PACKAGES = ("ray", "numpy", "gmpy2", "python-flint", "pandas", "psutil", "papermill")
+PACKAGES = (
+    "ray",
+    "numpy",
+    "gmpy2",
+    "python-flint",
+    "pandas",
+    "psutil",
+    "papermill",
+    "joblib",
+    "dask",
+    "distributed",
+)
 
 NODE_PACKAGES = ("ray", "gmpy2", "python-flint", "numpy", "psutil")
 """Those of them that all nodes of a cluster must have in the same version; the others only the client has."""

@@ -3,6 +3,7 @@
 The driver has one for its own node; on every other node of a trial the first worker has one.
 """
 
+import collections
 import contextlib
 import dataclasses
 import os
@@ -24,6 +25,9 @@ from lab.measure.node import (
 )
 from lab.measure.sampler import Sampler
 from lab.records import NodeWindow, Sample
+
+AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
+"""The titles of what runs beside each raylet and is no worker, as Ray 2.60 gives them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -102,8 +106,9 @@ class Station:
         Ray's own processes as the lab's.
         """
         self.stop()
-        own, ray = psutil.Process(), tuple(self.ray_processes())
-        self._workers, self._ray = _processes(workers), ray
+        own, self._workers = psutil.Process(), _processes(workers)
+        # no second of processor time is both a worker's and Ray's
+        self._ray = ray = tuple(one for one in self.ray_processes() if one not in self._workers)
         # a worker watches its own node, the driver the one that it is on
         mine = dict.fromkeys([own, *self._workers, *(ray if watch_ray else ())])
         self._own_is_worker = own in self._workers
@@ -160,16 +165,35 @@ class Station:
 def processes_of_ray() -> tuple[psutil.Process, ...]:
     """Return Ray's own processes on the node of this worker or job: raylet, agents, and a head's services.
 
-    The workers, which Ray calls `ray::...`, are not among them. What `ray start` started beside the raylet is
-    found only while that command runs, as with `--block`.
+    Workers, and what they have started, are not among them. Ray names workers `ray::...`, but its agents
+    too. `ray start` and what it started beside the raylet are found only while it runs, as with `--block`.
     """
     raylet = next((one for one in psutil.Process().parents() if one.name() == "raylet"), None)
     if raylet is None:
         return ()
     starter = raylet.parent()
-    beside = starter.children() if starter is not None and _is_ray_start(starter) else [raylet]
-    found = [*beside, *raylet.children()]
-    return tuple(one for one in dict.fromkeys(found) if not _title(one).startswith("ray::"))
+    first = starter if starter is not None and _is_ray_start(starter) else raylet
+    return (first, *_below(first))
+
+
+def _below(first: psutil.Process) -> tuple[psutil.Process, ...]:
+    """Return all that a process has started, itself or through others, but workers and what is below them."""
+    started = collections.defaultdict(list)
+    for one in first.children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            started[one.ppid()].append(one)
+    found: list[psutil.Process] = []
+    to_see = [first]
+    while to_see:
+        own = [one for one in started[to_see.pop().pid] if not _is_worker(_title(one))]
+        found += own
+        to_see += own
+    return tuple(found)
+
+
+def _is_worker(title: str) -> bool:
+    """Tell whether a process is a worker, idle or not: their titles begin as those of Ray's agents do."""
+    return title.startswith("ray::") and title.strip() not in AGENTS
 
 
 def _is_ray_start(process: psutil.Process) -> bool:

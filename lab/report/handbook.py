@@ -7,12 +7,26 @@ from pathlib import Path
 
 from lab import paths
 from lab.errors import DataError, ParameterError
-from lab.parameters import Docker, Experiment, MultiNode, SingleNode, parameters_from
+from lab.parameters import (
+    BreakEven,
+    Docker,
+    Experiment,
+    MultiNode,
+    RayVersusMultiprocessing,
+    SingleNode,
+    parameters_from,
+)
 from lab.report.markdown import Markdown, literal, table
 
 NOTEBOOKS: dict[type[Experiment], Path] = {
     kind: paths.ROOT / "notebooks" / f"{name}.ipynb"
-    for kind, name in ((SingleNode, "single_node"), (MultiNode, "multi_node"), (Docker, "docker"))
+    for kind, name in (
+        (SingleNode, "single_node"),
+        (MultiNode, "multi_node"),
+        (Docker, "docker"),
+        (RayVersusMultiprocessing, "ray_vs_multiprocessing"),
+        (BreakEven, "break_even"),
+    )
 }
 
 

@@ -1,0 +1,143 @@
+"""What a parameter accepts: rules that take a value as papermill hands it over, or say what they want."""
+
+import ast
+import dataclasses
+import re
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Whole:
+    """Accepts a whole number from `low` to `high`."""
+
+    low: int
+    high: int
+
+    def accept(self, value: Any) -> int:
+        """Return the number, or raise `ValueError` with the range."""
+        if isinstance(value, str):
+            value = _literal(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not self.low <= value <= self.high:
+            raise ValueError(self.describe())
+        return value
+
+    def describe(self) -> str:
+        """Return the accepted range in words."""
+        return f"a whole number from {self.low} to {self.high}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Real:
+    """Accepts a number from `low` to `high`; `of` names what is counted, such as seconds."""
+
+    low: float
+    high: float
+    of: str = "seconds"
+
+    def accept(self, value: Any) -> float:
+        """Return the number, or raise `ValueError` with the range."""
+        if isinstance(value, str):
+            value = _literal(value)
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not self.low <= value <= self.high
+        ):
+            raise ValueError(self.describe())
+        return float(value)
+
+    def describe(self) -> str:
+        """Return the accepted range in words."""
+        return f"a number of {self.of} from {self.low:g} to {self.high:g}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Flag:
+    """Accepts True or False, or their text."""
+
+    def accept(self, value: Any) -> bool:
+        """Return the truth value, or raise `ValueError` with the rule."""
+        if isinstance(value, str):
+            value = _literal(value)
+        if not isinstance(value, bool):
+            raise ValueError(self.describe())
+        return value
+
+    def describe(self) -> str:
+        """Return the rule in words."""
+        return "True or False"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Choice:
+    """Accepts one of the names."""
+
+    names: tuple[str, ...]
+
+    def accept(self, value: Any) -> str:
+        """Return the name, or raise `ValueError` with the choices."""
+        if value not in self.names:
+            raise ValueError(self.describe())
+        return str(value)
+
+    def describe(self) -> str:
+        """Return the choices in words."""
+        return "one of " + ", ".join(map(repr, self.names))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Text:
+    """Accepts text that fits a pattern."""
+
+    pattern: str
+    words: str
+
+    def accept(self, value: Any) -> str:
+        """Return the text, or raise `ValueError` with the rule."""
+        if not isinstance(value, str) or not re.fullmatch(self.pattern, value):
+            raise ValueError(self.describe())
+        return value
+
+    def describe(self) -> str:
+        """Return the rule in words."""
+        return self.words
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Several:
+    """Accepts a list, without repetitions unless said otherwise; a single value or its text is one, too."""
+
+    of: Whole | Real | Choice
+    distinct: bool = True
+
+    def accept(self, value: Any) -> tuple[Any, ...]:
+        """Return the values as a tuple, or raise `ValueError` with the rule."""
+        if isinstance(value, str) and value.lstrip().startswith("["):
+            value = _literal(value)
+        items = tuple(value) if isinstance(value, list | tuple) else (value,)
+        accepted = tuple(self.of.accept(item) for item in items)
+        if not accepted or (self.distinct and len(set(accepted)) != len(accepted)):
+            raise ValueError(self.describe())
+        return accepted
+
+    def describe(self) -> str:
+        """Return the rule in words."""
+        return (
+            f"a list{' without repetitions' if self.distinct else ''} of which each is {self.of.describe()}"
+        )
+
+
+Rule = Whole | Real | Flag | Choice | Text | Several
+
+
+def parameter(rule: Rule, unit: str = "") -> Any:
+    """Return a dataclass field that carries its rule and unit."""
+    return dataclasses.field(metadata={"rule": rule, "unit": unit})
+
+
+def _literal(text: str) -> Any:
+    """Read a number or list given as text, as papermill's -r and a quoted -p hand it over."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return text
