@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, exp, log
+from math import ceil
 from typing import Literal
 
 import pandas as pd
 
-from lab.analysis.configurations import average, pairs, select
-from lab.analysis.equivalence import Equivalence, equivalence
+from lab.analysis.configurations import pairs, select
 from lab.analysis.intervals import Estimate, mean_estimate, ratio_estimate
 
 SHORT_SECONDS = 1e-4
@@ -17,8 +16,8 @@ SHORT_SECONDS = 1e-4
 ALLOWED = 0.05
 """The part of the work that the cost of calls may come to in a batch of the size that pages name."""
 
-MARGIN = 0.05
-"""Within it two ways to run tasks count as equally fast."""
+DOCUMENTED_SECONDS = 0.01
+"""The shortest task that pays off, as Ray's documentation has it: "about 10 ms"."""
 
 SERIAL: Mapping[str, object] = {"engine": "serial"}
 
@@ -86,11 +85,11 @@ def speed_ratios(rows: pd.DataFrame, first: Mapping[str, object], second: Mappin
     """Return how many times as fast the first way runs tasks as the second, by their length."""
     return {
         length: ratio_estimate(both["second"].tolist(), both["first"].tolist())
-        for length, both in _pairs(rows, first, second).items()
+        for length, both in length_pairs(rows, first, second).items()
     }
 
 
-def _pairs(
+def length_pairs(
     rows: pd.DataFrame, first: Mapping[str, object], second: Mapping[str, object]
 ) -> dict[float, pd.DataFrame]:
     """Return seconds per task of two ways side by side by length, of lengths that a block has for both."""
@@ -121,9 +120,10 @@ class Crossing:
 def crossing(curve: Curve) -> Crossing | None:
     """Return from which length a ratio is above 1; None for an empty curve.
 
-    Between two lengths the logarithm of the ratio is taken to be straight over that of the length. The ends
-    of the interval are the lengths at which the ends of the ratios' intervals cross 1: those of all lengths at
-    which the ratio may be 1.
+    Between two lengths the inverse of the ratio is taken to be straight over the inverse of the length, as it
+    is where a task costs the same at both: seconds per task are then work plus cost, shared by the workers.
+    The ends of the interval are the lengths at which the ends of the ratios' intervals cross 1: between them
+    the ratio may be 1.
     """
     if not curve:
         return None
@@ -148,9 +148,9 @@ def _crossing(across: Sequence[float], ratios: Sequence[float]) -> float:
     last = under[-1]
     if last == len(ratios) - 1:
         return float("inf")
-    left, right = log(max(ratios[last], 1e-12)), log(ratios[last + 1])
-    part = -left / (right - left)
-    return exp(log(across[last]) + part * (log(across[last + 1]) - log(across[last])))
+    left, right = 1 / max(ratios[last], 1e-12), 1 / ratios[last + 1]
+    near, far = 1 / across[last], 1 / across[last + 1]
+    return 1 / (near + (left - 1) / (left - right) * (far - near))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,24 +167,3 @@ def sides(curve: Curve) -> Sides:
     above = tuple(x for x, one in curve.items() if one.low is not None and one.low > 1)
     below = tuple(x for x, one in curve.items() if one.high is not None and one.high < 1)
     return Sides(above, below, tuple(x for x in curve if x not in above and x not in below))
-
-
-def best_way(rows: pd.DataFrame, engines: Sequence[str], task_seconds: float) -> tuple[str, str] | None:
-    """Return engine and batching with the highest mean throughput at a length; None where none was timed."""
-    here = select(rows, {"task_seconds": task_seconds})
-    here = here[here["engine"].isin(engines)]
-    means = {
-        (str(engine), str(batching)): average("throughput", mine["throughput"].tolist()).value or 0.0
-        for (engine, batching), mine in here.groupby(["engine", "batching"])
-    }
-    return max(means, key=lambda way: means[way]) if means else None
-
-
-def as_fast(
-    rows: pd.DataFrame, first: Mapping[str, object], second: Mapping[str, object], task_seconds: float
-) -> Equivalence | None:
-    """Return how fast the first way is beside the second at a length, with the margin; None without pairs."""
-    both = _pairs(select(rows, {"task_seconds": task_seconds}), first, second).get(task_seconds)
-    if both is None:
-        return None
-    return equivalence(both["second"].tolist(), both["first"].tolist(), MARGIN)

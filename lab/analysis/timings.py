@@ -34,7 +34,8 @@ def measures(timings: pd.DataFrame) -> pd.DataFrame:
     """Return one row per timing that ended well, indexed by trial_id: its columns and what follows from them.
 
     `workload` is called mode, as elsewhere. Added are throughput (units/s; tasks/s where units are not
-    counted), seconds_per_task, driver_memory_bytes (the driver's, as report B measures it), missed_part (of the whole tree's peak, 0..1, what that leaves out).
+    counted), seconds_per_task, driver_memory_bytes (the driver alone, as report B measures it) and
+    missed_part (of the whole tree's peak, 0..1: what the driver's number leaves out).
     """
     good = timings[(timings["status"] == "ok") & (timings["duration_seconds"] > 0)]
     rows = good.rename(columns={"workload": "mode"}).set_index("trial_id")

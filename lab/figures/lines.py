@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from itertools import chain
+from typing import Literal
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -54,6 +55,8 @@ class Panel:
     top: float | None = None
     band: tuple[float, float, str] | None = None
     """A stretch of y that is shaded, with its label; the panel then shows what lies around it, not 0."""
+    logarithmic: Literal["", "x", "xy"] = ""
+    """The axes whose scale is logarithmic; on y all points must be above 0."""
 
     @property
     def counted(self) -> bool:
@@ -123,7 +126,12 @@ def _draw(axis: Axes, panel: Panel) -> None:
     axis.set_title(panel.title)
     axis.set_ylabel(panel.y_label)
     axis.set_xlabel(panel.x_label)
-    _limit(axis, panel)
+    if panel.logarithmic:
+        axis.set_xscale("log")
+    if panel.logarithmic == "xy":
+        axis.set_yscale("log")
+    else:
+        _limit(axis, panel)
     _cross(axis, panel, {line.look: shift for line, shift in zip(panel.lines, shifts, strict=True)})
 
 

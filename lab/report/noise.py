@@ -21,6 +21,8 @@ NAMES: Mapping[str, str] = {
     "latency_p50_seconds": "latency, median",
     "startup_seconds": "cold start",
     "lab_memory_bytes": "memory of the lab",
+    "cpu_seconds": "CPU-seconds",
+    "peak_memory_bytes": "peak memory",
 }
 
 
