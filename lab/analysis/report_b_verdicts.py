@@ -120,7 +120,10 @@ def driver_memory(rows: pd.DataFrame, chosen: Chosen) -> Verdict:
     if not known:
         return _untold(report.DRIVER_MEMORY, min(one.n for one in parts.values()))
     outcome = outcome_of(min(lows) >= MOST, min(highs) < MOST)
-    evidence = f"The driver held {told} of the whole process tree's peak; {percent(MOST, 1)} or more counts as telling."
+    evidence = (
+        f"The driver held {told} of the whole process tree's peak; {percent(MOST, 1)} or more counts as "
+        "telling."
+    )
     return Verdict(report.DRIVER_MEMORY, outcome, evidence)
 
 

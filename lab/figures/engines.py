@@ -136,7 +136,7 @@ def overheads(curves: Curves, title: str) -> str:
         "Cost of a task beyond its work",
         "core-µs a task",
         [line for line in lines if len(line.x)],
-        "seconds of work in a task",
+        "work in a task",
         logarithmic="xy",
     )
     return chart(title, [panel], height_inches=3.0)
@@ -154,7 +154,7 @@ def speedups(panels: Mapping[str, Curves], workers: int, title: str) -> str:
                 name,
                 "times as fast",
                 [ideal, *lines],
-                "seconds of work in a task",
+                "work in a task",
                 level=(1.0, "plain loop"),
                 logarithmic="x",
             )

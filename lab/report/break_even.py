@@ -8,7 +8,7 @@ from lab.analysis.intervals import Estimate
 from lab.analysis.ray_ways import OWN, PLAIN
 from lab.analysis.timings import ways
 from lab.figures import engines as figures
-from lab.formats import count, estimate, listing, percent, seconds, short_estimate
+from lab.formats import count, estimate, length, listing, percent, seconds, short_estimate
 from lab.records import ENGINES
 from lab.report.comparison import Comparison
 from lab.report.disturbances import in_short
@@ -48,7 +48,7 @@ def sentence(study: Comparison) -> str:
         f"{since}**"
     )
     others = "".join(f", {name} {other}" for name, other in rest)
-    documented = nominal(analysis.DOCUMENTED_SECONDS)
+    documented = length(analysis.DOCUMENTED_SECONDS)
     return f"{told}{others}{_batch_rule(study)}. Ray's documentation advises about {documented} or more."
 
 
@@ -57,17 +57,11 @@ def _batch_rule(study: Comparison) -> str:
     if cost.value is None:
         return ""
     size = count(analysis.batch_size(cost.value), "task")
-    length, most = nominal(analysis.SHORT_SECONDS), percent(analysis.ALLOWED, 1)
+    short, most = length(analysis.SHORT_SECONDS), percent(analysis.ALLOWED, 1)
     return (
-        f"; of shorter work, put at least {size} of {length} into a call, whose {seconds(cost.value)} of "
+        f"; of shorter work, put at least {size} of {short} into a call, whose {seconds(cost.value)} of "
         f"cost are then at most {most} of the work"
     )
-
-
-def nominal(length: float) -> str:
-    """Return a length that was asked for, without digits that nobody measured: '10 µs'."""
-    scale, unit = next((scale, unit) for scale, unit, most in UNITS if length < 0.999 * most)
-    return f"{scale * length:g} {unit}"
 
 
 def _way(chosen: object) -> Way:
@@ -98,9 +92,9 @@ def pays_off(study: Comparison, found: Crossing | None, exact: bool = True) -> s
         return ABSENT
     every = analysis.lengths(study.rows)
     if found.place == "below":
-        return f"at every length timed, from {nominal(every[0])} on"
+        return f"at every length timed, from {length(every[0])} on"
     if found.place == "beyond" or found.value is None:
-        return f"at no length timed, up to {nominal(every[-1])}"
+        return f"at no length timed, up to {length(every[-1])}"
     return f"from {_length(found, every, exact)}"
 
 
@@ -112,8 +106,8 @@ def _length(found: Crossing, every: Sequence[float], exact: bool) -> str:
         return estimate(one, unit, scale) if exact else f"{short_estimate(one, scale)} {unit}"
     if found.low > 0 and found.high < float("inf"):
         return estimate(one, unit, scale) if exact else f"{short_estimate(one, scale)} {unit}"
-    low = f"below {nominal(every[0])}" if found.low == 0 else seconds(found.low)
-    high = f"beyond {nominal(every[-1])}" if found.high == float("inf") else seconds(found.high)
+    low = f"below {length(every[0])}" if found.low == 0 else seconds(found.low)
+    high = f"beyond {length(every[-1])}" if found.high == float("inf") else seconds(found.high)
     note = f"95 % interval {low} to {high}, n = {found.n}" if exact else f"{low} to {high}"
     return f"{seconds(value)} ({note})"
 
@@ -135,11 +129,10 @@ def overhead(study: Comparison) -> Markdown:
 
 
 def costs(study: Comparison) -> Markdown:
-    """Show the cost of a short task, the break-even length and the batch to use, for each way to run "
-    "tasks."""
+    """Show the cost of a short task, the break-even length and the batch to use, for every way."""
     if not timed(study):
         return Markdown("")
-    pooled = listing(nominal(one) for one in analysis.short_lengths(study.rows))
+    pooled = listing(length(one) for one in analysis.short_lengths(study.rows))
     rows: list[tuple[object, ...]] = []
     for engine, how in timed(study):
         cost = analysis.cost(study.rows, engine, how)
@@ -150,7 +143,7 @@ def costs(study: Comparison) -> Markdown:
     rows += [(named(name), "failed", ABSENT, ABSENT, 0) for name in failed(study)]
     head = (
         *("way to run tasks", "cost of a short task, core-µs (95 % interval)"),
-        *("faster than a plain loop", f"tasks of {nominal(analysis.SHORT_SECONDS)} a call", "n"),
+        *("faster than a plain loop", f"tasks of {length(analysis.SHORT_SECONDS)} a call", "n"),
     )
     told = (
         f"The cost is that of tasks of {pooled}, pooled: of longer ones it is a small difference of large "
@@ -221,5 +214,5 @@ def spans(some: Sequence[float], curve: Curve) -> str:
         else:
             runs.append([one])
     return listing(
-        nominal(run[0]) if len(run) == 1 else f"{nominal(run[0])} to {nominal(run[-1])}" for run in runs
+        length(run[0]) if len(run) == 1 else f"{length(run[0])} to {length(run[-1])}" for run in runs
     )

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import pandas as pd
+
 from lab.analysis.drift import drift as drift_of
 from lab.analysis.timings import CONFIGURATION
 from lab.claims import equal_results, nothing_left_out, one_trial_per_block
@@ -10,7 +12,7 @@ from lab.report import noise as noises
 from lab.report import provenance
 from lab.report.comparison import Comparison
 from lab.report.disturbances import limits as disturbed
-from lab.report.markdown import Markdown, literal, paragraphs, table
+from lab.report.markdown import Markdown, folded, literal, paragraphs, table
 
 LABELS: Mapping[str, str] = {
     "serial": "plain loop",
@@ -107,6 +109,30 @@ def failures(study: Comparison) -> Markdown:
     listed = study.failures
     if listed.empty:
         return Markdown("No timing failed and none was interrupted.")
+    kinds = ["engine", "workload", "status", "reason"]
+    groups = listed.groupby(kinds, sort=False).size().reset_index(name="timings")
+    rows = [
+        (
+            LABELS[str(one["engine"])],
+            *(one[kind] for kind in kinds[1:3]),
+            one["timings"],
+            literal(one["reason"]),
+        )
+        for one in groups.to_dict("records")
+    ]
+    told = (
+        f"{count(len(listed), 'timing')} did not end well: in no mean, and crosses in the figures where an "
+        "engine has no other."
+    )
+    again = " Interrupted ones were run again." if "interrupted" in set(listed["status"]) else ""
+    return paragraphs(
+        told + again,
+        table(("engine", "work", "status", "timings", "reason"), rows, right=(3,)),
+        folded("Every timing that did not end well", _each(listed)),
+    )
+
+
+def _each(listed: pd.DataFrame) -> str:
     rows = [
         (
             row["trial_id"],
@@ -115,17 +141,10 @@ def failures(study: Comparison) -> Markdown:
             row["tasks"],
             BATCHINGS[str(row["batching"])],
             row["status"],
-            literal(str(row["reason"])),
         )
         for _, row in listed.iterrows()
     ]
-    told = (
-        f"{count(len(rows), 'timing')} did not end well: in no mean, and crosses in the figures where an "
-        "engine has no other."
-    )
-    again = " Interrupted ones were run again." if "interrupted" in set(listed["status"]) else ""
-    head = ("trial", "engine", "work", "tasks", "calls", "status", "reason")
-    return paragraphs(told + again, table(head, rows, right=(3,)))
+    return table(("trial", "engine", "work", "tasks", "calls", "status"), rows, right=(3,))
 
 
 def noise(study: Comparison) -> Markdown:

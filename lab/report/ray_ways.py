@@ -1,8 +1,8 @@
 """The sections on ways to use Ray beside each other, and on whether costs repeat from run to run."""
 
 from lab.analysis.ray_ways import OWN, beside_best, repeats, repeats_verdict, three_times
-from lab.formats import count, short_estimate
-from lab.report.break_even import MICRO, nominal, timed
+from lab.formats import count, length, short_estimate
+from lab.report.break_even import MICRO, timed
 from lab.report.comparison import Comparison
 from lab.report.engines import named
 from lab.report.levels import ABSENT
@@ -14,7 +14,7 @@ def dispatch(study: Comparison) -> Markdown:
     rows = [
         (
             f"**{one.outcome}**",
-            nominal(one.task_seconds),
+            length(one.task_seconds),
             named(*one.best),
             short_estimate(one.found.ratio),
             one.found.ratio.n,
