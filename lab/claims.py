@@ -6,11 +6,12 @@ data where it is written, and the reference report's claims get a verdict instea
 
 import pandas as pd
 
+from lab.analysis import timings
 from lab.analysis.configurations import CONFIGURATION
 from lab.analysis.trials import lost_workers
 from lab.analysis.verdicts import unequal_digests
 from lab.errors import ClaimError
-from lab.store import Run
+from lab.store import Run, Timings
 
 
 def require(sentence: str, holds: bool, where: str, found: str) -> str:
@@ -34,9 +35,21 @@ def same_results(run: Run) -> str:
     )
 
 
-def nothing_left_out(run: Run) -> str:
+def equal_results(run: Timings) -> str:
+    """Claim that all engines came to the same results of the same work."""
+    unequal = timings.unequal_results(run.timings)
+    return require(
+        "All engines returned the same results of the same work: the digests of all timings that ended well "
+        "are equal.",
+        not unequal,
+        str(run.directory),
+        f"more than one digest of {'; '.join(unequal)}",
+    )
+
+
+def nothing_left_out(run: Run | Timings) -> str:
     """Claim that every planned trial is counted once, as one that ended well or as one that failed."""
-    ended = run.trials[run.trials["status"] != "interrupted"]
+    ended = _ended(run)
     well = int((ended["status"] == "ok").sum())
     failed, planned = len(ended) - well, int(run.environment["planned_trials"])
     odd = int(lost_workers(ended).sum())
@@ -49,11 +62,20 @@ def nothing_left_out(run: Run) -> str:
     )
 
 
-def one_trial_per_block(run: Run) -> str:
+def _ended(run: Run | Timings) -> pd.DataFrame:
+    """Return the trials of a run that were not cut short; those of timings lose no workers."""
+    trials = run.trials if isinstance(run, Run) else run.timings.assign(lost_workers=0)
+    return trials[trials["status"] != "interrupted"]
+
+
+def one_trial_per_block(run: Run | Timings) -> str:
     """Claim that each block holds every configuration exactly once."""
-    ended = run.trials[run.trials["status"] != "interrupted"]
-    counts = ended.groupby([*CONFIGURATION, "block"], dropna=False).size()
-    configurations, blocks = ended.groupby(CONFIGURATION).ngroups, ended["block"].nunique()
+    ended = _ended(run)
+    key = CONFIGURATION
+    if isinstance(run, Timings):
+        key, ended = timings.CONFIGURATION, ended.rename(columns={"workload": "mode"})
+    counts = ended.groupby([*key, "block"], dropna=False).size()
+    configurations, blocks = ended.groupby(key, dropna=False).ngroups, ended["block"].nunique()
     times = "once" if blocks == 1 else f"{blocks} times, once in every block"
     return require(
         f"Each of the {configurations} configurations ran {times}.",

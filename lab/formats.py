@@ -94,6 +94,13 @@ def seconds(value: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def length(value: float) -> str:
+    """Return a length of time that was asked for, without digits that nobody measured: '10 µs'."""
+    scales = ((1e6, "µs", 0.999e-3), (1e3, "ms", 0.999))
+    scale, unit = next(((scale, unit) for scale, unit, most in scales if value < most), (1.0, "s"))
+    return f"{scale * value:g} {unit}"
+
+
 def memory(value: float | None) -> str:
     """Return bytes in powers of 1024: '4.12 GiB'."""
     if value is None or not math.isfinite(value):

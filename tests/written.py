@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from lab.records import FILES, SCHEMA_VERSION
+from lab.records import COMPARISONS, SCHEMA_VERSION, files_of
 
 PARAMETERS: dict[str, Any] = {
     "profile": "quick",
@@ -31,11 +31,11 @@ def write_run(
     cpu_model: str = "Made-up processor",
     **changes: Any,
 ) -> Path:
-    """Write frames in the order of FILES as a run; `changes` replace facts of the environment."""
+    """Write frames in the order of their files as a run; `changes` replace facts of the environment."""
     directory.mkdir(parents=True)
-    known = ("multi_node", "docker")
+    known = ("multi_node", "docker", *COMPARISONS)
     experiment = directory.parent.name if directory.parent.name in known else "single_node"
-    for name, frame in zip(FILES, frames, strict=True):
+    for name, frame in zip(files_of(experiment), frames, strict=True):
         with (directory / name).open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["schema_version", *frame.columns])

@@ -29,13 +29,14 @@ def configurations(measures: pd.DataFrame, metrics: Sequence[str] = METRICS) -> 
     rows = []
     for key, group in measures.groupby(CONFIGURATION, dropna=False):
         for metric in metrics:
-            estimate = _mean(metric, group[metric].tolist())
+            estimate = average(metric, group[metric].tolist())
             rows.append((*key, metric, estimate.n, estimate.value, estimate.low, estimate.high))
     table = pd.DataFrame(rows, columns=[*CONFIGURATION, "metric", "n", "value", "low", "high"])
     return table.astype({"value": float, "low": float, "high": float})
 
 
-def _mean(metric: str, values: list[float]) -> Estimate:
+def average(metric: str, values: list[float]) -> Estimate:
+    """Return the mean of a metric over blocks with its interval, of logarithms where GEOMETRIC says so."""
     # a trial that found nothing has no logarithm: with one, the mean stays arithmetic
     if metric in GEOMETRIC and not any(value <= 0 for value in values):
         return ratio_estimate(values, [1.0] * len(values))
@@ -114,12 +115,14 @@ def _geometric_means(columns: Sequence[pd.Series]) -> pd.Series:
     return rows.prod(axis="columns") ** (1 / len(columns))
 
 
-def copy_pairs(measures: pd.DataFrame, metric: str) -> pd.DataFrame:
+def copy_pairs(
+    measures: pd.DataFrame, metric: str, configuration: Sequence[str] = CONFIGURATION
+) -> pd.DataFrame:
     """Return the metric of the A/A arm beside that of the experiment which it repeats.
 
     Columns copy, experiment; pairs have the same configuration and block, which are the index.
     """
-    key = [column for column in CONFIGURATION if column != "arm"] + ["block"]
+    key = [column for column in configuration if column != "arm"] + ["block"]
     copy, experiment = (
         _one_per_key(select(measures, {"arm": arm}), metric, key, {"arm": arm})
         for arm in ("copy", "experiment")

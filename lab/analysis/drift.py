@@ -28,7 +28,12 @@ class Drift:
     slope: Estimate
 
 
-def drift(measures: pd.DataFrame, trials: pd.DataFrame, metric: str = "throughput") -> Drift:
+def drift(
+    measures: pd.DataFrame,
+    trials: pd.DataFrame,
+    metric: str = "throughput",
+    configuration: Sequence[str] = CONFIGURATION,
+) -> Drift:
     """Return the drift of a run, from the frame of `lab.analysis.measures.measures` and its trials.csv.
 
     The slope is the median of the slopes of all pairs of trials of one configuration, on logarithms: no few
@@ -39,12 +44,13 @@ def drift(measures: pd.DataFrame, trials: pd.DataFrame, metric: str = "throughpu
     known = measures.assign(hours=hours.reindex(measures.index)).dropna(subset=["hours", metric])
     known = known[known[metric] > 0]
     known = known.assign(log=np.log(known[metric].astype(float)))
-    groups = known.groupby(CONFIGURATION, dropna=False)
+    key = list(configuration)
+    groups = known.groupby(key, dropna=False)
     several = known[groups["log"].transform("size") > 1]
-    change = np.expm1(several["log"] - several.groupby(CONFIGURATION, dropna=False)["log"].transform("mean"))
+    change = np.expm1(several["log"] - several.groupby(key, dropna=False)["log"].transform("mean"))
     parts = [
         (mine["hours"].to_numpy(dtype=np.float64), mine["log"].to_numpy(dtype=np.float64))
-        for _, mine in several.groupby(CONFIGURATION, dropna=False)
+        for _, mine in several.groupby(key, dropna=False)
     ]
     return Drift(several[["mode", "hours"]].assign(change=change), _relative(stratified_slope(parts)))
 

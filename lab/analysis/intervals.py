@@ -76,6 +76,23 @@ def log_ratios(numerators: Sequence[float | None], denominators: Sequence[float 
     ]
 
 
+def unpaired_ratio(first: Sequence[float], second: Sequence[float], level: float = LEVEL) -> Estimate:
+    """Return the ratio of the geometric means of two independent samples, with Welch's interval on logs.
+
+    n is that of the smaller sample; no interval below two values in either, no value without any. Source:
+    Welch, The generalization of Student's problem, Biometrika 34 (1947). Raises DataError on values <= 0.
+    """
+    tops, bottoms = ([log(_positive(one)) for one in sample] for sample in (first, second))
+    n = min(len(tops), len(bottoms))
+    if n == 0:
+        return Estimate(0, None, None, None, level)
+    value = exp(float(np.mean(tops)) - float(np.mean(bottoms)))
+    if n == 1:
+        return Estimate(1, value, None, None, level)
+    between = stats.ttest_ind(tops, bottoms, equal_var=False).confidence_interval(level)
+    return Estimate(n, value, exp(float(between.low)), exp(float(between.high)), level)
+
+
 def proportion_estimate(failures: int, attempts: int, level: float = LEVEL) -> Estimate:
     """Return failures / attempts with its exact interval; all None without attempts.
 

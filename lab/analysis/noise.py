@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lab.analysis.configurations import copy_pairs
+from lab.analysis.configurations import CONFIGURATION, copy_pairs
 from lab.analysis.intervals import (
     Estimate,
     detectable_ratio,
@@ -66,14 +66,16 @@ class CopyComparison:
         return ratio.low is not None and ratio.high is not None and not ratio.low <= 1 <= ratio.high
 
 
-def copy_comparisons(measures: pd.DataFrame, metrics: Sequence[str] = METRICS) -> tuple[CopyComparison, ...]:
+def copy_comparisons(
+    measures: pd.DataFrame, metrics: Sequence[str] = METRICS, configuration: Sequence[str] = CONFIGURATION
+) -> tuple[CopyComparison, ...]:
     """Return the comparison by each metric of every mode that has a copy arm; none without one.
 
     A pair counts where both sides are above 0.
     """
     found = []
     for metric in metrics:
-        pairs = copy_pairs(measures, metric).astype(float)
+        pairs = copy_pairs(measures, metric, configuration).astype(float)
         for mode, mine in pairs.where(pairs > 0).groupby(level="mode"):
             logs = log_ratios(mine["copy"].tolist(), mine["experiment"].tolist())
             found.append(CopyComparison(str(mode), metric, tuple(logs)))

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from itertools import chain
+from typing import Literal
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lab.figures.style import INK, Look, sheet, styled, svg
-from lab.formats import number
+from lab.formats import length, number
 
 UNCOUNTED = "seconds"
 """What labels of axes begin with that do not count workers or nodes."""
@@ -54,11 +55,13 @@ class Panel:
     top: float | None = None
     band: tuple[float, float, str] | None = None
     """A stretch of y that is shaded, with its label; the panel then shows what lies around it, not 0."""
+    logarithmic: Literal["", "x", "xy"] = ""
+    """The axes whose scale is logarithmic: x is then in seconds, and on y all points must be above 0."""
 
     @property
     def counted(self) -> bool:
         """Tell whether x counts workers or nodes: an axis of whole numbers, alike in all panels."""
-        return not self.x_label.startswith(UNCOUNTED)
+        return not self.logarithmic and not self.x_label.startswith(UNCOUNTED)
 
 
 def chart(title: str, panels: Sequence[Panel], height_inches: float = 2.5) -> str:
@@ -93,22 +96,23 @@ def _shifts(panel: Panel) -> list[float]:
 
 def describe(panel: Panel) -> str:
     """Return what a panel shows in words, for those who hear the page."""
-    lines = [f"{line.label}: {_points(line, panel.x_label)}." for line in panel.lines]
+    lines = [f"{line.label}: {_points(line, panel)}." for line in panel.lines]
     failed = f" Failed trials at {panel.x_label} {', '.join(f'{x:g}' for x, _ in panel.failed)}."
     return f"{panel.title}, {panel.y_label} against {panel.x_label}. {' '.join(lines)}" + failed * bool(
         panel.failed
     )
 
 
-def _points(line: Line, x_label: str) -> str:
+def _points(line: Line, panel: Panel) -> str:
     if not len(line.x):
         return "no points"
     if len(line.x) > 12:
         return (
-            f"{len(line.x)} points from {number(min(line.x))} to {number(max(line.x))} {x_label}, "
+            f"{len(line.x)} points from {number(min(line.x))} to {number(max(line.x))} {panel.x_label}, "
             f"from {number(float(np.nanmin(line.y)))} to {number(float(np.nanmax(line.y)))}"
         )
-    return ", ".join(f"{number(y)} at {x:g}" for x, y in zip(line.x, line.y, strict=True))
+    told = length if panel.logarithmic else "{:g}".format
+    return ", ".join(f"{number(y)} at {told(x)}" for x, y in zip(line.x, line.y, strict=True))
 
 
 def _draw(axis: Axes, panel: Panel) -> None:
@@ -123,8 +127,20 @@ def _draw(axis: Axes, panel: Panel) -> None:
     axis.set_title(panel.title)
     axis.set_ylabel(panel.y_label)
     axis.set_xlabel(panel.x_label)
-    _limit(axis, panel)
+    _scale(axis, panel)
     _cross(axis, panel, {line.look: shift for line, shift in zip(panel.lines, shifts, strict=True)})
+
+
+def _scale(axis: Axes, panel: Panel) -> None:
+    """Set the scales and limits of both axes; what is logarithmic has plain numbers at its ticks."""
+    if panel.logarithmic:
+        axis.set_xscale("log")
+        axis.xaxis.set_major_formatter(lambda x, _: length(x))
+    if panel.logarithmic == "xy":
+        axis.set_yscale("log")
+        axis.yaxis.set_major_formatter(lambda y, _: f"{y:,.10g}")
+    else:
+        _limit(axis, panel)
 
 
 def _align(axes: Sequence[Axes], panels: Sequence[Panel]) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from lab.analysis.disturbances import Disturbance, disturbances
+from lab.analysis.disturbances import Disturbance
 from lab.formats import UNKNOWN, count, number, percent
 from lab.report.markdown import Markdown, table
-from lab.report.study import Study
+from lab.report.selection import Shown
 
 TOLD: Mapping[str, tuple[str, str]] = {
     "stolen": ("the hypervisor gave", "of the host's core time to others"),
@@ -27,19 +27,13 @@ NAMES: Mapping[str, str] = {
 }
 
 
-def found(study: Study) -> tuple[Disturbance, ...]:
-    """Return every kind of disturbance of a run."""
-    run = study.run
-    return disturbances(run.trials, run.windows, run.nodes, study.others)
-
-
-def warning(study: Study) -> Markdown:
+def warning(study: Shown) -> Markdown:
     """Return a block that says what disturbed the run beyond its limit; empty where nothing did.
 
     What had loaded the machine before the first trial is gone within minutes: alone it may have slowed the
     first block, and makes no other trial noisy.
     """
-    loud = {one.kind: _sentence(one) for one in found(study) if len(one.beyond)}
+    loud = {one.kind: _sentence(one) for one in study.disturbances if len(one.beyond)}
     if not loud:
         return Markdown("")
     title, lead = "The machine was not quiet", "It was too noisy for small differences on this page:"
@@ -52,13 +46,13 @@ def warning(study: Study) -> Markdown:
     )
 
 
-def in_short(study: Study) -> str:
+def in_short(study: Shown) -> str:
     """Return what disturbed trials, as a sentence to append; nothing where nothing was beyond its limit."""
-    loud = [_sentence(one) for one in found(study) if len(one.beyond) and one.kind != "load"]
+    loud = [_sentence(one) for one in study.disturbances if len(one.beyond) and one.kind != "load"]
     return f" **The machine was not quiet**: {'; '.join(loud)}." if loud else ""
 
 
-def limits(study: Study) -> str:
+def limits(study: Shown) -> str:
     """Return the table of all kinds: median, worst, limit, and how many trials were beyond it."""
     rows = [
         (
@@ -68,7 +62,7 @@ def limits(study: Study) -> str:
             _amount(one.kind, one.limit),
             f"{len(one.beyond)} of {len(one.amounts)}" if len(one.amounts) else UNKNOWN,
         )
-        for one in found(study)
+        for one in study.disturbances
     ]
     head = ("disturbance", "median trial", "worst trial", "limit", "trials beyond it")
     return table(head, rows, right=(1, 2, 3, 4))

@@ -11,7 +11,8 @@ class Markdown:
     text: str
 
     def _repr_markdown_(self) -> str:
-        return self.text
+        # of an empty text Jupyter would show the object's own representation
+        return self.text or "<!-- nothing to show -->"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], right: Collection[int] = ()) -> str:

@@ -21,13 +21,19 @@ NAMES: Mapping[str, str] = {
     "latency_p50_seconds": "latency, median",
     "startup_seconds": "cold start",
     "lab_memory_bytes": "memory of the lab",
+    "cpu_seconds": "CPU-seconds",
+    "peak_memory_bytes": "peak memory",
 }
 
 
 def noise(study: Study) -> Markdown:
     """Show how a configuration compares with a copy of itself by every metric, and what disturbed the run."""
     found = analysis.copy_comparisons(study.measures)
-    told = limits(study) if len(study.measures) else ""
+    return copies(found, limits(study) if len(study.measures) else "")
+
+
+def copies(found: Sequence[CopyComparison], told: str) -> Markdown:
+    """Show how copies compare with their originals, and below it what is told besides."""
     if not found:
         return paragraphs(told)
     rows = [
@@ -86,18 +92,22 @@ def rate_in_prose(rate: Estimate) -> str:
 
 def drift(study: Study) -> Markdown:
     """Show the throughput of every trial beside its configuration's mean, over the time of the run."""
-    found = drift_of(study.measures, study.run.trials)
+    return drifted(drift_of(study.measures, study.run.trials), study.experiment)
+
+
+def drifted(found: Drift, experiment: str) -> Markdown:
+    """Show a drift in words and as a figure."""
     if found.trials.empty:
         return Markdown("")
-    drawn = figures.drift(found.trials, found.slope, f"Drift over the run, {study.experiment}")
+    drawn = figures.drift(found.trials, found.slope, f"Drift over the run, {experiment}")
     caption = (
         f"Each point is a trial, relative to the geometric mean of its configuration over the blocks; "
         f"{count(len(found.trials), 'trial')}."
     )
-    return paragraphs(_drifted(found), figure(drawn, caption))
+    return paragraphs(_in_words(found), figure(drawn, caption))
 
 
-def _drifted(found: Drift) -> str:
+def _in_words(found: Drift) -> str:
     """Say whether the machine got faster or slower."""
     slope = found.slope
     if slope.value is None:

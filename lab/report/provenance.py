@@ -5,15 +5,18 @@ import datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from lab import paths
 from lab.analysis import reference
 from lab.claims import nothing_left_out, one_trial_per_block, same_results, tasks_add_up, work_fits_window
 from lab.formats import UNKNOWN, count, memory, number, percent, seconds
-from lab.records import FILES
+from lab.records import COMPARISONS, files_of
 from lab.report.markdown import Markdown, literal, paragraphs, table
 from lab.report.nodes import own_cores, sized, workers_nodes
+from lab.report.selection import Shown
 from lab.report.study import Study
-from lab.store import ENVIRONMENT
+from lab.store import ENVIRONMENT, trials_file
 
 SYSTEM = ("system", "kernel", "architecture")
 
@@ -28,26 +31,38 @@ def reference_report() -> Markdown:
 
 def which_run(study: Study) -> Markdown:
     """Name the run, its machine and its repeats in one line, below the title."""
+    return named(study, one_machine(study) if study.experiment == "single_node" else _cluster(study))
+
+
+def named(study: Shown, machine: str) -> Markdown:
+    """Name a run on a machine, and its repeats."""
     why = "which the book pins" if study.pinned else "the newest complete one"
     return paragraphs(
         f"*Run {literal(study.run.run_id)}, {why}, of {_day(_first(study).get('started_at'))}: "
-        f"{_machine(study)}; {count(study.blocks, 'block')}; Ray {_version(study, 'ray')}.*"
+        f"{machine}; {count(study.blocks, 'block')}; Ray {_version(study, 'ray')}.*"
     )
 
 
-def _machine(study: Study) -> str:
-    """Return the machine in words, or the nodes of a cluster."""
+def one_machine(study: Shown) -> str:
+    """Return the machine in words."""
     machine = study.run.environment.get("machine", {})
-    kind = "virtual machine" if machine.get("hypervisor") else "machine"
-    if study.experiment == "single_node":
-        return (
-            f"{machine.get('cpu_model', 'processor not known')}, {kind} with {count(study.cores, 'core')} "
-            f"and {memory(_memory_bytes(study))}"
-        )
+    return (
+        f"{machine.get('cpu_model', 'processor not known')}, {_kind(study)} with "
+        f"{count(study.cores, 'core')} and {memory(study.memory_bytes)}"
+    )
+
+
+def _kind(study: Shown) -> str:
+    machine = study.run.environment.get("machine", {})
+    return "virtual machine" if machine.get("hypervisor") else "machine"
+
+
+def _cluster(study: Study) -> str:
+    """Return the nodes of a cluster in words."""
     facts = workers_nodes(study)
     models = sorted({str(one) for one in facts["cpu_model"].dropna()}) or [f"processor {UNKNOWN}"]
     seen = int(facts["cores"].max()) if len(facts) else 0
-    host = f", of a {kind} with {count(seen, 'core')}" if study.placement.shared and seen else ""
+    host = f", of a {_kind(study)} with {count(seen, 'core')}" if study.placement.shared and seen else ""
     most = int(study.run.trials["nodes"].max())
     what = f"up to {sized(study, most)}" if most > 1 else sized(study, most)
     return f"{what}, {own_cores(study)} each{host}; {', '.join(models)}"
@@ -106,7 +121,7 @@ def cold_start(study: Study) -> str:
     )
 
 
-def machine_table(study: Study) -> str:
+def machine_table(study: Shown) -> str:
     """Return the machine and the versions as a table."""
     environment = study.run.environment
     machine, first = environment.get("machine", {}), _first(study)
@@ -119,7 +134,7 @@ def machine_table(study: Study) -> str:
             "cores, and how many may be used",
             f"{machine.get('cores', UNKNOWN)}, {machine.get('quota_cores', UNKNOWN)}",
         ),
-        ("memory that may be used", memory(_memory_bytes(study))),
+        ("memory that may be used", memory(study.memory_bytes)),
         ("system", " ".join(str(machine[key]) for key in SYSTEM if key in machine) or UNKNOWN),
         ("virtual machine", {True: "yes", False: "no"}.get(machine.get("hypervisor"), UNKNOWN)),
         ("versions", ", ".join(versions) or UNKNOWN),
@@ -129,17 +144,18 @@ def machine_table(study: Study) -> str:
     return table(("what", "found"), rows)
 
 
-def files(study: Study) -> Markdown:
+def files(study: Shown) -> Markdown:
     """Link the files of the run that the page shows."""
-    links = ", ".join(link(study.run.directory, name) for name in (*FILES, ENVIRONMENT))
+    links = ", ".join(link(study.run.directory, name) for name in (*files_of(study.experiment), ENVIRONMENT))
     return paragraphs(f"Every number on this page comes from these files: {links}.")
 
 
-def other_runs(study: Study) -> Markdown:
+def other_runs(study: Shown) -> Markdown:
     """List the other runs of the experiment with their files."""
     others = [one for one in study.runs if one.run_id != study.run.run_id]
     if not others:
         return Markdown("There is no other run.")
+    names = (trials_file(study.experiment), ENVIRONMENT)
     rows = [
         (
             literal(one.run_id),
@@ -147,7 +163,7 @@ def other_runs(study: Study) -> Markdown:
             one.profile,
             one.machine,
             one.state if one.state != "unfinished" else f"{one.trials} of {one.planned_trials} trials",
-            " ".join(link(one.directory, name) for name in ("trials.csv", ENVIRONMENT)),
+            " ".join(link(one.directory, name) for name in names),
         )
         for one in others
     ]
@@ -156,13 +172,20 @@ def other_runs(study: Study) -> Markdown:
 
 def limits(study: Study) -> Markdown:
     """Say what the run cannot tell."""
+    theirs = "The reference report's numbers were read off its charts; they come from other machines."
+    return limits_of(study, study.run.trials, _reach(study), theirs)
+
+
+def limits_of(study: Shown, trials: pd.DataFrame, reach: str, *more: str) -> Markdown:
+    """Say what a run with these trials cannot tell: how far it reaches, what its intervals hold, and more."""
     machine = study.run.environment.get("machine", {})
-    steal = float(study.run.trials["steal_seconds"].sum())
-    cores = study.cores if study.experiment == "single_node" else int(machine.get("cores") or 0)
-    core_seconds = float(study.run.trials["duration_seconds"].sum()) * cores
+    steal = float(trials["steal_seconds"].sum())
+    alone = study.experiment in ("single_node", *COMPARISONS)
+    cores = study.cores if alone else int(machine.get("cores") or 0)
+    core_seconds = float(trials["duration_seconds"].sum()) * cores
     stolen = percent(steal / core_seconds, 2) if core_seconds else UNKNOWN
     points = [
-        _reach(study),
+        reach,
         f"It is a virtual machine: the hypervisor gave {stolen} of the windows' core time to others."
         if machine.get("hypervisor")
         else None,
@@ -173,7 +196,7 @@ def limits(study: Study) -> Markdown:
         "Intervals are not corrected for their number: of twenty independent ones, one is expected to miss."
         if study.blocks > 1
         else None,
-        "The reference report's numbers were read off its charts; they come from other machines.",
+        *more,
     ]
     return Markdown("\n".join(f"- {point}" for point in points if point))
 
@@ -205,7 +228,7 @@ def link(directory: Path, name: str) -> str:
     return f"[{name}](/{path.relative_to(paths.ROOT).as_posix()})"
 
 
-def _first(study: Study) -> dict[str, Any]:
+def _first(study: Shown) -> dict[str, Any]:
     first: dict[str, Any] = study.run.environment["sessions"][0]
     return first
 
@@ -219,9 +242,5 @@ def _named(name: str, version: str) -> str:
     return version if version.lower().startswith(f"{name} ".lower()) else f"{name} {version}"
 
 
-def _version(study: Study, name: str) -> str:
+def _version(study: Shown, name: str) -> str:
     return str(study.run.environment.get("versions", {}).get(name, UNKNOWN))
-
-
-def _memory_bytes(study: Study) -> float | None:
-    return float(study.run.nodes["memory_bytes"].min()) if len(study.run.nodes) else None

@@ -20,7 +20,7 @@ KINDS = {"mean": residuals, "ratio of two configurations": ratio_residuals}
 SPREADS = {True: "own spread", False: "as recorded"}
 
 
-def intervals(*pages: Page) -> Markdown:
+def intervals(*pages: Page[Study]) -> Markdown:
     """Show how often intervals hold the truth, drawn from the recorded noise of every run."""
     runs = studies(*pages)
     if not runs:
@@ -40,7 +40,7 @@ def intervals(*pages: Page) -> Markdown:
     )
 
 
-def coverage_verdict(*pages: Page) -> Verdict:
+def coverage_verdict(*pages: Page[Study]) -> Verdict:
     """Judge whether intervals cover what they promise, on noise in units of each configuration's spread."""
     found = [
         (f"{kind} of {study.experiment}", parts[0])
@@ -80,7 +80,7 @@ def _covered(found: Estimate) -> str:
     return f"{fixed(100 * found.value, 1)} ({fixed(100 * found.low, 1)} to {fixed(100 * found.high, 1)})"
 
 
-def false_alarms(*pages: Page) -> Markdown:
+def false_alarms(*pages: Page[Study]) -> Markdown:
     """Show how often the comparison of a configuration with itself raises an alarm, over all runs."""
     if not studies(*pages):
         return Markdown(NO_RUN)
@@ -88,7 +88,7 @@ def false_alarms(*pages: Page) -> Markdown:
     return paragraphs(f"**{one.outcome.capitalize()}**: {one.claim}. {one.evidence}")
 
 
-def alarm_verdict(*pages: Page) -> Verdict:
+def alarm_verdict(*pages: Page[Study]) -> Verdict:
     """Judge whether the false-alarm rate is at most what the intervals promise, as far as can be told."""
     found = [copy_comparisons(study.measures) for study in studies(*pages)]
     groups = [_of_mode(every, mode) for every in found for mode in sorted({one.mode for one in every})]

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from lab.analysis.configurations import compare, compare_over_workers, configurations, failures, select
+from lab.analysis.disturbances import Disturbance, disturbances
 from lab.analysis.intervals import Estimate
 from lab.analysis.measures import measures
 from lab.analysis.nodes import Placement, others_part, placement
@@ -72,6 +73,17 @@ class Study:
     def cores(self) -> int:
         """Return the whole cores that a node may use, at least 1."""
         return max(1, int(self.run.nodes["quota_cores"].min())) if len(self.run.nodes) else 1
+
+    @property
+    def memory_bytes(self) -> float | None:
+        """Return the memory that a node may use; None without nodes."""
+        return float(self.run.nodes["memory_bytes"].min()) if len(self.run.nodes) else None
+
+    @cached_property
+    def disturbances(self) -> tuple[Disturbance, ...]:
+        """Return every kind of disturbance of the run."""
+        run = self.run
+        return disturbances(run.trials, run.windows, run.nodes, self.others)
 
     @property
     def blocks(self) -> int:
@@ -212,6 +224,6 @@ def estimate_of(rows: pd.DataFrame) -> Estimate:
     return Estimate(int(row["n"]), value, low, high)
 
 
-def study(selection: Selection) -> Study | None:
+def study(selection: Selection[Run]) -> Study | None:
     """Return the study of the selected run; None where there is none."""
     return None if selection.run is None else Study(selection.run, selection.pinned, selection.runs)

@@ -13,6 +13,7 @@ from lab.report import proofs, simulations
 from lab.report.markdown import Markdown, literal, paragraphs, table
 from lab.report.page import NO_RUN, Page
 from lab.report.provenance import link
+from lab.report.study import Study
 from lab.store import ENVIRONMENT, read_table
 
 FILE = "checks.csv"
@@ -43,7 +44,7 @@ class Checks:
         return mine.dropna(subset=["lab_value", "reference_value"])
 
 
-def summary(*pages: Page) -> Markdown:
+def summary(*pages: Page[Study]) -> Markdown:
     """Say how many of the claims about the laboratory hold, and list them with their evidence."""
     checks = read_checks()
     judged = [

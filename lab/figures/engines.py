@@ -1,0 +1,184 @@
+"""The figures that compare engines: rows of dots with intervals, and curves over the length of a task."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from lab.analysis.intervals import Estimate
+from lab.figures.lines import Line, Panel, chart
+from lab.figures.style import BLUE, GREEN, INK, PURPLE, VERMILION, Look, sheet, styled, svg
+from lab.formats import number
+
+GREY = "#808080"
+"""Of engines that no answer speaks of; it reads on white and on black."""
+
+NAMES: Mapping[str, str] = {
+    "serial": "plain loop",
+    "processes": "plain processes",
+    "pool": "multiprocessing.Pool",
+    "futures": "concurrent.futures",
+    "joblib": "joblib (loky)",
+    "dask": "Dask distributed",
+    "ray_tasks": "Ray tasks",
+    "ray_actor_pool": "Ray's ActorPool",
+    "ray_pool": "Ray's Pool",
+    "ray": "Ray, this lab's dispatch",
+}
+"""The engines as figures call them."""
+
+LOOKS: Mapping[str, Look] = {
+    "serial": Look(INK, ":", "D"),
+    "processes": Look(GREY, "--", "P"),
+    "pool": Look(GREEN, "-.", "^"),
+    "futures": Look(GREY, ":", "X"),
+    "joblib": Look(GREY, "-", "p"),
+    "dask": Look(GREY, "-.", "v"),
+    "ray_tasks": Look(VERMILION, "--", "s"),
+    "ray_actor_pool": Look(PURPLE, ":", "h"),
+    "ray_pool": Look(PURPLE, "-", "<"),
+    "ray": Look(BLUE, "-", "o"),
+}
+"""The looks of engines: those that answers speak of have colours, Ray's other ways share one."""
+
+ROW_INCHES = 0.27
+FRAME_INCHES = 0.95
+
+Curves = Mapping[str, Mapping[float, Estimate]]
+"""Engine -> task length in seconds -> an estimate."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rows:
+    """One panel: a dot with its interval per engine; `beside` are values of another kind, hollow dots."""
+
+    title: str
+    unit: str
+    values: Mapping[str, Estimate]
+    scale: float = 1.0
+    beside: Mapping[str, Estimate] = dataclasses.field(default_factory=dict)
+    labels: tuple[str, str] = ("", "")
+    """What the dots and the hollow dots are."""
+    level: float | None = None
+
+
+def rows(title: str, panels: Sequence[Rows]) -> str:
+    """Draw panels of engines, one above the other, each from 0 on, as inline SVG."""
+    with styled():
+        most = max(len(panel.values) for panel in panels)
+        figure, axes = sheet(len(panels), FRAME_INCHES + ROW_INCHES * most)
+        for axis, panel in zip(axes, panels, strict=True):
+            _draw_rows(axis, panel)
+        if any(panel.beside for panel in panels):
+            figure.legend(handles=_kinds(panels), loc="outside upper left", ncols=1)
+        return svg(figure, title, " ".join(_described(panel) for panel in panels))
+
+
+def _kinds(panels: Sequence[Rows]) -> list[Line2D | Patch]:
+    full, hollow = next(panel.labels for panel in panels if panel.beside)
+    dot = {"linestyle": "none", "marker": "o", "markeredgecolor": INK}
+    return [
+        Line2D([], [], markerfacecolor=INK, label=full, **dot),  # type: ignore[arg-type]
+        Line2D([], [], markerfacecolor="none", label=hollow, **dot),  # type: ignore[arg-type]
+    ]
+
+
+def _draw_rows(axis: Axes, panel: Rows) -> None:
+    names = list(panel.values)
+    for place, name in enumerate(names):
+        _dot(axis, panel.values[name], place, LOOKS[name], panel.scale, hollow=False)
+        if name in panel.beside:
+            _dot(axis, panel.beside[name], place, LOOKS[name], panel.scale, hollow=True)
+    if panel.level is not None:
+        axis.axvline(panel.level, color=INK, linewidth=1, linestyle=":")
+    axis.set_yticks(range(len(names)), [NAMES[name] for name in names])
+    axis.set_ylim(len(names) - 0.4, -0.6)
+    axis.set_xlim(left=0)
+    axis.grid(visible=False, axis="y")
+    # of the whole figure's width, since the labels of rows take half of it
+    axis.set_title(panel.title, loc="left")
+    axis.set_xlabel(panel.unit)
+
+
+def _dot(axis: Axes, found: Estimate, place: int, look: Look, scale: float, hollow: bool) -> None:
+    if found.value is None:
+        axis.plot([0], [place], marker="x", markersize=8, markeredgewidth=2, color=look.colour, clip_on=False)
+        return
+    value = scale * found.value
+    if found.low is not None and found.high is not None:
+        ends = [[value - max(0.0, scale * found.low)], [scale * found.high - value]]
+        axis.errorbar([value], [place], xerr=ends, fmt="none", ecolor=look.colour)
+    face = "none" if hollow else look.colour
+    axis.plot(
+        [value], [place], marker="o", linestyle="none", color=look.colour, markerfacecolor=face, markersize=6
+    )
+
+
+def _described(panel: Rows) -> str:
+    """Return what a panel shows in words, for those who hear the page."""
+    told = [f"{NAMES[name]} {_value(one, panel.scale)}" for name, one in panel.values.items()]
+    beside = [f"{NAMES[name]} {_value(one, panel.scale)}" for name, one in panel.beside.items()]
+    other = f" {panel.labels[1]}: {', '.join(beside)}." if beside else ""
+    return f"{panel.title}, {panel.unit}: {', '.join(told)}.{other}"
+
+
+def _value(found: Estimate, scale: float) -> str:
+    return "failed" if found.value is None else number(scale * found.value)
+
+
+def overheads(curves: Curves, title: str) -> str:
+    """Draw the cost of a task in microseconds over its length, on logarithms; what may be 0 is left out."""
+    lines = [_curve(name, curve, 1e6, positive=True) for name, curve in curves.items()]
+    panel = Panel(
+        "Cost of a task beyond its work",
+        "core-µs a task",
+        [line for line in lines if len(line.x)],
+        "work in a task",
+        logarithmic="xy",
+    )
+    return chart(title, [panel], height_inches=3.0)
+
+
+def speedups(panels: Mapping[str, Curves], workers: int, title: str) -> str:
+    """Draw speedup over a plain loop against the length of a task: title of a panel -> curves."""
+    drawn = []
+    for name, curves in panels.items():
+        lines = [_curve(engine, curve) for engine, curve in curves.items()]
+        across = sorted({x for line in lines for x in line.x})
+        ideal = Line(f"ideal: {workers} workers", Look(INK, "-", ""), across, [float(workers)] * len(across))
+        drawn.append(
+            Panel(
+                name,
+                "times as fast",
+                [ideal, *lines],
+                "work in a task",
+                level=(1.0, "plain loop"),
+                logarithmic="x",
+            )
+        )
+    return chart(title, drawn, height_inches=2.9)
+
+
+def _curve(name: str, curve: Mapping[float, Estimate], scale: float = 1.0, positive: bool = False) -> Line:
+    """Return a curve; `positive` leaves out the points whose interval, or value, is not above 0."""
+    kept = {
+        x: one
+        for x, one in curve.items()
+        if one.value is not None and not (positive and min(one.value, _end(one.low, one.value)) <= 0)
+    }
+    value, low, high = (
+        (
+            [scale * _end(end, np.nan) for end in ends]
+            for ends in zip(*((one.value, one.low, one.high) for one in kept.values()), strict=True)
+        )
+        if kept
+        else ([], [], [])
+    )
+    return Line(NAMES[name], LOOKS[name], list(kept), value, low, high)
+
+
+def _end(end: float | None, unknown: float) -> float:
+    return unknown if end is None else end

@@ -1,0 +1,218 @@
+"""The sections of the page on break-even: from a comparison to figures, tables and words."""
+
+from collections.abc import Sequence
+
+from lab.analysis import break_even as analysis
+from lab.analysis.break_even import Crossing, Curve
+from lab.analysis.intervals import Estimate
+from lab.analysis.ray_ways import OWN, PLAIN
+from lab.analysis.timings import ways
+from lab.figures import engines as figures
+from lab.formats import count, estimate, length, listing, percent, seconds, short_estimate
+from lab.records import ENGINES
+from lab.report.comparison import Comparison
+from lab.report.disturbances import in_short
+from lab.report.engines import named
+from lab.report.levels import ABSENT
+from lab.report.markdown import Markdown, figure, paragraphs, table
+from lab.report.ray_vs_multiprocessing import intervals
+
+MICRO = 1e6
+UNITS = ((1e6, "µs", 1e-3), (1e3, "ms", 1.0), (1.0, "s", float("inf")))
+"""Scale, unit and the length below which it reads best."""
+
+Way = tuple[str, str]
+
+
+def answer(study: Comparison) -> Markdown:
+    """Answer the page's question: from which length of a task Ray pays off."""
+    return Markdown(sentence(study))
+
+
+def summary(study: Comparison) -> Markdown:
+    """Answer it for the first page."""
+    told = sentence(study)
+    return Markdown(f"**Break-even.** {told}{in_short(study)}" if told else "")
+
+
+def sentence(study: Comparison) -> str:
+    """Return the rule for this machine; empty where neither way to use Ray was timed beside a plain loop."""
+    names = {"one Ray task a call": PLAIN, "this lab's dispatch on Ray": OWN}
+    found = {name: analysis.crossing(speedup(study, *_way(chosen))) for name, chosen in names.items()}
+    known = [(name, pays_off(study, one)) for name, one in found.items() if one is not None]
+    if not known:
+        return ""
+    (first, since), *rest = known
+    told = (
+        f"On this machine with {count(study.workers, 'worker')}, **{first} pays off against a plain loop "
+        f"{since}**"
+    )
+    others = "".join(f", {name} {other}" for name, other in rest)
+    documented = length(analysis.DOCUMENTED_SECONDS)
+    return f"{told}{others}{_batch_rule(study)}. Ray's documentation advises about {documented} or more."
+
+
+def _batch_rule(study: Comparison) -> str:
+    cost = analysis.cost(study.rows, *_way(PLAIN))
+    if cost.value is None:
+        return ""
+    size = count(analysis.batch_size(cost.value), "task")
+    short, most = length(analysis.SHORT_SECONDS), percent(analysis.ALLOWED, 1)
+    return (
+        f"; of shorter work, put at least {size} of {short} into a call, whose {seconds(cost.value)} of "
+        f"cost are then at most {most} of the work"
+    )
+
+
+def _way(chosen: object) -> Way:
+    engine, batching = chosen["engine"], chosen["batching"]  # type: ignore[index]
+    return str(engine), str(batching)
+
+
+def timed(study: Comparison) -> tuple[Way, ...]:
+    """Return every way to run tasks that was timed, the plain loop left out."""
+    return tuple(way for way in ways(study.rows) if way[0] != "serial")
+
+
+def failed(study: Comparison) -> tuple[str, ...]:
+    """Return the engines that have no timing which ended well."""
+    tried = set(study.run.timings["engine"])
+    return tuple(name for name in ENGINES if name in tried - set(study.rows["engine"]))
+
+
+def speedup(study: Comparison, engine: str, batching: str) -> Curve:
+    """Return how many times as fast as a plain loop a way to run tasks is, by the length of a task."""
+    first = {"engine": engine, "batching": batching}
+    return analysis.speed_ratios(study.rows, first, analysis.SERIAL)
+
+
+def pays_off(study: Comparison, found: Crossing | None, exact: bool = True) -> str:
+    """Say from which length on something is faster: 'from 0.61 ms (95 % interval ...)'."""
+    if found is None:
+        return ABSENT
+    every = analysis.lengths(study.rows)
+    if found.place == "below":
+        return f"at every length timed, from {length(every[0])} on"
+    if found.place == "beyond" or found.value is None:
+        return f"at no length timed, up to {length(every[-1])}"
+    return f"from {_length(found, every, exact)}"
+
+
+def _length(found: Crossing, every: Sequence[float], exact: bool) -> str:
+    value = found.value or 0.0
+    scale, unit = next((scale, unit) for scale, unit, most in UNITS if value < most)
+    one = Estimate(found.n, found.value, found.low, found.high)
+    if found.low is None or found.high is None:
+        return estimate(one, unit, scale) if exact else f"{short_estimate(one, scale)} {unit}"
+    if found.low > 0 and found.high < float("inf"):
+        return estimate(one, unit, scale) if exact else f"{short_estimate(one, scale)} {unit}"
+    low = f"below {length(every[0])}" if found.low == 0 else seconds(found.low)
+    high = f"beyond {length(every[-1])}" if found.high == float("inf") else seconds(found.high)
+    note = f"95 % interval {low} to {high}, n = {found.n}" if exact else f"{low} to {high}"
+    return f"{seconds(value)} ({note})"
+
+
+def overhead(study: Comparison) -> Markdown:
+    """Show what a task costs beyond its work by its length, for one task a call."""
+    shown = [way for way in timed(study) if way[1] in ("none", "own")]
+    curves = {engine: analysis.overhead_curve(study.rows, engine, how) for engine, how in shown}
+    if not any(curves.values()):
+        return Markdown("")
+    drawn = figures.overheads(curves, "Cost of a task beyond its work, against its length")
+    caption = (
+        "One task a call, but for this lab's dispatch, which chooses its own batches. Workers times time "
+        "for each task, less the plain loop's time for it in the same block. Means with "
+        f"{intervals(study)}; where the interval reaches 0 the cost is too small beside the work to be "
+        "told, and no point is drawn."
+    )
+    return paragraphs(figure(drawn, caption))
+
+
+def costs(study: Comparison) -> Markdown:
+    """Show the cost of a short task, the break-even length and the batch to use, for every way."""
+    if not timed(study):
+        return Markdown("")
+    pooled = listing(length(one) for one in analysis.short_lengths(study.rows))
+    rows: list[tuple[object, ...]] = []
+    for engine, how in timed(study):
+        cost = analysis.cost(study.rows, engine, how)
+        loop = analysis.crossing(speedup(study, engine, how))
+        size = analysis.batch_size(cost.value) if how == "none" and cost.value is not None else ABSENT
+        shown = short_estimate(cost, MICRO) if cost.value is not None else ABSENT
+        rows.append((named(engine, how), shown, pays_off(study, loop, exact=False), size, cost.n))
+    rows += [(named(name), "failed", ABSENT, ABSENT, 0) for name in failed(study)]
+    head = (
+        *("way to run tasks", "cost of a short task, core-µs (95 % interval)"),
+        *("faster than a plain loop", f"tasks of {length(analysis.SHORT_SECONDS)} a call", "n"),
+    )
+    told = (
+        f"The cost is that of tasks of {pooled}, pooled: of longer ones it is a small difference of large "
+        "numbers. The last but one column is the fewest tasks in a call for which that cost is at most "
+        f"{percent(analysis.ALLOWED, 1)} of their work. Between two lengths that were timed, the cost of a "
+        "task is taken to be the same; the interval of a break-even length goes over all lengths at which "
+        "the speedup may be 1."
+    )
+    return paragraphs(table(head, rows, right=(1, 3, 4)), told)
+
+
+def speedups(study: Comparison) -> Markdown:
+    """Show speedup over a plain loop against the length of a task, one task a call and in batches."""
+    panels = {}
+    for title, how in (("One task a call", "none"), ("Equal batches", "equal")):
+        curves = {engine: speedup(study, engine, one) for engine, one in timed(study) if one in (how, "own")}
+        if any(curves.values()):
+            panels[title] = curves
+    if not panels:
+        return Markdown("")
+    drawn = figures.speedups(panels, study.workers, "Speedup over a plain loop, against the length of a task")
+    caption = (
+        f"{count(study.workers, 'worker')}. Ratios paired by block, with {intervals(study)}. This lab's "
+        "dispatch, which chooses its own batches, is in both panels."
+    )
+    return paragraphs(figure(drawn, caption))
+
+
+def beats(study: Comparison) -> Markdown:
+    """Say from which length on Ray is faster than each other way to run tasks."""
+    rows = []
+    for engine, how in timed(study):
+        cells = []
+        for ray in (OWN, PLAIN):
+            same = _way(ray) == (engine, how)
+            other = {"engine": engine, "batching": how}
+            cells.append(ABSENT if same else beaten(study, analysis.speed_ratios(study.rows, ray, other)))
+        rows.append((named(engine, how), *cells))
+    head = ("Ray is faster than", "with this lab's dispatch", "with one Ray task a call")
+    return Markdown(table(head, rows) if rows else "")
+
+
+def beaten(study: Comparison, curve: Curve) -> str:
+    """Say at which lengths a ratio is above 1, as far as its intervals tell."""
+    if not curve:
+        return ABSENT
+    found = analysis.sides(curve)
+    if all(one.low is None for one in curve.values()):
+        return "cannot be told from one block"
+    untold = f"not told apart at {spans(found.untold, curve)}" if found.untold else ""
+    slower = f"slower at {spans(found.slower, curve)}" if found.slower else ""
+    if not found.faster:
+        return "; ".join(filter(None, ("never", slower, untold)))
+    if not found.slower and not found.untold:
+        return "always"
+    beyond = [x for x in found.untold if x > min(found.faster)]
+    if found.slower and max(found.slower) < min(found.faster) and not beyond:
+        return pays_off(study, analysis.crossing(curve), exact=False)
+    return "; ".join(filter(None, (f"at {spans(found.faster, curve)}", slower, untold)))
+
+
+def spans(some: Sequence[float], curve: Curve) -> str:
+    """Return lengths as a sentence lists them, neighbours drawn together: '10 µs to 1 ms and 1 s'."""
+    every, runs = list(curve), list[list[float]]()
+    for one in some:
+        if runs and every.index(one) == every.index(runs[-1][-1]) + 1:
+            runs[-1].append(one)
+        else:
+            runs.append([one])
+    return listing(
+        length(run[0]) if len(run) == 1 else f"{length(run[0])} to {length(run[-1])}" for run in runs
+    )

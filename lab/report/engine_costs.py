@@ -1,0 +1,68 @@
+"""What every engine takes beside time: memory of the whole process tree, and processor time."""
+
+from lab.analysis.configurations import select
+from lab.analysis.intervals import mean_estimate
+from lab.figures import engines as figures
+from lab.report.comparison import Comparison
+from lab.report.engines import LABELS
+from lab.report.markdown import Markdown, figure, paragraphs, table
+from lab.report.ray_vs_multiprocessing import (
+    MEBIBYTE,
+    fastest_first,
+    intervals,
+    modes,
+    of_engines,
+    short,
+    work,
+)
+
+
+def memory(study: Comparison) -> Markdown:
+    """Show the memory of the whole process tree, beside the driver's alone, which report B measures."""
+    found = modes(study)
+    if not found:
+        return Markdown("")
+    mode = found[0]
+    peak, driver = (of_engines(study, mode, name) for name in ("peak_memory_bytes", "driver_memory_bytes"))
+    if all(one.value is None for one in peak.values()):
+        return Markdown("")
+    labels = ("whole process tree, proportional set size", "driver alone, as report B measures it")
+    panel = figures.Rows(f"{mode.capitalize()}: peak memory", "MiB", peak, MEBIBYTE, driver, labels)
+    caption = f"{work(study, mode)}. Means with {intervals(study)}."
+    before = of_engines(study, mode, "memory_before_bytes")
+    rows = []
+    for name, whole in peak.items():
+        missed = mean_estimate(select(study.of_work(mode), {"engine": name})["missed_part"])
+        cells = (short(one, MEBIBYTE) for one in (before[name], whole, driver[name]))
+        rows.append((LABELS[name], *cells, short(missed, 100.0), whole.n))
+    head = ("engine", "before, MiB", "peak, MiB", "driver alone, MiB", "which misses, % of the peak", "n")
+    return paragraphs(
+        figure(figures.rows("Peak memory of every engine", [panel]), caption),
+        table(head, rows, right=range(1, 6)),
+    )
+
+
+def processor_time(study: Comparison) -> Markdown:
+    """Show processor time beside wall time, for the whole process tree."""
+    found = modes(study)
+    tables = [f"**{mode.capitalize()}**\n\n{_processor_table(study, mode)}" for mode in found]
+    return paragraphs(*tables)
+
+
+def _processor_table(study: Comparison, mode: str) -> str:
+    rows = study.of_work(mode)
+    spent = rows.assign(
+        available=rows["workers"].astype(float) * rows["duration_seconds"],
+        beyond=rows["cpu_seconds"] - rows["task_cpu_seconds"],
+    )
+    metrics = ("duration_seconds", "available", "cpu_seconds", "task_cpu_seconds", "beyond")
+    lines = []
+    for name in fastest_first(study, mode):
+        mine = select(spent, {"engine": name})
+        values = [mean_estimate(mine[metric].astype(float)) for metric in metrics]
+        lines.append((LABELS[name], *(short(one) for one in values), values[0].n))
+    head = (
+        *("engine", "time, s", "workers × time, core-s", "CPU-seconds of all processes"),
+        *("of the tasks' bodies", "beyond them", "n"),
+    )
+    return table(head, lines, right=range(1, 7))

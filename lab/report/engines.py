@@ -1,0 +1,170 @@
+"""What the pages on engines share: names, which run, how it was measured, failures, noise, limits."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from lab.analysis.drift import drift as drift_of
+from lab.analysis.timings import CONFIGURATION
+from lab.claims import equal_results, nothing_left_out, one_trial_per_block
+from lab.formats import UNKNOWN, count, listing, memory, number, percent, seconds
+from lab.report import noise as noises
+from lab.report import provenance
+from lab.report.comparison import Comparison
+from lab.report.disturbances import limits as disturbed
+from lab.report.markdown import Markdown, folded, literal, paragraphs, table
+
+LABELS: Mapping[str, str] = {
+    "serial": "plain loop",
+    "processes": "plain processes",
+    "pool": "multiprocessing.Pool",
+    "futures": "concurrent.futures",
+    "joblib": "joblib (loky)",
+    "dask": "Dask distributed",
+    "ray_tasks": "Ray tasks",
+    "ray_actor_pool": "ray.util.ActorPool",
+    "ray_pool": "ray.util.multiprocessing.Pool",
+    "ray": "Ray actors, this lab's dispatch",
+}
+"""The engines as tables and sentences call them."""
+
+BATCHINGS: Mapping[str, str] = {
+    "none": "one task a call",
+    "equal": "equal batches",
+    "own": "batches of its own",
+}
+
+UNITS: Mapping[str, str] = {"images": "images/s", "search": "primes/s", "spin": "tasks/s"}
+"""What the throughput of each workload counts."""
+
+WORDS: Mapping[str, str] = {
+    "images": "blurring and equalising an image",
+    "search": "finding every prime in a range",
+    "spin": "a loop of a stated length",
+}
+
+
+def named(engine: str, batching: str = "none") -> str:
+    """Return an engine's name, with its batching where it is not one task a call."""
+    told = "" if batching == "none" else f", {BATCHINGS[batching]}"
+    return LABELS[engine] + told
+
+
+def which_run(study: Comparison) -> Markdown:
+    """Name the run, its machine and its repeats in one line, below the title."""
+    machine, held = study.machine, ""
+    if machine.get("container"):
+        quota = machine.get("quota_cores")
+        limit = f"{number(quota)} cores" if quota else f"cores {UNKNOWN}"
+        held = f", in a container limited to {limit} and {memory(study.memory_bytes)}"
+    workers = f"; {count(study.workers, 'worker')} of every engine"
+    return provenance.named(study, f"{provenance.one_machine(study)}{held}{workers}")
+
+
+def how_measured(study: Comparison) -> Markdown:
+    """Say what was run and check that the data bear the sentences that hold in every honest run."""
+    return paragraphs(
+        f"{_works(study)} {one_trial_per_block(study.run)} {nothing_left_out(study.run)}",
+        equal_results(study.run),
+        "Every engine gets the same tasks in the same order and equally many workers, each of which is "
+        "pinned to one thread of its numerical libraries, and all processes have the same niceness. In each "
+        "block the order of the engines is shuffled by the seed; an engine is started once, warmed with a "
+        "few tasks on every worker, and then does all of its timings. The clock runs from handing the work "
+        f"over to the last result. {_starts(study)} {_sampler(study)} The terms are defined on the page "
+        "[Method](method.md).",
+        provenance.machine_table(study),
+    )
+
+
+def _works(study: Comparison) -> str:
+    found = study.run.timings.groupby("workload")["tasks"].unique()
+    told = [f"*{name}* ({WORDS[str(name)]}) with {_counts(counts)} tasks" for name, counts in found.items()]
+    return f"The work: {listing(told)}." if told else ""
+
+
+def _counts(counts: object) -> str:
+    numbers = sorted(int(one) for one in counts)  # type: ignore[attr-defined]
+    if len(numbers) > 4:
+        return f"{numbers[0]:,} to {numbers[-1]:,}"
+    return listing(f"{one:,}" for one in numbers)
+
+
+def _starts(study: Comparison) -> str:
+    found = study.rows.groupby("engine")["startup_seconds"].median().dropna()
+    told = [f"{LABELS[name]} {seconds(float(found[name]))}" for name in LABELS if name in found.index]
+    return f"Cold starts are outside of it (medians): {listing(told)}." if told else ""
+
+
+def _sampler(study: Comparison) -> str:
+    rows = study.run.timings
+    known = rows.dropna(subset=["sampler_cpu_seconds", "duration_seconds"])
+    if known.empty:
+        return "What the sampler cost is not known."
+    part = float(known["sampler_cpu_seconds"].sum() / known["duration_seconds"].sum())
+    return f"The sampler took {percent(part, 2)} of one core over all timings, and is in no CPU-seconds."
+
+
+def failures(study: Comparison) -> Markdown:
+    """List every timing that did not end well."""
+    listed = study.failures
+    if listed.empty:
+        return Markdown("No timing failed and none was interrupted.")
+    kinds = ["engine", "workload", "status", "reason"]
+    groups = listed.groupby(kinds, sort=False).size().reset_index(name="timings")
+    rows = [
+        (
+            LABELS[str(one["engine"])],
+            *(one[kind] for kind in kinds[1:3]),
+            one["timings"],
+            literal(one["reason"]),
+        )
+        for one in groups.to_dict("records")
+    ]
+    told = (
+        f"{count(len(listed), 'timing')} did not end well: in no mean, and crosses in the figures where an "
+        "engine has no other."
+    )
+    again = " Interrupted ones were run again." if "interrupted" in set(listed["status"]) else ""
+    return paragraphs(
+        told + again,
+        table(("engine", "work", "status", "timings", "reason"), rows, right=(3,)),
+        folded("Every timing that did not end well", _each(listed)),
+    )
+
+
+def _each(listed: pd.DataFrame) -> str:
+    rows = [
+        (
+            row["trial_id"],
+            LABELS[str(row["engine"])],
+            row["workload"],
+            row["tasks"],
+            BATCHINGS[str(row["batching"])],
+            row["status"],
+        )
+        for _, row in listed.iterrows()
+    ]
+    return table(("trial", "engine", "work", "tasks", "calls", "status"), rows, right=(3,))
+
+
+def noise(study: Comparison) -> Markdown:
+    """Show how an engine compares with a copy of itself, and what disturbed the run."""
+    told = disturbed(study)
+    if not study.copies:
+        return paragraphs("This run has no A/A arm: no engine was timed twice in a block.", told)
+    return noises.copies(study.copies, told)
+
+
+def drift(study: Comparison) -> Markdown:
+    """Show every timing beside its configuration's mean, over the time of the run."""
+    found = drift_of(study.measures, study.run.timings, "throughput", CONFIGURATION)
+    return noises.drifted(found, study.experiment)
+
+
+def limits(study: Comparison) -> Markdown:
+    """Say what the run cannot tell."""
+    reach = (
+        f"One machine with {count(study.cores, 'core')} and work bound by the processor: it says nothing "
+        "about input and output, or about a network between nodes, which multiprocessing cannot use at all."
+    )
+    return provenance.limits_of(study, study.run.timings, reach)

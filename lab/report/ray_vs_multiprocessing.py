@@ -1,0 +1,235 @@
+"""The sections of the page on Ray and multiprocessing: from a comparison to figures, tables and words."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from lab.analysis import timings as analysis
+from lab.analysis.configurations import compare, select
+from lab.analysis.intervals import Estimate
+from lab.analysis.report_b_verdicts import growth_with_tasks
+from lab.analysis.timings import told_apart
+from lab.figures import engines as figures
+from lab.formats import count, estimate, listing, number, percent, short_estimate
+from lab.records import ENGINES
+from lab.report.answers import ALIKE, cost_in_words
+from lab.report.comparison import Comparison
+from lab.report.disturbances import in_short
+from lab.report.engines import LABELS, UNITS
+from lab.report.levels import ABSENT
+from lab.report.markdown import Markdown, figure, paragraphs, table
+
+NONE = Estimate(0, None, None, None)
+MEBIBYTE = 2.0**-20
+TRANSFERS = {"seed": "made by the worker", "value": "pickled with the task", "shared": "in shared memory"}
+WORKLOADS = ("images", "search")
+
+
+def modes(study: Comparison) -> tuple[str, ...]:
+    """Return the workloads that have a timing which ended well."""
+    return tuple(mode for mode in WORKLOADS if len(study.of_work(mode)))
+
+
+def fastest_first(study: Comparison, mode: str) -> tuple[str, ...]:
+    """Return the engines that a workload was given to, the fastest first; those that failed always, last."""
+    tried = study.run.timings
+    names = set(tried.loc[tried["workload"] == mode, "engine"])
+    means = {
+        name: one.value or 0.0 for name, one in analysis.levels(study.of_work(mode), "throughput").items()
+    }
+    return tuple(sorted(filter(names.__contains__, ENGINES), key=lambda name: -means.get(name, 0.0)))
+
+
+def of_engines(study: Comparison, mode: str, metric: str) -> dict[str, Estimate]:
+    """Return a metric of every engine, the fastest first; n = 0 for one without a timing."""
+    found = analysis.levels(study.of_work(mode), metric)
+    return {name: found.get(name, NONE) for name in fastest_first(study, mode)}
+
+
+def answer(study: Comparison) -> Markdown:
+    """Answer the page's question: which engine was fastest, and Ray beside multiprocessing."""
+    return Markdown(sentence(study))
+
+
+def summary(study: Comparison) -> Markdown:
+    """Answer it for the first page."""
+    told = sentence(study)
+    return Markdown(f"**Ray versus multiprocessing.** {told}{in_short(study)}" if told else "")
+
+
+def sentence(study: Comparison) -> str:
+    """Say which engine was fastest, and how Ray compares with multiprocessing; empty without a timing."""
+    found = modes(study)
+    if not found:
+        return ""
+    mode = found[0]
+    speeds = of_engines(study, mode, "throughput")
+    best = next(iter(speeds))
+    speed = estimate(speeds[best], UNITS[mode])
+    return (
+        f"On {work(study, mode)} with {count(study.workers, 'worker')}, **{LABELS[best]} was the fastest of "
+        f"{count(len(speeds), 'way')} to run them** at {speed}{_alike(study, mode, best)}; "
+        f"{_ray_beside_pool(study, mode)}."
+    )
+
+
+def work(study: Comparison, mode: str) -> str:
+    """Return the work of a workload in words: '50 images of 6.2 MB'."""
+    rows = study.of_work(mode)
+    tasks = int(rows["tasks"].iloc[0])
+    size = rows["data_size_mb"].astype(float).median()
+    if mode == "images":
+        return f"{count(tasks, 'image')} of {number(size)} MB" if size == size else count(tasks, "image")
+    return f"{count(tasks, 'range')} of numbers"
+
+
+def _alike(study: Comparison, mode: str, best: str) -> str:
+    """Return a clause that names the engines which cannot be told from the fastest, or nothing."""
+    rows = study.of_work(mode)
+    same = []
+    for name in fastest_first(study, mode):
+        ratio = compare(rows, "throughput", {"engine": best}, {"engine": name})
+        if name != best and ratio.n and told_apart(ratio, study.copy(mode)) is not True:
+            same.append(LABELS[name])
+    if not same:
+        return ""
+    few = listing(same) if len(same) < 4 else f"{len(same)} of the others"
+    return f", though {few} could not be told from it"
+
+
+def _ray_beside_pool(study: Comparison, mode: str) -> str:
+    """Say how Ray's throughput compares with that of multiprocessing.Pool, and what noise there is."""
+    ratio = analysis.against(study.rows, "throughput", study.work(mode))
+    if ratio.value is None:
+        return "Ray cannot be compared with multiprocessing.Pool, as no block has both"
+    copy = study.copy(mode)
+    apart = told_apart(ratio, copy)
+    said = cost_in_words(ratio) if apart is not False else ALIKE
+    told = (
+        f"Ray with this lab's dispatch reached {estimate(ratio, 'of the throughput of multiprocessing.Pool')}"
+    )
+    if copy is None or copy.ratio.value is None:
+        return f"{told}: {said}"
+    noise = f"a copy of Ray reached {short_estimate(copy.ratio)} of its own"
+    seen = copy.detectable_ratio
+    limit = "" if seen is None else f", so that a difference of {percent(seen - 1, 2)} would have been seen"
+    return f"{told}: {said} ({noise}{limit})"
+
+
+def throughput(study: Comparison) -> Markdown:
+    """Show the throughput of every engine on every workload, and what it took."""
+    found = modes(study)
+    if not found:
+        return Markdown("")
+    panels = [
+        figures.Rows(f"{mode.capitalize()}: throughput", UNITS[mode], of_engines(study, mode, "throughput"))
+        for mode in found
+    ]
+    drawn = figures.rows("Throughput of every engine", panels)
+    works = "; ".join(f"{mode}: {work(study, mode)}" for mode in found)
+    caption = (
+        f"{works}. {count(study.workers, 'worker')} each (plain loop: 1). Means with {intervals(study)}."
+    )
+    tables = [f"**{mode.capitalize()}**\n\n{_table(study, mode)}" for mode in found]
+    return paragraphs(figure(drawn, caption), *tables)
+
+
+def intervals(study: Comparison) -> str:
+    """Say what the intervals of a figure are."""
+    if study.blocks < 2:
+        return "no interval, since there is one block only"
+    return f"95 % intervals over the blocks (n = {study.blocks} where nothing failed)"
+
+
+def _table(study: Comparison, mode: str) -> str:
+    columns = {
+        "time, s": ("duration_seconds", 1.0),
+        UNITS[mode]: ("throughput", 1.0),
+        "CPU-seconds": ("cpu_seconds", 1.0),
+        "memory before, MiB": ("memory_before_bytes", MEBIBYTE),
+        "peak, MiB": ("peak_memory_bytes", MEBIBYTE),
+        "object store, MiB": ("object_store_bytes", MEBIBYTE),
+        "cold start, s": ("startup_seconds", 1.0),
+    }
+    found = {name: of_engines(study, mode, metric) for name, (metric, _) in columns.items()}
+    rows = []
+    for engine, speed in of_engines(study, mode, "throughput").items():
+        cells = [short(found[name][engine], scale) for name, (_, scale) in columns.items()]
+        rows.append((LABELS[engine], *cells, speed.n or "0, failed"))
+    return table(("engine", *columns, "n"), rows, right=range(1, len(columns) + 2))
+
+
+def short(found: Estimate, scale: float = 1.0) -> str:
+    """Return an estimate for a table, or what stands where nothing was measured."""
+    return ABSENT if found.value is None else short_estimate(found, scale)
+
+
+def scale(study: Comparison) -> Markdown:
+    """Show throughput relative to multiprocessing.Pool for every number of images."""
+    chosen = study.work("images")
+    if not chosen:
+        return Markdown("")
+    rows = select(study.rows, {name: one for name, one in chosen.items() if name != "tasks"})
+    counts = sorted(int(one) for one in rows["tasks"].unique())
+    heads = [count(one, "image") for one in counts]
+    drawn = _ratios(study, "images", rows, "tasks", counts, heads)
+    growth, counted = growth_with_tasks(study.rows, chosen)
+    told = ""
+    if growth.value is not None:
+        told = (
+            f"From {counted[0]} to {counted[-1]} images, Ray's throughput relative to multiprocessing.Pool "
+            f"became {estimate(growth, 'times what it was')}: {_changed(growth)}."
+        )
+    return paragraphs(told, drawn)
+
+
+def transfer(study: Comparison) -> Markdown:
+    """Show throughput relative to multiprocessing.Pool for every way in which images travel."""
+    images = study.rows[study.rows["mode"] == "images"]
+    moved = images[images["transfer"].isin(("value", "shared"))]
+    if moved.empty:
+        return Markdown("")
+    tasks = int(moved["tasks"].max())
+    rows = select(images, {"tasks": tasks})
+    ways = [way for way in TRANSFERS if way in set(rows["transfer"])]
+    heads = [TRANSFERS[way] for way in ways]
+    means = [analysis.levels(select(rows, {"transfer": way}), "throughput") for way in ways]
+    speeds = [
+        (LABELS[name], *(short(one.get(name, NONE)) for one in means))
+        for name in fastest_first(study, "images")
+    ]
+    return paragraphs(
+        f"{count(tasks, 'image')}, images/s:",
+        table(("engine", *heads), speeds, right=range(1, len(heads) + 1)),
+        "Relative to multiprocessing.Pool with images that travel in the same way:",
+        _ratios(study, "images", rows, "transfer", ways, heads),
+    )
+
+
+def _ratios(
+    study: Comparison,
+    mode: str,
+    rows: pd.DataFrame,
+    column: str,
+    values: Sequence[object],
+    heads: Sequence[str],
+) -> str:
+    """Return the throughput of each engine relative to multiprocessing.Pool, a column for each value."""
+    lines = []
+    for name in fastest_first(study, mode):
+        if name == "pool":
+            continue
+        found = [
+            compare(select(rows, {column: one}), "throughput", {"engine": name}, {"engine": "pool"})
+            for one in values
+        ]
+        lines.append((LABELS[name], *(short(one) for one in found), max(one.n for one in found)))
+    return table(("relative to multiprocessing.Pool", *heads, "n"), lines, right=range(1, len(heads) + 2))
+
+
+def _changed(growth: Estimate) -> str:
+    if growth.low is None or growth.high is None:
+        return "with one block, no change could be told from chance"
+    if growth.low <= 1 <= growth.high:
+        return "no change that these trials could tell"
+    return "Ray gained" if growth.low > 1 else "Ray lost"

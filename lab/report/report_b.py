@@ -1,0 +1,71 @@
+"""The sections that set report B's numbers and claims beside ours."""
+
+from lab.analysis import reference_b as report
+from lab.analysis import timings as analysis
+from lab.analysis.configurations import compare, select
+from lab.analysis.report_b_verdicts import verdicts as judged
+from lab.formats import fixed, number
+from lab.report.comparison import Comparison
+from lab.report.levels import ABSENT
+from lab.report.markdown import Markdown, paragraphs, table
+from lab.report.ray_vs_multiprocessing import NONE, short
+
+
+def beside(study: Comparison) -> Markdown:
+    """Show the report's seconds, and the only numbers of it that can stand beside ours: ratios."""
+    return paragraphs(
+        f"Report B is {report.SOURCE}; seconds for so many images:",
+        _seconds(),
+        "Its machine and its images are others. Only a ratio of Ray to multiprocessing with as many of its "
+        "workers or cores can stand beside ours:",
+        _ratios(study),
+    )
+
+
+def _seconds() -> str:
+    names = {"Ray": "worker nodes of Ray", "multiprocessing": "cores of multiprocessing"}
+    rows = [
+        (f"{count} {names[framework]}".replace("1 worker nodes", "1 worker node"), *map(number, seconds))
+        for (framework, count), seconds in report.SECONDS.items()
+    ]
+    head = ("report B, s", *(f"{one} tasks" for one in report.TASKS))
+    return table(head, rows, right=(1, 2, 3))
+
+
+def _ratios(study: Comparison) -> str:
+    chosen = {name: one for name, one in study.work("images").items() if name != "tasks"}
+    rows = select(study.rows, chosen) if chosen else study.rows.head(0)
+    theirs = report.time_ratios()
+    sides = {"engine": "ray"}, {"engine": "pool"}
+    lines: list[tuple[object, ...]] = []
+    for tasks in sorted({*theirs, *(int(one) for one in rows["tasks"].unique())}):
+        ours = compare(select(rows, {"tasks": tasks}), "duration_seconds", *sides)
+        known = fixed(theirs[tasks], 2) if tasks in theirs else ABSENT
+        lines.append((f"time, {tasks} images", known, short(ours), ours.n))
+    low, high = (
+        report.CORE_SECONDS["Ray"][place] / report.CORE_SECONDS["multiprocessing"][place] for place in (0, 1)
+    )
+    taken = analysis.against(study.rows, "cpu_seconds", study.work("images")) if chosen else NONE
+    what = "core-seconds given (report B), CPU-seconds taken (here)"
+    lines.append((what, f"{low:.2f} to {high:.2f}", short(taken), taken.n))
+    head = ("Ray / multiprocessing", "report B, 2 of each", "here, equal workers (95 % interval)", "n")
+    return table(head, lines, right=(1, 2, 3))
+
+
+def flaws() -> Markdown:
+    """Say in three lines why the report's numbers are no comparison of the two."""
+    spent = "core-seconds {:g}–{:g} with Ray, {:g}–{:g} with multiprocessing".format(
+        *report.CORE_SECONDS["Ray"], *report.CORE_SECONDS["multiprocessing"]
+    )
+    first, *rest = report.FLAWS
+    lines = (f"{first}: {spent}", *rest)
+    return Markdown("\n".join(f"{place}. {one[0].upper()}{one[1:]}." for place, one in enumerate(lines, 1)))
+
+
+def verdicts(study: Comparison) -> Markdown:
+    """Show what the run says about each claim of the report."""
+    chosen = study.work("images")
+    if not chosen:
+        return Markdown("")
+    rows = [(f"**{one.outcome}**", one.claim, one.evidence) for one in judged(study.rows, chosen)]
+    return Markdown(table(("here it", "claim of report B", "evidence"), rows))
