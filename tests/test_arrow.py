@@ -15,7 +15,7 @@ LAB = paths.ROOT / "lab"
 
 RUN_SIDE = (
     *("run", "batch", "sites", "job", "session", "profiles", "trial", "ledger", "wire", "plan", "validate"),
-    *("clusters", "engines", "workloads", "measure", "validation"),
+    *("comparison", "clusters", "engines", "workloads", "measure", "validation"),
 )
 READER_SIDE = ("analysis", "figures", "claims", "report", "formats", "trace")
 WRITING = tuple(part for part in RUN_SIDE if part not in ("profiles", "plan"))

@@ -3,8 +3,8 @@
 from lab.analysis.configurations import select
 from lab.analysis.intervals import mean_estimate
 from lab.figures import engines as figures
+from lab.records import ENGINES
 from lab.report.comparison import Comparison
-from lab.report.engines import LABELS
 from lab.report.markdown import Markdown, figure, paragraphs, table
 from lab.report.ray_vs_multiprocessing import (
     MEBIBYTE,
@@ -34,7 +34,7 @@ def memory(study: Comparison) -> Markdown:
     for name, whole in peak.items():
         missed = mean_estimate(select(study.of_work(mode), {"engine": name})["missed_part"])
         cells = (short(one, MEBIBYTE) for one in (before[name], whole, driver[name]))
-        rows.append((LABELS[name], *cells, short(missed, 100.0), whole.n))
+        rows.append((ENGINES[name], *cells, short(missed, 100.0), whole.n))
     head = ("engine", "before, MiB", "peak, MiB", "driver alone, MiB", "which misses, % of the peak", "n")
     return paragraphs(
         figure(figures.rows("Peak memory of every engine", [panel]), caption),
@@ -60,7 +60,7 @@ def _processor_table(study: Comparison, mode: str) -> str:
     for name in fastest_first(study, mode):
         mine = select(spent, {"engine": name})
         values = [mean_estimate(mine[metric].astype(float)) for metric in metrics]
-        lines.append((LABELS[name], *(short(one) for one in values), values[0].n))
+        lines.append((ENGINES[name], *(short(one) for one in values), values[0].n))
     head = (
         *("engine", "time, s", "workers × time, core-s", "CPU-seconds of all processes"),
         *("of the tasks' bodies", "beyond them", "n"),

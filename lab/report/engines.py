@@ -8,25 +8,12 @@ from lab.analysis.drift import drift as drift_of
 from lab.analysis.timings import CONFIGURATION
 from lab.claims import equal_results, nothing_left_out, one_trial_per_block
 from lab.formats import UNKNOWN, count, listing, memory, number, percent, seconds
+from lab.records import ENGINES
 from lab.report import noise as noises
 from lab.report import provenance
 from lab.report.comparison import Comparison
 from lab.report.disturbances import limits as disturbed
 from lab.report.markdown import Markdown, folded, literal, paragraphs, table
-
-LABELS: Mapping[str, str] = {
-    "serial": "plain loop",
-    "processes": "plain processes",
-    "pool": "multiprocessing.Pool",
-    "futures": "concurrent.futures",
-    "joblib": "joblib (loky)",
-    "dask": "Dask distributed",
-    "ray_tasks": "Ray tasks",
-    "ray_actor_pool": "ray.util.ActorPool",
-    "ray_pool": "ray.util.multiprocessing.Pool",
-    "ray": "Ray actors, this lab's dispatch",
-}
-"""The engines as tables and sentences call them."""
 
 BATCHINGS: Mapping[str, str] = {
     "none": "one task a call",
@@ -47,7 +34,7 @@ WORDS: Mapping[str, str] = {
 def named(engine: str, batching: str = "none") -> str:
     """Return an engine's name, with its batching where it is not one task a call."""
     told = "" if batching == "none" else f", {BATCHINGS[batching]}"
-    return LABELS[engine] + told
+    return ENGINES[engine] + told
 
 
 def which_run(study: Comparison) -> Markdown:
@@ -91,7 +78,7 @@ def _counts(counts: object) -> str:
 
 def _starts(study: Comparison) -> str:
     found = study.rows.groupby("engine")["startup_seconds"].median().dropna()
-    told = [f"{LABELS[name]} {seconds(float(found[name]))}" for name in LABELS if name in found.index]
+    told = [f"{ENGINES[name]} {seconds(float(found[name]))}" for name in ENGINES if name in found.index]
     return f"Cold starts are outside of it (medians): {listing(told)}." if told else ""
 
 
@@ -113,7 +100,7 @@ def failures(study: Comparison) -> Markdown:
     groups = listed.groupby(kinds, sort=False).size().reset_index(name="timings")
     rows = [
         (
-            LABELS[str(one["engine"])],
+            ENGINES[str(one["engine"])],
             *(one[kind] for kind in kinds[1:3]),
             one["timings"],
             literal(one["reason"]),
@@ -136,7 +123,7 @@ def _each(listed: pd.DataFrame) -> str:
     rows = [
         (
             row["trial_id"],
-            LABELS[str(row["engine"])],
+            ENGINES[str(row["engine"])],
             row["workload"],
             row["tasks"],
             BATCHINGS[str(row["batching"])],

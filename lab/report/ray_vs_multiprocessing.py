@@ -15,7 +15,7 @@ from lab.records import ENGINES
 from lab.report.answers import ALIKE, cost_in_words
 from lab.report.comparison import Comparison
 from lab.report.disturbances import in_short
-from lab.report.engines import LABELS, UNITS
+from lab.report.engines import UNITS
 from lab.report.levels import ABSENT
 from lab.report.markdown import Markdown, figure, paragraphs, table
 
@@ -67,7 +67,7 @@ def sentence(study: Comparison) -> str:
     best = next(iter(speeds))
     speed = estimate(speeds[best], UNITS[mode])
     return (
-        f"On {work(study, mode)} with {count(study.workers, 'worker')}, **{LABELS[best]} was the fastest of "
+        f"On {work(study, mode)} with {count(study.workers, 'worker')}, **{ENGINES[best]} was the fastest of "
         f"{count(len(speeds), 'way')} to run them** at {speed}{_alike(study, mode, best)}; "
         f"{_ray_beside_pool(study, mode)}."
     )
@@ -90,7 +90,7 @@ def _alike(study: Comparison, mode: str, best: str) -> str:
     for name in fastest_first(study, mode):
         ratio = compare(rows, "throughput", {"engine": best}, {"engine": name})
         if name != best and ratio.n and told_apart(ratio, study.copy(mode)) is not True:
-            same.append(LABELS[name])
+            same.append(ENGINES[name])
     if not same:
         return ""
     few = listing(same) if len(same) < 4 else f"{len(same)} of the others"
@@ -155,7 +155,7 @@ def _table(study: Comparison, mode: str) -> str:
     rows = []
     for engine, speed in of_engines(study, mode, "throughput").items():
         cells = [short(found[name][engine], scale) for name, (_, scale) in columns.items()]
-        rows.append((LABELS[engine], *cells, speed.n or "0, failed"))
+        rows.append((ENGINES[engine], *cells, speed.n or "0, failed"))
     return table(("engine", *columns, "n"), rows, right=range(1, len(columns) + 2))
 
 
@@ -195,7 +195,7 @@ def transfer(study: Comparison) -> Markdown:
     heads = [TRANSFERS[way] for way in ways]
     means = [analysis.levels(select(rows, {"transfer": way}), "throughput") for way in ways]
     speeds = [
-        (LABELS[name], *(short(one.get(name, NONE)) for one in means))
+        (ENGINES[name], *(short(one.get(name, NONE)) for one in means))
         for name in fastest_first(study, "images")
     ]
     return paragraphs(
@@ -223,7 +223,7 @@ def _ratios(
             compare(select(rows, {column: one}), "throughput", {"engine": name}, {"engine": "pool"})
             for one in values
         ]
-        lines.append((LABELS[name], *(short(one) for one in found), max(one.n for one in found)))
+        lines.append((ENGINES[name], *(short(one) for one in found), max(one.n for one in found)))
     return table(("relative to multiprocessing.Pool", *heads, "n"), lines, right=range(1, len(heads) + 2))
 
 
