@@ -69,8 +69,9 @@ class Team:
         try:
             wait(futures, timeout=seconds_left(work))
             return self._client.gather(futures)
-        finally:
+        except BaseException:
             self._client.cancel(futures, force=True)
+            raise
 
 
 @contextlib.contextmanager

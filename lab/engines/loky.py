@@ -46,8 +46,8 @@ class Team:
 def _parallel(workers: int, function: Any, values: Iterable[Any], batch: int) -> list[Any]:
     """Return the function's results.
 
-    All is dispatched at once: by default joblib holds back all but the first 2 W tasks, not batches, and so
-    keeps but one worker busy where a batch is larger than that.
+    All is dispatched at once, as with the other libraries: by default joblib hands a task over when one ends,
+    for the sake of inputs that are made on the way, and takes somewhat longer for short tasks.
     """
     from joblib import Parallel, delayed
 

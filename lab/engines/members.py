@@ -73,6 +73,10 @@ class Members:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
 
+    def wait(self) -> None:
+        """Wait for those that were told to end, which tell Ray so: of one that is killed it complains."""
+        psutil.wait_procs(self._processes, timeout=END_SECONDS)
+
     def end(self) -> None:
         """Kill what is left, and wait until it is gone."""
         self.kill()

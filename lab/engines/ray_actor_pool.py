@@ -95,4 +95,5 @@ def team(workers: int, nodes: int = 1) -> Iterator[Team]:
     finally:
         for one in actors:
             ray.kill(one)
+        members.wait()
         members.end()

@@ -58,5 +58,5 @@ def end_idle_workers(raylet: psutil.Process | None) -> None:
         idle = [one for one in raylet.children() if one.name() == "ray::IDLE"] if raylet else []
     for one in idle:
         with contextlib.suppress(psutil.Error):
-            one.kill()
+            one.terminate()  # of one that is killed Ray would complain
     psutil.wait_procs(idle, timeout=END_SECONDS)

@@ -66,4 +66,5 @@ def team(workers: int, nodes: int = 1) -> Iterator[Team]:
         yield Team(pool, node_id, members)
     finally:
         pool.terminate()
+        members.wait()
         members.end()
