@@ -128,7 +128,9 @@ def _host_memory_bytes() -> int:
 
 def _network_bytes() -> tuple[int, int]:
     """Return the bytes that the node has received and sent, over all interfaces but the loopback."""
-    counters = [one for name, one in psutil.net_io_counters(pernic=True).items() if not name.startswith("lo")]
+    # to mend counters of 32 bits that begin anew, which no kernel of today has, takes a fifth of the time
+    found = psutil.net_io_counters(pernic=True, nowrap=False)
+    counters = [one for name, one in found.items() if not name.startswith("lo")]
     return sum(one.bytes_recv for one in counters), sum(one.bytes_sent for one in counters)
 
 
