@@ -1,8 +1,8 @@
 """Timings of engines: what is derived from each, means per engine, and the arm that repeats an engine."""
 
 from collections.abc import Mapping, Sequence
+from math import log
 
-import numpy as np
 import pandas as pd
 
 from lab.analysis.configurations import average, compare, select
@@ -122,7 +122,7 @@ def told_apart(ratio: Estimate, copy: CopyComparison | None) -> bool | None:
     if ratio.low <= 1 <= ratio.high:
         return False
     noise = copy.ratio.value if copy is not None and copy.alarmed else None
-    return noise is None or abs(np.log(ratio.value)) > abs(np.log(noise))
+    return noise is None or abs(log(ratio.value)) > abs(log(noise))
 
 
 def driver_share(rows: pd.DataFrame, engine: str) -> Estimate:
