@@ -230,8 +230,8 @@ def test_lengths_outside_of_those_timed_are_said(tmp_path: Path) -> None:
     timings = break_even_run(lengths=LENGTHS[:4])
     text = shown(tmp_path, "break_even", timings).show(break_even.costs).text
     assert "| Ray tasks, equal batches | 5" in text or "| Ray tasks, equal batches | 4" in text
-    assert "at every length timed, from 10 µs on" in text
-    assert "at no length timed, up to 300 µs" in text
+    assert "| at every length |" in text
+    assert "| at no length |" in text
 
 
 def test_who_beats_whom_is_said_by_length(tmp_path: Path) -> None:
