@@ -7,7 +7,7 @@ import pandas as pd
 
 from lab.analysis.configurations import average, compare, select
 from lab.analysis.disturbances import LIMITS, Disturbance
-from lab.analysis.intervals import Estimate, mean_estimate
+from lab.analysis.intervals import Estimate
 from lab.analysis.noise import CopyComparison, copy_comparisons
 from lab.analysis.trials import odd
 from lab.records import ENGINES
@@ -123,11 +123,6 @@ def told_apart(ratio: Estimate, copy: CopyComparison | None) -> bool | None:
         return False
     noise = copy.ratio.value if copy is not None and copy.alarmed else None
     return noise is None or abs(log(ratio.value)) > abs(log(noise))
-
-
-def driver_share(rows: pd.DataFrame, engine: str) -> Estimate:
-    """Return what part of the whole tree's peak memory the driver's number shows, over the blocks."""
-    return mean_estimate(1 - select(rows, {"engine": engine})["missed_part"])
 
 
 def noise_of(timings: pd.DataFrame, cores: int) -> tuple[Disturbance, ...]:

@@ -7,6 +7,7 @@ import pandas as pd
 from lab.analysis.drift import drift as drift_of
 from lab.analysis.timings import CONFIGURATION
 from lab.claims import equal_results, nothing_left_out, one_trial_per_block
+from lab.figures.engines import NAMES
 from lab.formats import UNKNOWN, count, listing, memory, number, percent, seconds
 from lab.report import noise as noises
 from lab.report import provenance
@@ -15,13 +16,7 @@ from lab.report.disturbances import limits as disturbed
 from lab.report.markdown import Markdown, folded, literal, paragraphs, table
 
 LABELS: Mapping[str, str] = {
-    "serial": "plain loop",
-    "processes": "plain processes",
-    "pool": "multiprocessing.Pool",
-    "futures": "concurrent.futures",
-    "joblib": "joblib (loky)",
-    "dask": "Dask distributed",
-    "ray_tasks": "Ray tasks",
+    **NAMES,
     "ray_actor_pool": "ray.util.ActorPool",
     "ray_pool": "ray.util.multiprocessing.Pool",
     "ray": "Ray actors, this lab's dispatch",
