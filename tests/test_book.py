@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from synthetic import docker_run, multi_node_run, synthetic_run
+from timed import break_even_run, race_run
 from written import write_run
 
-from lab.records import FILES, columns
+from lab.records import FILES, TIMINGS, columns
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (
@@ -22,13 +23,15 @@ PAGES = (
     "single_node",
     "multi_node",
     "docker",
+    "ray_vs_multiprocessing",
+    "break_even",
     "clusters",
     "kubernetes",
     "validation",
     "method",
     "run_it_yourself",
 )
-DRAWN = ("index", "single_node", "multi_node", "docker")
+DRAWN = ("index", "single_node", "multi_node", "docker", "ray_vs_multiprocessing", "break_even")
 """Pages with figures."""
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -59,7 +62,7 @@ def build(folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the built book of a run over nodes, one of Docker, and two of a single node.
+    """Return the built book of a run over nodes, one of Docker, two that compare engines, two of one node.
 
     The newer of those has a failed trial.
     """
@@ -78,6 +81,8 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     write_run(folder / "data" / "multi_node" / "over-nodes", multi_node_run(blocks=2))
     write_run(folder / "data" / "docker" / "contained", docker_run(blocks=3))
+    write_run(folder / "data" / "ray_vs_multiprocessing" / "raced", [race_run(blocks=2)])
+    write_run(folder / "data" / "break_even" / "evened", [break_even_run(blocks=2)])
     done = build(folder)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return folder / "_build" / "html"
@@ -177,15 +182,19 @@ def test_the_first_page_answers_for_nodes_and_docker(book: Path) -> None:
     assert "Docker. Pooled over 1 worker on each node, containers reached" in first
     assert "over-nodes" in words(book / "book" / "multi_node.html")
     assert "contained" in words(book / "book" / "docker.html")
+    assert "Ray versus multiprocessing. On 50 images of 6.20 MB" in first
+    assert "Break-even. On this machine with 2 workers, one Ray task a call pays off" in first
+    assert "raced" in words(book / "book" / "ray_vs_multiprocessing.html")
+    assert "evened" in words(book / "book" / "break_even.html")
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", {**FILES, **TIMINGS})
 def test_the_method_page_explains_every_column(book: Path, file: str) -> None:
     """Each column of each file stands on the Method page, under the file's name."""
     text = (book / "book" / "method.html").read_text()
     section = text.split(f'<section id="{file.replace(".", "-")}">')[1].split("</section>")[0]
     names = re.findall(r"<tr[^>]*><td[^>]*><p><code[^>]*><span class=\"pre\">(\w+)</span>", section)
-    assert names == [column.name for column in columns(FILES[file])]
+    assert names == [column.name for column in columns({**FILES, **TIMINGS}[file])]
 
 
 def test_no_code_and_no_error_is_shown(book: Path) -> None:
@@ -194,6 +203,7 @@ def test_no_code_and_no_error_is_shown(book: Path) -> None:
         text = (book / "book" / f"{page}.html").read_text()
         assert "cell_input" not in text
         assert "Traceback" not in text
+        assert "Markdown(text=" not in text
         assert "from lab" not in words(book / "book" / f"{page}.html")
 
 

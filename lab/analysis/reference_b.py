@@ -5,8 +5,6 @@ images, with Ray on a cluster in Kubernetes and with multiprocessing in a contai
 what it compares, time and memory, and no result; the seconds are those of its results.
 """
 
-import pandas as pd
-
 SOURCE = "“Ray vs Multiprocessing benchmark”, a report in Korean of April 2025"
 """The report as a page cites it."""
 
@@ -37,16 +35,6 @@ FALLS_BEHIND = "the more tasks, the further multiprocessing falls behind Ray"
 FEWER_CORE_SECONDS = "Ray takes fewer core-seconds for the same work"
 DRIVER_MEMORY = "the memory of the driver tells what a run needs"
 LESS_MEMORY = "Ray needs less memory than multiprocessing"
-
-
-def times() -> pd.DataFrame:
-    """Return the report's seconds: framework, count (of worker nodes or cores), tasks, seconds."""
-    rows = [
-        (framework, count, tasks, seconds)
-        for (framework, count), found in SECONDS.items()
-        for tasks, seconds in zip(TASKS, found, strict=True)
-    ]
-    return pd.DataFrame(rows, columns=["framework", "count", "tasks", "seconds"])
 
 
 def time_ratios(count: int = 2) -> dict[int, float]:

@@ -1,13 +1,13 @@
 """Timings of engines: what is derived from each, means per engine, and the arm that repeats an engine."""
 
 from collections.abc import Mapping, Sequence
+from math import log
 
-import numpy as np
 import pandas as pd
 
 from lab.analysis.configurations import average, compare, select
 from lab.analysis.disturbances import LIMITS, Disturbance
-from lab.analysis.intervals import Estimate, mean_estimate
+from lab.analysis.intervals import Estimate
 from lab.analysis.noise import CopyComparison, copy_comparisons
 from lab.analysis.trials import odd
 from lab.records import ENGINES
@@ -122,12 +122,7 @@ def told_apart(ratio: Estimate, copy: CopyComparison | None) -> bool | None:
     if ratio.low <= 1 <= ratio.high:
         return False
     noise = copy.ratio.value if copy is not None and copy.alarmed else None
-    return noise is None or abs(np.log(ratio.value)) > abs(np.log(noise))
-
-
-def driver_share(rows: pd.DataFrame, engine: str) -> Estimate:
-    """Return what part of the whole tree's peak memory the driver's number shows, over the blocks."""
-    return mean_estimate(1 - select(rows, {"engine": engine})["missed_part"])
+    return noise is None or abs(log(ratio.value)) > abs(log(noise))
 
 
 def noise_of(timings: pd.DataFrame, cores: int) -> tuple[Disturbance, ...]:

@@ -92,9 +92,9 @@ def pays_off(study: Comparison, found: Crossing | None, exact: bool = True) -> s
         return ABSENT
     every = analysis.lengths(study.rows)
     if found.place == "below":
-        return f"at every length timed, from {length(every[0])} on"
+        return "at every length" + f" timed, from {length(every[0])} on" * exact
     if found.place == "beyond" or found.value is None:
-        return f"at no length timed, up to {length(every[-1])}"
+        return "at no length" + f" timed, up to {length(every[-1])}" * exact
     return f"from {_length(found, every, exact)}"
 
 
@@ -142,17 +142,17 @@ def costs(study: Comparison) -> Markdown:
         rows.append((named(engine, how), shown, pays_off(study, loop, exact=False), size, cost.n))
     rows += [(named(name), "failed", ABSENT, ABSENT, 0) for name in failed(study)]
     head = (
-        *("way to run tasks", "cost of a short task, core-µs (95 % interval)"),
-        *("faster than a plain loop", f"tasks of {length(analysis.SHORT_SECONDS)} a call", "n"),
+        *("way to run tasks", "cost of a task, core-µs", "faster than a plain loop"),
+        *(f"{length(analysis.SHORT_SECONDS)} tasks a call", "n"),
     )
     told = (
-        f"The cost is that of tasks of {pooled}, pooled: of longer ones it is a small difference of large "
-        "numbers. The last but one column is the fewest tasks in a call for which that cost is at most "
-        f"{percent(analysis.ALLOWED, 1)} of their work. Between two lengths that were timed, the cost of a "
-        "task is taken to be the same; the interval of a break-even length goes over all lengths at which "
-        "the speedup may be 1."
+        f"With 95 % intervals. The cost is that of tasks of {pooled}, pooled: of longer ones it is a small "
+        "difference of large numbers. The last but one column is the fewest tasks in a call for which that "
+        f"cost is at most {percent(analysis.ALLOWED, 1)} of their work. Between two lengths that were "
+        "timed, the cost of a task is taken to be the same; the interval of a break-even length goes over "
+        "all lengths at which the speedup may be 1."
     )
-    return paragraphs(table(head, rows, right=(1, 3, 4)), told)
+    return paragraphs(table(head, rows, right=(1, 2, 3, 4)), told)
 
 
 def speedups(study: Comparison) -> Markdown:

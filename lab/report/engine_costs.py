@@ -35,7 +35,7 @@ def memory(study: Comparison) -> Markdown:
         missed = mean_estimate(select(study.of_work(mode), {"engine": name})["missed_part"])
         cells = (short(one, MEBIBYTE) for one in (before[name], whole, driver[name]))
         rows.append((ENGINES[name], *cells, short(missed, 100.0), whole.n))
-    head = ("engine", "before, MiB", "peak, MiB", "driver alone, MiB", "which misses, % of the peak", "n")
+    head = ("engine", "before, MiB", "peak, MiB", "driver, MiB", "missed, % of peak", "n")
     return paragraphs(
         figure(figures.rows("Peak memory of every engine", [panel]), caption),
         table(head, rows, right=range(1, 6)),
@@ -62,7 +62,7 @@ def _processor_table(study: Comparison, mode: str) -> str:
         values = [mean_estimate(mine[metric].astype(float)) for metric in metrics]
         lines.append((ENGINES[name], *(short(one) for one in values), values[0].n))
     head = (
-        *("engine", "time, s", "workers × time, core-s", "CPU-seconds of all processes"),
-        *("of the tasks' bodies", "beyond them", "n"),
+        *("engine", "time, s", "workers × time", "CPU-seconds"),
+        *("of task bodies", "beyond", "n"),
     )
     return table(head, lines, right=range(1, 7))

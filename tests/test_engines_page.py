@@ -1,0 +1,290 @@
+"""The pages on engines: what is said, and that any honest run can be shown."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from timed import LENGTHS, break_even_run, failing, race_run
+from written import write_run
+
+from lab.errors import ClaimError
+from lab.records import ENGINES
+from lab.report import break_even, disturbances, engine_costs, engines, provenance, ray_ways, report_b
+from lab.report import ray_vs_multiprocessing as race
+from lab.report.comparison import Comparison
+from lab.report.markdown import Markdown
+from lab.report.page import Page, comparison_page
+
+Sections = tuple[Callable[[Comparison], Markdown], ...]
+SHARED: Sections = (
+    engines.which_run,
+    engines.failures,
+    engines.noise,
+    engines.drift,
+    engines.how_measured,
+    engines.limits,
+    provenance.files,
+    provenance.other_runs,
+)
+SECTIONS: dict[str, Sections] = {
+    "ray_vs_multiprocessing": (
+        race.answer,
+        race.throughput,
+        race.scale,
+        race.transfer,
+        engine_costs.memory,
+        engine_costs.processor_time,
+        report_b.beside,
+        report_b.verdicts,
+        *SHARED,
+    ),
+    "break_even": (
+        break_even.answer,
+        break_even.overhead,
+        break_even.costs,
+        break_even.speedups,
+        break_even.beats,
+        ray_ways.dispatch,
+        ray_ways.repeated,
+        *SHARED,
+    ),
+}
+RUNS = {"ray_vs_multiprocessing": race_run, "break_even": break_even_run}
+LATER = "2026-02-01T00:00:00.000+00:00"
+
+
+def shown(folder: Path, experiment: str, timings: pd.DataFrame, **facts: Any) -> Page[Comparison]:
+    """Return the page of an experiment with this run."""
+    write_run(folder / experiment / "run", [timings], **facts)
+    return comparison_page(experiment, folder, folder / "no-pins.yaml")
+
+
+def whole(made: Page[Comparison], experiment: str) -> str:
+    """Return all that a page shows, without its drawings."""
+    text = "\n\n".join(made.show(section).text for section in SECTIONS[experiment])
+    return re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL)
+
+
+def figures(made: Page[Comparison], section: Callable[[Comparison], Markdown]) -> list[str]:
+    """Return what a section's figures say to those who hear the page."""
+    return re.findall(r"<desc[^>]*>(.*?)</desc>", made.show(section).text, re.DOTALL)
+
+
+# --- any run can be shown ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("experiment", list(SECTIONS))
+def test_no_run_says_how_to_make_one(tmp_path: Path, experiment: str) -> None:
+    """Without a run the page names the command, and the first page nothing."""
+    made = comparison_page(experiment, tmp_path, tmp_path / "no-pins.yaml")
+    text = whole(made, experiment)
+    assert f"`make report EXPERIMENT={experiment}` makes one" in text
+    assert "nan" not in text
+    assert made.mention(disturbances.warning).text == ""
+
+
+@pytest.mark.parametrize("experiment", list(SECTIONS))
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_any_honest_run_can_be_shown(tmp_path: Path, experiment: str, blocks: int) -> None:
+    """One block has no intervals; with two, all sections have numbers, and none is nan."""
+    text = whole(shown(tmp_path, experiment, RUNS[experiment](blocks=blocks)), experiment)
+    assert not re.search(r"\bnan\b|\bNone\b|\binf\b|<NA>", text)
+    assert ("interval" in text) is True
+    assert ("no interval, since there is one block only" in text) is (blocks == 1)
+
+
+@pytest.mark.parametrize("experiment", list(SECTIONS))
+@pytest.mark.parametrize("engine", ["serial", "pool", "dask", "ray_tasks", "ray"])
+def test_any_engine_may_have_failed(tmp_path: Path, experiment: str, engine: str) -> None:
+    """An engine of which every timing failed keeps its rows, its reason and its place in the table."""
+    timings = failing(RUNS[experiment](blocks=2), engine)
+    text = whole(shown(tmp_path, experiment, timings), experiment)
+    assert not re.search(r"\bnan\b|\binf\b|<NA>", text)
+    assert "`EngineError: it would \\| not start`" in text
+    assert ENGINES[engine] in text
+    assert "failed; none is left out" in text
+
+
+@pytest.mark.parametrize("experiment", list(SECTIONS))
+def test_all_may_have_failed(tmp_path: Path, experiment: str) -> None:
+    """A run without a single good timing is a page with reasons and without numbers."""
+    timings = RUNS[experiment](blocks=1)
+    for engine in ENGINES:
+        timings = failing(timings, engine)
+    text = whole(shown(tmp_path, experiment, timings), experiment)
+    assert "0 ended well" in text
+    assert not re.search(r"\bnan\b|\binf\b|<NA>", text)
+
+
+@pytest.mark.parametrize("experiment", list(SECTIONS))
+def test_what_is_not_known_is_not_zero(tmp_path: Path, experiment: str) -> None:
+    """Without memory, processor time, start-up and sampler the page is shown all the same."""
+    timings = RUNS[experiment](blocks=2)
+    unknown = ["memory_before_bytes", "peak_memory_bytes", "object_store_bytes", "memory_used", "cpu_seconds"]
+    timings[[*unknown, "startup_seconds", "sampler_cpu_seconds", "steal_seconds", "load_before"]] = None
+    text = whole(shown(tmp_path, experiment, timings), experiment)
+    assert not re.search(r"\bnan\b|<NA>", text)
+    assert "What the sampler cost is not known." in text
+
+
+@pytest.mark.parametrize("experiment", list(SECTIONS))
+def test_unequal_results_stop_the_build(tmp_path: Path, experiment: str) -> None:
+    """The sentence that results are equal is a claim: one wrong digest, and there is no page."""
+    timings = RUNS[experiment](blocks=2)
+    timings.loc[3, "digest"] = "another"
+    made = shown(tmp_path, experiment, timings)
+    with pytest.raises(ClaimError, match="All engines returned the same results"):
+        made.show(engines.how_measured)
+
+
+# --- Ray versus multiprocessing ---------------------------------------------------------------------------
+
+
+def test_the_answer_of_the_race(tmp_path: Path) -> None:
+    """One sentence: the fastest engine, Ray beside multiprocessing with its interval, and the noise."""
+    text = shown(tmp_path, "ray_vs_multiprocessing", race_run()).show(race.answer).text
+    assert text.startswith(
+        "On 50 images of 6.20 MB with 2 workers, **Ray actors, this lab's dispatch was the fastest of 10 ways"
+    )
+    assert re.search(r"reached 1\.0\d+ of the throughput of multiprocessing\.Pool \(95 % interval 1\.0", text)
+    assert "% faster (a copy of Ray reached" in text
+    assert text.count(". ") == 0
+
+
+def test_no_difference_is_said_as_such(tmp_path: Path) -> None:
+    """Engines that are equally fast are not told apart, and not ranked in the sentence."""
+    equal = dict.fromkeys([name for name in ENGINES if name != "serial"], 1.0)
+    timings = race_run(slowness=equal, noise=0.03)
+    text = shown(tmp_path, "ray_vs_multiprocessing", timings).show(race.answer).text
+    assert "could not be told from it" in text
+    assert "no difference that these trials could tell" in text
+
+
+def test_the_table_and_the_figure_have_every_engine(tmp_path: Path) -> None:
+    """The fastest stands first, what failed last, as a row of its own and not as a gap."""
+    made = shown(tmp_path, "ray_vs_multiprocessing", failing(race_run(), "joblib"))
+    text = made.show(race.throughput).text
+    rows = [line for line in text.splitlines() if line.startswith(("| Ray actors", "| plain", "| joblib"))]
+    assert "| 5.0" in rows[0]
+    assert rows[-1].endswith("| 0, failed |")
+    (said,) = figures(made, race.throughput)
+    assert said.index("this lab") < said.index("plain loop 2.5") < said.index("joblib (loky) failed")
+
+
+def test_memory_stands_beside_the_driver_s(tmp_path: Path) -> None:
+    """Ray's planted 700 MiB are shown, and that the driver's number misses 83.65 % of them."""
+    text = shown(tmp_path, "ray_vs_multiprocessing", race_run()).show(engine_costs.memory).text
+    (row,) = [line for line in text.splitlines() if line.startswith("| Ray actors")]
+    assert "| 700" in row
+    assert "83.6" in row
+
+
+def test_report_b_stands_beside_ours(tmp_path: Path) -> None:
+    """Its seconds, its ratio at two of each beside ours, and three lines on what is wrong with it."""
+    text = shown(tmp_path, "ray_vs_multiprocessing", race_run()).show(report_b.beside).text
+    assert "| 2 cores of multiprocessing | 162 | 179 | 182 |" in text
+    assert "| time, 10 images | 0.45 | 0.9" in text
+    assert "| 0.58 to 0.65 |" in text
+    lines = report_b.flaws().text.splitlines()
+    assert len(lines) == 3
+    assert "core-seconds 189–221 with Ray, 325–339 with multiprocessing" in lines[0]
+
+
+def test_a_container_s_limits_are_named(tmp_path: Path) -> None:
+    """A run in a container says what it was limited to."""
+    machine = {
+        "cpu_model": "Made-up",
+        "cores": 8,
+        "quota_cores": 2.0,
+        "memory_bytes": 2**32,
+        "container": True,
+    }
+    made = shown(tmp_path, "ray_vs_multiprocessing", race_run(blocks=1), machine=machine)
+    text = made.show(engines.which_run).text
+    assert "in a container limited to 2.00 cores and 4.00 GiB; 2 workers of every engine; 1 block" in text
+
+
+# --- break-even -------------------------------------------------------------------------------------------
+
+
+def test_the_rule_for_this_machine(tmp_path: Path) -> None:
+    """The planted 600 µs of a Ray task are its break-even length with two workers, in one sentence."""
+    text = shown(tmp_path, "break_even", break_even_run()).show(break_even.answer).text
+    found = re.search(
+        r"one Ray task a call pays off against a plain loop from (\d+) µs \(95 % interval", text
+    )
+    assert found is not None
+    assert int(found[1]) == pytest.approx(600, rel=0.06)
+    batch = re.search(r"put at least (\d+) tasks of 100 µs into a call", text)
+    assert batch is not None
+    assert int(batch[1]) == pytest.approx(120, rel=0.06)
+    assert text.endswith("Ray's documentation advises about 10 ms or more.")
+
+
+def test_lengths_outside_of_those_timed_are_said(tmp_path: Path) -> None:
+    """Batches pay off at every length; what never pays off is said as well."""
+    timings = break_even_run(lengths=LENGTHS[:4])
+    text = shown(tmp_path, "break_even", timings).show(break_even.costs).text
+    assert "| Ray tasks, equal batches | 5" in text or "| Ray tasks, equal batches | 4" in text
+    assert "| at every length |" in text
+    assert "| at no length |" in text
+
+
+def test_who_beats_whom_is_said_by_length(tmp_path: Path) -> None:
+    """Ray's dispatch is faster than Dask's single calls, and one Ray task a call slower than the pool's."""
+    text = shown(tmp_path, "break_even", break_even_run()).show(break_even.beats).text
+    (dask,) = [line for line in text.splitlines() if line.startswith("| Dask distributed |")]
+    (pool,) = [line for line in text.splitlines() if line.startswith("| multiprocessing.Pool |")]
+    assert "| at 10 µs to 10 ms" in dask
+    assert pool.split("|")[3].startswith(" never; slower at 10 µs")
+
+
+def test_a_cost_that_is_not_told_is_not_drawn(tmp_path: Path) -> None:
+    """Of tasks of a second, a cost of microseconds cannot be told; the point is left out and it is said."""
+    made = shown(tmp_path, "break_even", break_even_run())
+    (said,) = figures(made, break_even.overhead)
+    assert "multiprocessing.Pool: 6" in said or "multiprocessing.Pool: 5" in said
+    assert "at 1 s" not in said
+    assert "no point is drawn" in made.show(break_even.overhead).text
+
+
+def test_costs_are_compared_with_the_run_before(tmp_path: Path) -> None:
+    """With two complete runs, the newer stands beside the older; one that was cut short does not count."""
+    folder = tmp_path / "break_even"
+    write_run(folder / "before", [break_even_run(seed=3)])
+    write_run(
+        folder / "cut", [break_even_run(blocks=1)], "2026-01-15T00:00:00.000+00:00", planned_trials=9999
+    )
+    text = shown(tmp_path, "break_even", break_even_run(), started_at=LATER).show(ray_ways.repeated).text
+    assert "the cost of a task repeats from run to run" in text
+    assert "`before`, core-µs" in text
+    assert "| agree |" in text
+
+
+def test_one_run_repeats_nothing(tmp_path: Path) -> None:
+    """With one run it is said that it cannot be told; with another machine's, that it need not agree."""
+    write_run(tmp_path / "break_even" / "a", [break_even_run(blocks=2)], cpu_model="Another")
+    made = comparison_page("break_even", tmp_path, tmp_path / "no-pins.yaml")
+    assert "There is one complete run" in made.show(ray_ways.repeated).text
+    made = shown(tmp_path, "break_even", break_even_run(blocks=2), started_at=LATER)
+    assert "what a task costs need not be the same" in made.show(ray_ways.repeated).text
+
+
+def test_the_first_page_has_both_in_short(tmp_path: Path) -> None:
+    """Each experiment has a sentence or two on the first page."""
+    raced = shown(tmp_path, "ray_vs_multiprocessing", race_run(blocks=2))
+    assert raced.mention(race.summary).text.startswith("**Ray versus multiprocessing.** On 50 images")
+    evened = shown(tmp_path, "break_even", break_even_run(blocks=2))
+    assert evened.mention(break_even.summary).text.startswith("**Break-even.** On this machine")
+
+
+def test_steal_is_warned_of(tmp_path: Path) -> None:
+    """A hypervisor that took a tenth of the machine is on top of the page."""
+    timings = race_run(blocks=2)
+    timings["steal_seconds"] = 0.4 * timings["duration_seconds"]
+    made = shown(tmp_path, "ray_vs_multiprocessing", timings)
+    warned = made.mention(disturbances.warning).text
+    assert "The hypervisor gave more than 2.0 % of the host's core time to others in 132 of 132" in warned
