@@ -3,10 +3,13 @@
 
 PYTHON ?= python3
 EXPERIMENT = single_node
+COMPARISON = ray_vs_multiprocessing
 PROFILE = quick
 WORKERS =
 RUN_ID =
 NODES = 5
+CPU_LIMIT = 2
+MEMORY_LIMIT = 3g
 RUN =
 TRIAL =
 IMAGE =
@@ -21,8 +24,8 @@ export JUPYTER_PREFER_ENV_PATH = 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help report book trace validate test tidy bench-primes bench-images lock docker-build docker-up \
-	docker-report docker-token docker-down upgrade-helm clean distclean known-profile
+.PHONY: help report book build run trace validate test tidy bench-primes bench-images lock docker-build \
+	docker-up docker-report docker-token docker-down upgrade-helm clean distclean known-profile
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -42,6 +45,18 @@ book: .venv/.installed-report ## Build the book alone, from the CSV files in dat
 		printf '\nThe book was not built. The whole log is out/book.log.\n' >&2; exit 1; }
 	@test -f $(first_page) || { echo "The book has no first page $(first_page)." >&2; exit 1; }
 	@echo "==> Done. The first page: $$(pwd)/$(first_page)"
+
+build: docker-build ## Build the image that `make run` runs in, that of the Ray cluster
+
+run: EXPERIMENT = $(COMPARISON)
+run: again = make run COMPARISON=$(EXPERIMENT)
+run: known-profile .venv/.installed-report ## Compare engines in one container, build the book (CPU_LIMIT=4 MEMORY_LIMIT=6g PROFILE=full)
+	@$(docker_ready)
+	@$(MAKE) --no-print-directory docker-build
+	@trap : INT; $(python) -m lab.comparison contained $(EXPERIMENT) $(PROFILE) \
+		$(if $(WORKERS),'workers=$(WORKERS)') $(if $(RUN_ID),'run_id=$(RUN_ID)') \
+		--image '$(image)' --cpus '$(CPU_LIMIT)' --memory '$(MEMORY_LIMIT)'
+	@$(MAKE) --no-print-directory book
 
 validate: .venv/.installed-report ## Measure the lab's own measuring beside other instruments (about 7 minutes)
 	@if docker ps >/dev/null 2>&1 && $(compose) version >/dev/null 2>&1; then \
@@ -122,9 +137,12 @@ upgrade-helm: ## Install the Ray cluster on Kubernetes, or bring it up to date (
 	@echo "==> To reach it, until Ctrl-C, at http://127.0.0.1:8265:"
 	@echo "    kubectl --namespace $(NAMESPACE) port-forward service/ray-scaling-lab-head-svc 8265"
 
-clean: ## Remove what was built: the book, executed notebooks, caches (never data/)
+clean: ## Remove what was built: the book, executed notebooks, caches, the image (never data/)
 	@rm -rf _build out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find lab tests benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	@if docker image inspect $(image) >/dev/null 2>&1; then \
+		if said=$$(docker image rm $(image) 2>&1); then echo "==> Removed the image $(image)"; \
+		else printf '%s\n' "$$said" "The image stays: end what uses it (make docker-down)." >&2; fi; fi
 
 distclean: clean ## Remove .venv as well
 	@rm -rf .venv *.egg-info
@@ -152,6 +170,7 @@ if [ -n "$$begun" ]; then printf '\nWhat was measured is kept. To go on: make re
 	"$$(basename "$$(dirname "$$begun")")" >&2; fi; \
 exit 1
 endef
+again = make report$(of_experiment)
 of_experiment = $(if $(filter-out single_node,$(EXPERIMENT)), EXPERIMENT=$(EXPERIMENT))
 
 # of a log: the warnings of Sphinx, or the message of the lab's own error without the traceback, or the end
@@ -166,7 +185,7 @@ known-profile:
 		echo "There is no experiment '$(EXPERIMENT)'. Choose one of: $(basename $(notdir $(notebooks)))." >&2; exit 1; }
 	@test -f '$(profile_file)' || { \
 		echo "There is no profile '$(PROFILE)' of $(EXPERIMENT). Choose one of: $(profiles)." >&2; \
-		echo "For example: make report$(of_experiment) PROFILE=quick" >&2; exit 1; }
+		echo "For example: $(again) PROFILE=quick" >&2; exit 1; }
 
 all_profiles = $(basename $(notdir $(wildcard notebooks/profiles/*.yaml)))
 profiles = $(strip $(if $(filter single_node,$(EXPERIMENT)),$(foreach one,$(all_profiles),$(if $(findstring _,$(one)),,$(one))),$(patsubst $(EXPERIMENT)_%,%,$(filter $(EXPERIMENT)_%,$(all_profiles)))))

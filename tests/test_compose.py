@@ -127,7 +127,7 @@ def make(folder: Path, docker: str, *arguments: str) -> subprocess.CompletedProc
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
 
 
-@pytest.mark.parametrize("target", ["docker-build", "docker-up", "docker-token", "docker-down"])
+@pytest.mark.parametrize("target", ["build", "docker-build", "docker-up", "docker-token", "docker-down"])
 def test_a_missing_engine_is_told(tmp_path: Path, target: str) -> None:
     """Where no Docker engine answers, each target says so and what to do, with Docker's own words."""
     done = make(tmp_path, 'case $1 in info) echo "permission denied" >&2; exit 1;; esac', target)

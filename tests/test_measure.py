@@ -595,6 +595,15 @@ def test_facts_are_told_in_full():
     assert json.loads(json.dumps(facts)) == facts
 
 
+def test_a_container_is_told_by_its_mark(tmp_path, monkeypatch):
+    """The machine's facts say whether the run was in a container, which Docker and Podman mark by a file."""
+    mark = tmp_path / "mark"
+    monkeypatch.setattr("lab.measure.environment.CONTAINER_MARKS", (mark, tmp_path / "other"))
+    assert machine_facts(find_cgroup())["container"] is False
+    mark.touch()
+    assert machine_facts(find_cgroup())["container"] is True
+
+
 def test_facts_that_must_not_change_do_not():
     """Code, versions and machine are the same when asked again: a run can go on with them."""
     first, second = published_facts(), published_facts()

@@ -3,7 +3,7 @@
 import dataclasses
 import multiprocessing
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from multiprocessing.connection import Connection
@@ -42,6 +42,12 @@ END_SECONDS = 5.0
 DRIVER_BYTES, RAY_BYTES = 100_000_000, 500_000_000
 """What the driver takes, and Ray's own processes beside its workers."""
 
+EXPERIMENTS: Mapping[str, tuple[type[Comparison], Callable[[Any], Plan]]] = {
+    "ray_vs_multiprocessing": (RayVersusMultiprocessing, versus_plan),
+    "break_even": (BreakEven, break_even_plan),
+}
+"""The experiments that compare engines, with their parameters and plan."""
+
 
 def ray_vs_multiprocessing(namespace: Mapping[str, Any], data: Path | None = None) -> Timings:
     """Compare engines on images and on the search for primes, and return the rows.
@@ -50,17 +56,29 @@ def ray_vs_multiprocessing(namespace: Mapping[str, Any], data: Path | None = Non
     on with. Raises `ParameterError` or `DataError` before any work starts; an engine that is not installed
     has failed rows, and the others run.
     """
-    experiment = "ray_vs_multiprocessing"
-    parameters = with_true_profile(experiment, parameters_from(RayVersusMultiprocessing, namespace))
-    _refuse_impossible(parameters)
-    return _run(experiment, parameters, versus_plan(parameters), data)
+    parameters = parameters_from(RayVersusMultiprocessing, namespace)
+    return compare("ray_vs_multiprocessing", with_true_profile("ray_vs_multiprocessing", parameters), data)
 
 
 def break_even(namespace: Mapping[str, Any], data: Path | None = None) -> Timings:
     """Compare engines on tasks of stated lengths, and return the rows; the rest as above."""
-    experiment = "break_even"
-    parameters = with_true_profile(experiment, parameters_from(BreakEven, namespace))
-    return _run(experiment, parameters, break_even_plan(parameters), data)
+    parameters = parameters_from(BreakEven, namespace)
+    return compare("break_even", with_true_profile("break_even", parameters), data)
+
+
+def compare(
+    experiment: str,
+    parameters: Comparison,
+    data: Path | None = None,
+    session: Mapping[str, Any] | None = None,
+) -> Timings:
+    """Compare engines with checked parameters, whose profile's label is true; the rest as above.
+
+    `session` holds facts of the session that are known elsewhere only, such as the commit.
+    """
+    if isinstance(parameters, RayVersusMultiprocessing):
+        _refuse_impossible(parameters)
+    return _run(experiment, parameters, EXPERIMENTS[experiment][1](parameters), data, session or {})
 
 
 def _refuse_impossible(parameters: RayVersusMultiprocessing) -> None:
@@ -83,7 +101,9 @@ def _refuse_impossible(parameters: RayVersusMultiprocessing) -> None:
             )
 
 
-def _run(experiment: str, parameters: Comparison, plan: Plan, data: Path | None) -> Timings:
+def _run(
+    experiment: str, parameters: Comparison, plan: Plan, data: Path | None, session: Mapping[str, Any]
+) -> Timings:
     """Check what can be checked beforehand, carry the plan out, and return the rows."""
     cgroup, data = find_cgroup(), data or paths.data_folder()
     if set(parameters.engines) & ON_RAY:
@@ -93,6 +113,7 @@ def _run(experiment: str, parameters: Comparison, plan: Plan, data: Path | None)
     directory = data / experiment / (parameters.run_id or new_run_id(parameters.profile))
     check_disk(data, len(plan))
     facts = facts_of(experiment, directory.name, parameters, len(plan), cgroup)
+    facts["session"] |= session
     with Ledger(directory, facts, TIMINGS) as ledger:
         _carry_out(parameters, plan, ledger)
     return read_timings(directory)

@@ -33,6 +33,9 @@ NODE_PACKAGES = ("ray", "gmpy2", "python-flint", "numpy", "psutil")
 READERS = ("analysis", "figures", "report", "claims.py", "formats.py", "trace.py")
 """Parts of `lab/` that only read what was measured: a run goes on when they change."""
 
+CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
+"""Files that Docker and Podman put into each container."""
+
 
 def utc_now() -> str:
     """Return the time now, in UTC, as ISO 8601 text with the zone."""
@@ -76,17 +79,24 @@ def machine_facts(cgroup: Cgroup) -> dict[str, Any]:
         "system": platform.system(),
         "kernel": platform.release(),
         "hypervisor": "hypervisor" in _cpu_flags(),
+        "container": any(path.exists() for path in CONTAINER_MARKS),
+    }
+
+
+def commit_facts() -> dict[str, Any]:
+    """Return the commit that is checked out, and whether files differ from it; None where there is no git."""
+    changes = _git("status", "--porcelain", "--untracked-files=no")
+    return {
+        "commit": _git("rev-parse", "HEAD"),
+        "uncommitted_changes": None if changes is None else bool(changes),
     }
 
 
 def session_facts() -> dict[str, Any]:
     """Return what may differ between two sessions of one run: time, commit, boot, load."""
-    commit = _git("rev-parse", "HEAD")
-    changes = _git("status", "--porcelain", "--untracked-files=no")
     return {
         "started_at": utc_now(),
-        "commit": commit,
-        "uncommitted_changes": None if changes is None else bool(changes),
+        **commit_facts(),
         "host_id": host_id(),
         "load_before": os.getloadavg()[0],
         "processes": len(psutil.pids()),

@@ -1,0 +1,214 @@
+"""A comparison in one container under fixed limits: started, stopped, brought home, removed by Docker alone.
+
+Nothing of the host is mounted: the request goes in through standard input, the run's files come out as an
+archive, so that they belong to whoever asked, and whoever works in the container is not root.
+"""
+
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import signal
+import subprocess
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from types import FrameType
+from typing import Any, Self
+
+from lab.comparison.request import FILES, Request
+from lab.errors import ClusterError, DataError
+from lab.store import ENVIRONMENT
+
+CARRY_OUT = ("-m", "lab.comparison", "carry-out")
+ASK_SECONDS = 60.0
+"""For Docker to answer a question."""
+STOP_SECONDS = 20
+"""From the signal that ends a run, as Ctrl-C does, to the one that kills it."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Limits:
+    """The cgroup that all engines share: cores, and memory as Docker reads it, such as 3g."""
+
+    cores: float
+    memory: str
+
+    def options(self) -> list[str]:
+        """Return Docker's options; without swap, and with shared memory bounded by the memory alone."""
+        memory = [f"--{name}={self.memory}" for name in ("memory", "memory-swap", "shm-size")]
+        return [f"--cpus={self.cores:g}", *memory]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Container:
+    """A container of one run, by name."""
+
+    experiment: str
+    run_id: str
+
+    @classmethod
+    def of(cls, request: Request) -> Self:
+        """Return the container of a request."""
+        return cls(request.experiment, request.run_id)
+
+    @property
+    def name(self) -> str:
+        """Return the name that Docker knows it by."""
+        return f"ray-scaling-lab-{self.experiment}-{self.run_id}"
+
+    def create(self, image: str, limits: Limits, command: Sequence[str]) -> None:
+        """Make it of an image, with loopback as its only network and without a right to more."""
+        apart = ["--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
+        life = ["--interactive", "--init", "--stop-signal=SIGINT", "--entrypoint=python"]
+        options = [f"--name={self.name}", *life, *apart, *limits.options()]
+        done = _docker("create", *options, image, *command)
+        if done.returncode != 0:
+            raise ClusterError(f"Docker made no container: {_said(done)}")
+
+    def attend(self, request: Request) -> int:
+        """Start it, hand the request over, show what it says, and return its exit code when it has ended."""
+        # a session of its own: Ctrl-C is for this process, which then stops the container
+        process = subprocess.Popen(
+            ["docker", "start", "--attach", "--interactive", self.name],
+            stdin=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            process.communicate(json.dumps(dataclasses.asdict(request)))
+        except KeyboardInterrupt:
+            with _undisturbed():
+                _docker("stop", f"--time={STOP_SECONDS}", self.name)
+                process.wait(ASK_SECONDS)
+            raise
+        return process.returncode
+
+    def state(self) -> tuple[bool, bool] | None:
+        """Return whether it runs, and whether the kernel killed for memory in it; None if there is none."""
+        shown = self._fact("{{.State.Running}} {{.State.OOMKilled}}").split()
+        return (shown[0] == "true", shown[1] == "true") if shown else None
+
+    def _fact(self, shown: str) -> str:
+        """Return what Docker knows about it; empty where there is no such container."""
+        done = _docker("container", "inspect", "--format", shown, self.name)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    def bring_home(self, data: Path) -> bool:
+        """Write what was measured to `data`, and remove the container; tells whether there is a run."""
+        with _undisturbed():
+            there = self._save(data)
+            _docker("rm", "--force", "--volumes", self.name)
+        return there
+
+    def _save(self, data: Path) -> bool:
+        # where the image's user works: the run is in `data` there
+        home = PurePosixPath(self._fact("{{.Config.WorkingDir}}"))
+        kept = f"the container {self.name} keeps it: docker cp {self.name}:{home}/data ."
+        done = subprocess.run(["docker", "cp", f"{self.name}:{home}", "-"], capture_output=True)
+        if done.returncode != 0:
+            said = done.stderr.decode(errors="replace").strip()
+            raise ClusterError(f"what was measured did not come out ({said}); {kept}")
+        folder = PurePosixPath(home.name) / "data" / self.experiment / self.run_id
+        found = {name: content for name in FILES if (content := _member(done.stdout, folder / name))}
+        if ENVIRONMENT in found:
+            try:
+                _write(data / self.experiment / self.run_id, found)
+            except OSError as error:
+                raise DataError(f"cannot write to {data}: {error.strerror}; {kept}") from error
+        return ENVIRONMENT in found
+
+
+def carry_out_contained(
+    request: Request, image: str, limits: Limits, data: Path, command: Sequence[str] = CARRY_OUT
+) -> int:
+    """Carry a request out in a container, bring the run home however it ends, and return the exit code."""
+    container = Container.of(request)
+    with _stoppable():
+        container.create(image, limits, command)
+        try:
+            code = container.attend(request)
+            state = container.state()
+        finally:
+            container.bring_home(data)
+    if code and state is not None and state[1]:
+        print(f"The memory, {limits.memory}, ran out: the kernel ended a process.", flush=True)
+    return code
+
+
+def recover(container: Container, data: Path) -> None:
+    """Bring home the run of a container whose host process was killed; refuse to disturb one at work."""
+    state = container.state()
+    if state is None:
+        return
+    if state[0]:
+        raise ClusterError(
+            f"the run {container.run_id} is under way in the container {container.name}: wait for it, or "
+            f"stop it (docker stop {container.name}), and then go on with the run"
+        )
+    container.bring_home(data)
+
+
+def check_folder(data: Path) -> None:
+    """Refuse to begin where the rows could not be written in the end."""
+    existing = next(folder for folder in (data, *data.parents) if folder.exists())
+    if not os.access(existing, os.W_OK):
+        raise DataError(f"cannot write to {existing}: make it writable for this user, or set LAB_DATA")
+
+
+def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["docker", *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=ASK_SECONDS)
+    except subprocess.TimeoutExpired:
+        told = f"`{' '.join(command)}` did not end within {ASK_SECONDS:.0f} s"
+        raise ClusterError(f"{told}: look whether Docker is well") from None
+
+
+def _said(done: subprocess.CompletedProcess[str]) -> str:
+    return "\n".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-5:])
+
+
+def _member(archive: bytes, path: PurePosixPath) -> bytes | None:
+    """Return a file of an archive, where it is a file."""
+    with tarfile.open(fileobj=io.BytesIO(archive)) as content:
+        try:
+            file = content.extractfile(str(path))
+        except KeyError:
+            return None
+        return None if file is None else file.read()
+
+
+def _write(directory: Path, files: dict[str, bytes]) -> None:
+    """Put files into a folder, each whole or not at all."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        draft = directory / f"{name}.new"
+        draft.write_bytes(content)
+        draft.replace(directory / name)
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Have every signal that asks to end do as Ctrl-C does."""
+    with _handled(signal.default_int_handler):
+        yield
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let a second Ctrl-C wait: nothing that was measured may get lost."""
+    with _handled(signal.SIG_IGN):
+        yield
+
+
+@contextlib.contextmanager
+def _handled(handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, one in before.items():
+            signal.signal(number, one)
