@@ -21,9 +21,11 @@ NAMES: Mapping[str, str] = {
     "latency_p50_seconds": "latency, median",
     "startup_seconds": "cold start",
     "lab_memory_bytes": "memory of the lab",
-    "cpu_seconds": "CPU-seconds",
-    "peak_memory_bytes": "peak memory",
 }
+"""The metrics of trials."""
+
+OF_ENGINES: Mapping[str, str] = {"cpu_seconds": "CPU-seconds", "peak_memory_bytes": "peak memory"}
+"""Those of timings of engines besides."""
 
 
 def noise(study: Study) -> Markdown:
@@ -39,7 +41,7 @@ def copies(found: Sequence[CopyComparison], told: str) -> Markdown:
     rows = [
         (
             one.mode,
-            NAMES[one.metric],
+            _named(one),
             short_estimate(one.ratio) if one.ratio.n else ABSENT,
             one.ratio.n,
             ABSENT if one.detectable_ratio is None else percent(one.detectable_ratio - 1, 2),
@@ -53,9 +55,13 @@ def copies(found: Sequence[CopyComparison], told: str) -> Markdown:
     return paragraphs(table(head, rows, right=(2, 3, 4)), _judged(found), _alarms(found), told)
 
 
+def _named(one: CopyComparison) -> str:
+    return {**NAMES, **OF_ENGINES}[one.metric]
+
+
 def _judged(found: Sequence[CopyComparison]) -> str:
     """Say where a copy differs from its original."""
-    alarmed = [f"{NAMES[one.metric]} of {one.mode}" for one in found if one.alarmed]
+    alarmed = [f"{_named(one)} of {one.mode}" for one in found if one.alarmed]
     if alarmed:
         return (
             f"By {listing(alarmed)} the interval leaves out 1: by chance, as one in twenty does, or because "
