@@ -288,3 +288,15 @@ def test_steal_is_warned_of(tmp_path: Path) -> None:
     made = shown(tmp_path, "ray_vs_multiprocessing", timings)
     warned = made.mention(disturbances.warning).text
     assert "The hypervisor gave more than 2.0 % of the host's core time to others in 132 of 132" in warned
+
+
+def test_of_several_numbers_of_workers_the_most_are_shown(tmp_path: Path) -> None:
+    """A run with one worker and with more speaks of the most, and says so."""
+    rows = race_run()
+    fewer = rows[rows["engine"] != "serial"].assign(workers=1, duration_seconds=1000.0)
+    fewer["trial_id"], fewer["slot"] = "9" + fewer["trial_id"], fewer["slot"] + 9000
+    page = shown(tmp_path, "ray_vs_multiprocessing", pd.concat([rows, fewer]))
+    assert page.study is not None
+    assert set(page.study.measures["workers"]) == {1, int(rows["workers"].max())}
+    assert (page.study.measures["duration_seconds"] < 1000).all()
+    assert "(timed with 1 and" in page.show(engines.which_run).text

@@ -25,8 +25,9 @@ class Comparison:
 
     @cached_property
     def measures(self) -> pd.DataFrame:
-        """Return one row per timing that ended well, the A/A arm included."""
-        return analysis.measures(self.run.timings)
+        """Return one row per timing that ended well, with the most workers or in the plain loop, and copies."""
+        found = analysis.measures(self.run.timings)
+        return found[(found["workers"] == self.workers) | (found["engine"] == "serial")]
 
     @cached_property
     def rows(self) -> pd.DataFrame:
@@ -73,8 +74,14 @@ class Comparison:
 
     @property
     def workers(self) -> int:
-        """Return the workers of every engine but the plain loop."""
-        return int(self.run.timings["workers"].max())
+        """Return the workers of every engine but the plain loop: the most, where they differ."""
+        return self.counts[-1]
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Return the numbers of workers that engines were timed with, ascending; the loop is not asked."""
+        several = self.run.timings[self.run.timings["engine"] != "serial"]["workers"]
+        return tuple(sorted(int(one) for one in several.unique())) or (1,)
 
     @cached_property
     def disturbances(self) -> tuple[Disturbance, ...]:

@@ -45,6 +45,8 @@ def which_run(study: Comparison) -> Markdown:
         limit = f"{number(quota)} cores" if quota else f"cores {UNKNOWN}"
         held = f", in a container limited to {limit} and {memory(study.memory_bytes)}"
     workers = f"; {count(study.workers, 'worker')} of every engine"
+    if len(study.counts) > 1:
+        workers += f" (timed with {listing([str(one) for one in study.counts])}: the page shows the most)"
     return provenance.named(study, f"{provenance.one_machine(study)}{held}{workers}")
 
 
