@@ -25,7 +25,7 @@ class Comparison:
 
     @cached_property
     def measures(self) -> pd.DataFrame:
-        """Return one row per timing that ended well, with the most workers or in the plain loop, and copies."""
+        """Return one row per timing that ended well, of the most workers and of the plain loop."""
         found = analysis.measures(self.run.timings)
         return found[(found["workers"] == self.workers) | (found["engine"] == "serial")]
 
