@@ -4,8 +4,8 @@ Dynamic: a worker gets its next batch when it returns one; a second batch waits 
 never idles for a round trip, as long as more tasks are left than workers. Batches are sized so that a
 call lasts `CALL_SECONDS`, and shrink towards the end (guided self-scheduling, Polychronopoulos and Kuck
 1987) as far as `SHORTEST_CALL_SECONDS`, since the driver needs about a millisecond for each call. Where it
-is not known beforehand what a task takes, a pilot tells: each worker's first calls are of one task, and the
-mean over all that came back sizes the next. Static: a worker gets its share only.
+is not known beforehand what a task takes, a pilot tells: each worker's first call is of one task, its second
+of a hundredth of all, and the mean over all that came back sizes the next. Static: a worker gets its share.
 A worker that is lost has its tasks handed to the others, at most `MOST_ATTEMPTS` times.
 """
 
@@ -26,6 +26,7 @@ from lab.workloads import Outcome
 CALL_SECONDS = 0.2
 SHORTEST_CALL_SECONDS = 0.01
 CALLS_IN_FLIGHT = 2
+WAITING_PART = 100
 MOST_ATTEMPTS = 3
 POLL_SECONDS = 0.5
 PLACED_SECONDS = 30.0
@@ -148,7 +149,7 @@ class _Dispatch:
         spare = len(queue) > len(self.team.actors) or queue is self.own[worker]
         if not queue or self.in_flight[worker] >= (CALLS_IN_FLIGHT if spare else 1):
             return
-        batch = [queue.popleft() for _ in range(self._batch_size(queue))]
+        batch = [queue.popleft() for _ in range(self._batch_size(queue, worker))]
         payloads = [self.work.payloads[task] for task, _ in batch]
         self.observer.submitted(len(batch))
         submitted = time.monotonic()
@@ -156,18 +157,19 @@ class _Dispatch:
         self.calls[call] = (worker, batch, submitted)
         self.in_flight[worker] += 1
 
-    def _batch_size(self, queue: deque[Attempt]) -> int:
+    def _batch_size(self, queue: deque[Attempt], worker: int) -> int:
         task_seconds = self.work.task_seconds
         if task_seconds is None and self.piloted_tasks:
             task_seconds = self.piloted_seconds / self.piloted_tasks
         if not task_seconds:
-            return 1
+            # the pilot is one task; what waits behind it keeps the worker busy until its time is known
+            return max(1, len(queue) // WAITING_PART) if self.in_flight[worker] else 1
         sharing = 1 if queue is not self.common else len(self.team.actors)
-        guided = max(
-            len(queue) // (2 * CALLS_IN_FLIGHT * sharing), round(SHORTEST_CALL_SECONDS / task_seconds)
-        )
-        # never more than a worker's part of what is left
-        return max(1, min(round(CALL_SECONDS / task_seconds), guided, -(-len(queue) // sharing)))
+        longest, shortest = (round(one / task_seconds) for one in (CALL_SECONDS, SHORTEST_CALL_SECONDS))
+        guided = max(len(queue) // (2 * CALLS_IN_FLIGHT * sharing), shortest)
+        # never more than a worker's part of what is left, but no crumbs either
+        part = max(-(-len(queue) // sharing), shortest // 2)
+        return max(1, min(longest, guided, part, len(queue)))
 
     def _collect(self, call: Any) -> None:
         import ray
