@@ -66,8 +66,9 @@ def _run(cluster: Cluster, team: Actors, tasks: int) -> tuple[float, list[TaskRe
     outlet = Rows()
     setting = Setting(outlet, cluster, SAMPLE_SECONDS[ON], DEADLINE_SECONDS, WAIT_SECONDS, WAIT_SECONDS)
     recorder = Recorder("000-1", setting, warmup=False)
-    # without an expected time of a task each call takes one
-    job = Work(WORKLOADS["search"].function, work(tasks), time.monotonic() + DEADLINE_SECONDS)
+    # where a task takes as long as a call may, each call is of one
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    job = Work(WORKLOADS["search"].function, work(tasks), deadline, task_seconds=CALL_SECONDS)
     ahead = time.time() - time.monotonic()
     recorder.origin = cluster.begin(
         recorder.trial_id, team, setting.sample_seconds, True, recorder.queue_length
