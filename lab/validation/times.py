@@ -68,7 +68,7 @@ def _run(cluster: Cluster, team: Actors, tasks: int) -> tuple[float, list[TaskRe
     recorder = Recorder("000-1", setting, warmup=False)
     # where a task takes as long as a call may, each call is of one
     deadline = time.monotonic() + DEADLINE_SECONDS
-    job = Work(WORKLOADS["search"].function, work(tasks), deadline, task_seconds=CALL_SECONDS)
+    job = Work(WORKLOADS["search"].function, work(tasks), deadline, task_seconds=ray_actors.CALL_SECONDS)
     ahead = time.time() - time.monotonic()
     recorder.origin = cluster.begin(
         recorder.trial_id, team, setting.sample_seconds, True, recorder.queue_length
