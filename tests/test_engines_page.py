@@ -204,7 +204,10 @@ def test_a_container_s_limits_are_named(tmp_path: Path) -> None:
     }
     made = shown(tmp_path, "ray_vs_multiprocessing", race_run(blocks=1), machine=machine)
     text = made.show(engines.which_run).text
-    assert "in a container limited to 2.00 cores and 4.00 GiB; 2 workers of every engine; 1 block" in text
+    assert "4.00 GiB, in a container limited to 2.00 cores; 2 workers of every engine; 1 block" in text
+    free = machine | {"quota_cores": 8.0}
+    made = shown(tmp_path / "free", "ray_vs_multiprocessing", race_run(blocks=1), machine=free)
+    assert "in a container; 2 workers" in made.show(engines.which_run).text
 
 
 # --- break-even -------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pandas as pd
 from lab.analysis.drift import drift as drift_of
 from lab.analysis.timings import CONFIGURATION
 from lab.claims import equal_results, nothing_left_out, one_trial_per_block
-from lab.formats import UNKNOWN, count, listing, memory, number, percent, seconds
+from lab.formats import count, listing, number, percent, seconds
 from lab.records import ENGINES
 from lab.report import noise as noises
 from lab.report import provenance
@@ -41,9 +41,9 @@ def which_run(study: Comparison) -> Markdown:
     """Name the run, its machine and its repeats in one line, below the title."""
     machine, held = study.machine, ""
     if machine.get("container"):
-        quota = machine.get("quota_cores")
-        limit = f"{number(quota)} cores" if quota else f"cores {UNKNOWN}"
-        held = f", in a container limited to {limit} and {memory(study.memory_bytes)}"
+        quota, cores = machine.get("quota_cores"), machine.get("cores")
+        limited = quota is not None and cores is not None and quota < cores
+        held = ", in a container" + (f" limited to {number(quota)} cores" if limited else "")
     workers = f"; {count(study.workers, 'worker')} of every engine"
     if len(study.counts) > 1:
         workers += f" (timed with {listing([str(one) for one in study.counts])}: the page shows the most)"
