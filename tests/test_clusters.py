@@ -96,11 +96,8 @@ def test_nodes_that_share_a_host_are_told_apart_by_their_processes(run):
     assert sorted(run.nodes["holds_workers"]) == [False, True, True]
     used = run.windows[run.windows["workers"] > 0]
     parts = used[["workers_cpu_seconds", "ray_cpu_seconds", "sampler_cpu_seconds"]].sum(axis="columns")
-    # processor time of a process ticks 100 times a second, a node has some fifteen processes, and to read
-    # them is work of its own, in windows of which many last no longer than that
-    off = (used["cpu_seconds"] - parts).abs()
-    assert off.max() < 0.3
-    assert off.median() < 0.1
+    # processor time of a process ticks 100 times a second
+    assert (used["cpu_seconds"] - parts).abs().max() < 0.1
 
 
 @pytest.fixture(scope="module")

@@ -74,6 +74,8 @@ class Station:
         self.ray_processes = ray_processes or processes_of_ray
         self._cgroup = find_cgroup()
         self._sampler: Sampler | None = None
+        # loads NVML, some 50 ms of processor time that would otherwise fall between the first two readings
+        gpu_handles()
 
     def report(self) -> Report:
         """Return the facts of the node."""
