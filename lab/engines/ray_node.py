@@ -1,7 +1,8 @@
 """The one node of the running Ray, as the engines have it that use Ray as its users do."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import psutil
 
@@ -51,12 +52,20 @@ def raylet_of(worker: int) -> psutil.Process | None:
     return psutil.Process(worker).parent()
 
 
-def end_idle_workers(raylet: psutil.Process | None) -> None:
-    """End the workers that Ray keeps for later: they would cost the next engine processor time and memory."""
-    idle = []
+def end_workers(raylet: psutil.Process | None, functions: Iterable[Callable[..., Any]]) -> None:
+    """End the workers that Ray keeps for later, and those that are still in one of these functions.
+
+    The first would cost the next engine memory and processor time; the second are of calls that were given up,
+    which Ray calls ended some time before their processes are.
+    """
+    ours = {"ray::IDLE"} | {f"ray::{function.__name__}" for function in functions}
+    found = []
     with contextlib.suppress(psutil.Error):
-        idle = [one for one in raylet.children() if one.name() == "ray::IDLE"] if raylet else []
-    for one in idle:
+        found = [one for one in raylet.children() if one.name() in ours] if raylet else []
+    for one in found:
         with contextlib.suppress(psutil.Error):
             one.terminate()  # of one that is killed Ray would complain
-    psutil.wait_procs(idle, timeout=END_SECONDS)
+    _, alive = psutil.wait_procs(found, timeout=END_SECONDS)
+    for one in alive:
+        with contextlib.suppress(psutil.Error):
+            one.kill()

@@ -13,8 +13,8 @@ from typing import Any
 
 from lab.engines import Observer, Work
 from lab.engines.mapped import batches, late, report, run_batch, seconds_left, task_of, told_of
-from lab.engines.members import READY_SECONDS, Members, find, nap
-from lab.engines.ray_node import end_idle_workers, no_more_than, node_with, raylet_of
+from lab.engines.members import END_SECONDS, READY_SECONDS, Members, find, nap
+from lab.engines.ray_node import end_workers, no_more_than, node_with, raylet_of
 
 
 class Team:
@@ -49,12 +49,13 @@ class Team:
 
 
 def _give_up(calls: Sequence[Any]) -> None:
-    """End the calls that are open: otherwise they would take the CPUs of the next work."""
+    """End the calls that are open, and wait until Ray does none of them again."""
     import ray
 
     _, still_open = ray.wait(calls, num_returns=len(calls), timeout=0)
     for call in still_open:
         ray.cancel(call, force=True)
+    ray.wait(calls, num_returns=len(calls), timeout=END_SECONDS, fetch_local=False)
 
 
 @contextlib.contextmanager
@@ -76,5 +77,5 @@ def team(workers: int, nodes: int = 1) -> Iterator[Team]:
             raylet = raylet_of(members.places[0].pid)
             yield Team(node_id, members)
         finally:
-            end_idle_workers(raylet)
+            end_workers(raylet, (nap, run_batch))
             members.end()
