@@ -55,8 +55,8 @@ def raylet_of(worker: int) -> psutil.Process | None:
 def end_workers(raylet: psutil.Process | None, functions: Iterable[Callable[..., Any]]) -> None:
     """End the workers that Ray keeps for later, and those that are still in one of these functions.
 
-    The first would cost the next engine memory and processor time; the second are of calls that were given up,
-    which Ray calls ended some time before their processes are.
+    The first would cost the next engine memory and processor time; the second are of calls that were given
+    up, which Ray calls ended some time before their processes are.
     """
     ours = {"ray::IDLE"} | {f"ray::{function.__name__}" for function in functions}
     found = []
