@@ -276,23 +276,24 @@ def test_the_sum_is_known_by_hand(kind: str, images: int, per_worker: int) -> No
     task = memory_bytes(SQUARE, 1)
     assert task >= 6_000_000
     expected = images * 3_000_000 + 4 * (150_000_000 + per_worker * 3_000_000 + task)
-    assert memory_needed(SQUARE, 1, 10, kind, workers=4, worker_bytes=150_000_000) == expected
+    needed = memory_needed(SQUARE, 1, 10, kind, workers=4, worker_bytes=150_000_000)
+    assert sum(needed.values()) == expected
 
 
 def test_what_there_is_besides_is_added() -> None:
     """The driver's and an engine's own processes are a part of the sum."""
     bare = memory_needed(SQUARE, 1, 10, "seed", workers=4, worker_bytes=1000)
-    assert memory_needed(SQUARE, 1, 10, "seed", workers=4, worker_bytes=1000, base_bytes=7) == bare + 7
+    more = memory_needed(SQUARE, 1, 10, "seed", workers=4, worker_bytes=1000, base_bytes=5 * 10**8)
+    assert sum(more.values()) == sum(bare.values()) + 5 * 10**8
     with pytest.raises(ParameterError, match=r"besides workers 0\.50 GB \+ 4 workers"):
-        refuse_too_large(
-            SQUARE, 1, 10, "seed", workers=4, worker_bytes=1000, base_bytes=5 * 10**8, memory_bytes=10**6
-        )
+        refuse_too_large(more, 10**6)
 
 
 def test_an_engine_that_sends_all_to_each_needs_more() -> None:
     """All ten images in one message are 9 more on their way, and 18 more at each of 4 workers."""
     one, ten = (
-        memory_needed(SQUARE, 1, 10, "value", workers=4, worker_bytes=0, in_hand=images) for images in (1, 10)
+        sum(memory_needed(SQUARE, 1, 10, "value", workers=4, worker_bytes=0, in_hand=images).values())
+        for images in (1, 10)
     )
     assert ten - one == (9 + 4 * 18) * 3_000_000
 
@@ -303,7 +304,7 @@ def test_too_large_a_run_is_refused_in_words() -> None:
     each = 150_000_000 + memory_bytes(size, 1)
     with pytest.raises(ParameterError) as raised:
         refuse_too_large(
-            size, 1, 20, "shared", workers=2, worker_bytes=150_000_000, memory_bytes=1_500_000_000
+            memory_needed(size, 1, 20, "shared", workers=2, worker_bytes=150_000_000), 1_500_000_000
         )
     assert str(raised.value) == (
         "20 images of 75 MB held by the driver 1.50 GB + a copy of them in shared memory 1.50 GB + "
@@ -315,8 +316,8 @@ def test_too_large_a_run_is_refused_in_words() -> None:
 def test_a_run_that_just_fits_is_taken() -> None:
     """The limit itself may be used, one byte less may not."""
     needed = memory_needed(SQUARE, 1, 10, "value", workers=4, worker_bytes=1000)
-    refuse_too_large(SQUARE, 1, 10, "value", workers=4, worker_bytes=1000, memory_bytes=needed)
+    refuse_too_large(needed, sum(needed.values()))
     with pytest.raises(
         ParameterError, match=r"held by the driver 30 MB \+ a message on its way to a worker 3 MB \+ 4"
     ):
-        refuse_too_large(SQUARE, 1, 10, "value", workers=4, worker_bytes=1000, memory_bytes=needed - 1)
+        refuse_too_large(needed, sum(needed.values()) - 1)

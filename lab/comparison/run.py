@@ -31,7 +31,7 @@ from lab.session import search_payloads
 from lab.store import ENVIRONMENT, Timings, file_digests, read_environment, read_timings
 from lab.workloads.images import size_of
 from lab.workloads.spin import iterations_per_second
-from lab.workloads.transfer import refuse_too_large
+from lab.workloads.transfer import memory_needed, refuse_too_large
 
 START_SECONDS = 180.0
 """On top of a window's own deadline: what an engine may take to start, warm up and end."""
@@ -87,18 +87,18 @@ def _refuse_impossible(parameters: RayVersusMultiprocessing) -> None:
     if "images" in parameters.workloads:
         for transfer in parameters.transfers:
             most = max(parameters.image_tasks)
-            refuse_too_large(
+            needed = memory_needed(
                 size_of(parameters.image_megabytes),
                 parameters.complexity,
                 most,
                 transfer,
                 workers=max(parameters.workers),
                 worker_bytes=WORKER_BYTES,
-                memory_bytes=usable_memory_bytes(find_cgroup()),
                 base_bytes=DRIVER_BYTES + (RAY_BYTES if set(parameters.engines) & ON_RAY else 0),
                 # plain processes are each sent the whole work
                 in_hand=most if "processes" in parameters.engines else 1,
             )
+            refuse_too_large(needed, usable_memory_bytes(find_cgroup()))
 
 
 def _run(

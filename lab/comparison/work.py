@@ -20,6 +20,9 @@ from lab.workloads.transfer import handed_over, pixels_of
 Put = Callable[[Any], Any] | None
 """Puts an image into Ray's object store and returns its source; None for engines that are not on Ray."""
 
+WARM_SECONDS = 0.01
+"""A longer spin warms up nothing more."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Prepared:
@@ -60,4 +63,5 @@ def _spins(planned: PlannedTiming, pace: float) -> Prepared:
     # the loop is one call of all tasks: nothing but the work
     alone = planned.turn.engine == SERIAL
     payloads = [Spin(iterations, piece.tasks)] if alone else [Spin(iterations)] * piece.tasks
-    return Prepared(spin, Spin(iterations), lambda _: contextlib.nullcontext(payloads), run_bare)
+    warm = Spin(min(iterations, max(1, round(WARM_SECONDS * pace))))
+    return Prepared(spin, warm, lambda _: contextlib.nullcontext(payloads), run_bare)

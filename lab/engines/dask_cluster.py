@@ -8,7 +8,7 @@ import contextlib
 import itertools
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from time import monotonic
 from typing import Any
 
@@ -24,22 +24,16 @@ from lab.engines.mapped import (
     task_of,
     told_of,
 )
-from lab.engines.members import READY_SECONDS, Members
+from lab.engines.members import READY_SECONDS, Members, Staffed
 from lab.errors import EngineError
 
 
-class Team:
+class Team(Staffed):
     """A client whose cluster is up."""
 
-    stations: Mapping[str, Any] = {}
-
     def __init__(self, client: Any, members: Members) -> None:
-        self._client, self._members, self.places = client, members, members.places
-
-    @property
-    def lost_workers(self) -> int:
-        """Return how many of the first processes have ended."""
-        return self._members.lost()
+        super().__init__(members)
+        self._client = client
 
     def run(self, work: Work, schedule: str, observer: Observer) -> None:  # noqa: ARG002  it has its own
         """Submit all batches, and report the tasks once all have returned."""

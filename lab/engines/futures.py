@@ -2,30 +2,23 @@
 
 import contextlib
 import multiprocessing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from time import monotonic
-from typing import Any
 
 from lab.engines import Observer, Work
 from lab.engines.mapped import late, one_node, report, seconds_left, task_of, told_of
-from lab.engines.members import READY_SECONDS, Members, find, nap
+from lab.engines.members import READY_SECONDS, Members, Staffed, find, nap
 from lab.measure.task import Measurement
 
 
-class Team:
+class Team(Staffed):
     """An executor whose workers have all answered."""
 
-    stations: Mapping[str, Any] = {}
-
     def __init__(self, executor: ProcessPoolExecutor, members: Members) -> None:
-        self._executor, self._members, self.places = executor, members, members.places
-
-    @property
-    def lost_workers(self) -> int:
-        """Return how many of the processes have ended."""
-        return self._members.lost()
+        super().__init__(members)
+        self._executor = executor
 
     def run(self, work: Work, schedule: str, observer: Observer) -> None:  # noqa: ARG002  it has its own
         """Map over all tasks, and report them once the map has returned."""

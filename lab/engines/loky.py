@@ -5,27 +5,21 @@ With one worker joblib starts no process: it runs the tasks in the driver, one a
 
 import contextlib
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from time import monotonic
 from typing import Any
 
 from lab.engines import Observer, Work
 from lab.engines.mapped import late, needed, one_node, report, seconds_left, task_of, told_of
-from lab.engines.members import Members, find, nap
+from lab.engines.members import Members, Staffed, find, nap
 
 
-class Team:
+class Team(Staffed):
     """The processes that joblib keeps for its next call."""
 
-    stations: Mapping[str, Any] = {}
-
     def __init__(self, workers: int, members: Members) -> None:
-        self._workers, self._members, self.places = workers, members, members.places
-
-    @property
-    def lost_workers(self) -> int:
-        """Return how many of the processes have ended."""
-        return self._members.lost()
+        super().__init__(members)
+        self._workers = workers
 
     def run(self, work: Work, schedule: str, observer: Observer) -> None:  # noqa: ARG002  it has its own
         """Hand all tasks over, and report them once all have returned."""

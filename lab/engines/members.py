@@ -5,7 +5,8 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import psutil
 
@@ -83,6 +84,20 @@ class Members:
         for child in self._children:
             child.join(END_SECONDS)
         psutil.wait_procs(self._processes, timeout=END_SECONDS)
+
+
+class Staffed:
+    """What a team has besides its work, whose workers a library started; no station watches its node."""
+
+    stations: Mapping[str, Any] = {}
+
+    def __init__(self, members: Members) -> None:
+        self._members, self.places = members, members.places
+
+    @property
+    def lost_workers(self) -> int:
+        """Return how many of the first processes have ended."""
+        return self._members.lost()
 
 
 def _has_ended(process: psutil.Process) -> bool:

@@ -7,31 +7,25 @@ the processes are looked at while it runs.
 import contextlib
 import multiprocessing
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from multiprocessing.pool import Pool
 from time import monotonic
 from typing import Any
 
 from lab.engines import Observer, Watch, Work
 from lab.engines.mapped import one_node, report, task_of, told_of
-from lab.engines.members import READY_SECONDS, Members, find, nap
+from lab.engines.members import READY_SECONDS, Members, Staffed, find, nap
 
 POLL_SECONDS = 0.5
 TERMINATE_SECONDS = 3.0
 
 
-class Team:
+class Team(Staffed):
     """A pool whose workers have all answered."""
 
-    stations: Mapping[str, Any] = {}
-
     def __init__(self, pool: Pool, members: Members) -> None:
-        self._pool, self._members, self.places = pool, members, members.places
-
-    @property
-    def lost_workers(self) -> int:
-        """Return how many of the first processes have ended."""
-        return self._members.lost()
+        super().__init__(members)
+        self._pool = pool
 
     def run(self, work: Work, schedule: str, observer: Observer) -> None:  # noqa: ARG002  it has its own
         """Map over all tasks, and report them once the map has returned."""

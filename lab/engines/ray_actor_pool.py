@@ -1,13 +1,13 @@
 """Ray: `ray.util.ActorPool` over one actor a worker: each actor that is free gets the next batch."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from time import monotonic
 from typing import Any
 
 from lab.engines import Observer, Watch, Work
 from lab.engines.mapped import Call, batches, report, run_batch, task_of, told_of
-from lab.engines.members import READY_SECONDS, Members, find, nap
+from lab.engines.members import READY_SECONDS, Members, Staffed, find, nap
 from lab.engines.ray_node import node_with
 from lab.measure.task import Measurement
 
@@ -26,19 +26,12 @@ class Worker:
         return first, run_batch(call, payloads)
 
 
-class Team:
+class Team(Staffed):
     """Actors that have all answered."""
 
-    stations: Mapping[str, Any] = {}
-
     def __init__(self, actors: Sequence[Any], node_id: str, members: Members) -> None:
-        self._actors, self._node_id, self._members = actors, node_id, members
-        self.places = members.places
-
-    @property
-    def lost_workers(self) -> int:
-        """Return how many of the actors' processes have ended."""
-        return self._members.lost()
+        super().__init__(members)
+        self._actors, self._node_id = actors, node_id
 
     def run(self, work: Work, schedule: str, observer: Observer) -> None:  # noqa: ARG002  it has its own
         """Submit all batches, and report the tasks of each as it returns."""

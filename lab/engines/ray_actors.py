@@ -2,11 +2,12 @@
 
 Dynamic: a worker gets its next batch when it returns one; a second batch waits at the worker, so that it
 never idles for a round trip, as long as more tasks are left than workers. Batches are sized so that a
-call lasts `CALL_SECONDS`, and shrink towards the end (guided self-scheduling, Polychronopoulos and Kuck
-1987) as far as `SHORTEST_CALL_SECONDS`, since the driver needs about a millisecond for each call. Where it
-is not known beforehand what a task takes, a pilot tells: each worker's first call is of one task, its second
-of a hundredth of all, and the mean over all that came back sizes the next. Static: a worker gets its share.
-A worker that is lost has its tasks handed to the others, at most `MOST_ATTEMPTS` times.
+call lasts `CALL_SECONDS`, and shrink towards the end (half of a worker's part of what is left: guided
+self-scheduling, Polychronopoulos and Kuck 1987) as far as `SHORTEST_CALL_SECONDS`, since the driver and the
+worker each need about a millisecond for a call. Where it is not known beforehand what a task takes, a pilot
+tells: each worker's first call is of one task, its second of a hundredth of all, and the mean over all that
+came back sizes the next. Static: a worker gets its share. A worker that is lost has its tasks handed to the
+others, at most `MOST_ATTEMPTS` times.
 """
 
 import contextlib
@@ -166,7 +167,7 @@ class _Dispatch:
             return max(1, len(queue) // WAITING_PART) if self.in_flight[worker] else 1
         sharing = 1 if queue is not self.common else len(self.team.actors)
         longest, shortest = (round(one / task_seconds) for one in (CALL_SECONDS, SHORTEST_CALL_SECONDS))
-        guided = max(len(queue) // (2 * CALLS_IN_FLIGHT * sharing), shortest)
+        guided = max(len(queue) // (2 * sharing), shortest)
         # never more than a worker's part of what is left, but no crumbs either
         part = max(-(-len(queue) // sharing), shortest // 2)
         return max(1, min(longest, guided, part, len(queue)))

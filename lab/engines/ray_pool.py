@@ -4,31 +4,24 @@ It deals the chunks out in turn before any has run, so a worker with long tasks 
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from time import monotonic
 from typing import Any
 
 from lab.engines import Observer, Watch, Work
 from lab.engines.mapped import report, task_of, told_of
-from lab.engines.members import READY_SECONDS, Members, find, nap
+from lab.engines.members import READY_SECONDS, Members, Staffed, find, nap
 from lab.engines.ray_node import node_with
 
 POLL_SECONDS = 0.5
 
 
-class Team:
+class Team(Staffed):
     """A pool whose actors have all answered."""
 
-    stations: Mapping[str, Any] = {}
-
     def __init__(self, pool: Any, node_id: str, members: Members) -> None:
-        self._pool, self._node_id, self._members = pool, node_id, members
-        self.places = members.places
-
-    @property
-    def lost_workers(self) -> int:
-        """Return how many of the actors' processes have ended."""
-        return self._members.lost()
+        super().__init__(members)
+        self._pool, self._node_id = pool, node_id
 
     def run(self, work: Work, schedule: str, observer: Observer) -> None:  # noqa: ARG002  it has its own
         """Map over all tasks, and report them once the map has returned."""

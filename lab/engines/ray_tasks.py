@@ -7,28 +7,22 @@ monitor killed without limit (`RAY_task_oom_retries`): that is left as it is.
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from time import monotonic
 from typing import Any
 
 from lab.engines import Observer, Work
 from lab.engines.mapped import batches, late, report, run_batch, seconds_left, task_of, told_of
-from lab.engines.members import END_SECONDS, READY_SECONDS, Members, find, nap
+from lab.engines.members import END_SECONDS, READY_SECONDS, Members, Staffed, find, nap
 from lab.engines.ray_node import end_workers, no_more_than, node_with, raylet_of
 
 
-class Team:
+class Team(Staffed):
     """As many CPUs of Ray as there are workers; Ray has a process for each."""
 
-    stations: Mapping[str, Any] = {}
-
     def __init__(self, node_id: str, members: Members) -> None:
-        self._node_id, self._members, self.places = node_id, members, members.places
-
-    @property
-    def lost_workers(self) -> int:
-        """Return how many of the first processes have ended."""
-        return self._members.lost()
+        super().__init__(members)
+        self._node_id = node_id
 
     def run(self, work: Work, schedule: str, observer: Observer) -> None:  # noqa: ARG002  it has its own
         """Submit all batches, and report the tasks once all have returned."""

@@ -12,18 +12,12 @@ from lab.analysis.intervals import Estimate
 from lab.figures.lines import Line, Panel, chart
 from lab.figures.style import BLUE, GREEN, INK, PURPLE, VERMILION, Look, sheet, styled, svg
 from lab.formats import number
+from lab.records import ENGINES
 
 GREY = "#808080"
 """Of engines that no answer speaks of; it reads on white and on black."""
 
-NAMES: Mapping[str, str] = {
-    "serial": "plain loop",
-    "processes": "plain processes",
-    "pool": "multiprocessing.Pool",
-    "futures": "concurrent.futures",
-    "joblib": "joblib (loky)",
-    "dask": "Dask distributed",
-    "ray_tasks": "Ray tasks",
+NAMES: Mapping[str, str] = ENGINES | {
     "ray_actor_pool": "Ray's ActorPool",
     "ray_pool": "Ray's Pool",
     "ray": "Ray, this lab's dispatch",

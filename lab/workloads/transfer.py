@@ -9,7 +9,7 @@ import contextlib
 import mmap
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -131,53 +131,13 @@ def memory_needed(
     worker_bytes: int,
     base_bytes: int = 0,
     in_hand: int = 1,
-) -> int:
-    """Return the most memory that a run takes, in bytes.
+) -> dict[str, int]:
+    """Return what takes memory in a run, in words, and how much it takes at most, in bytes.
 
     `worker_bytes` is what a worker takes without work. `base_bytes` is what there is besides workers and
     images: 0.1 GB for the driver, and 0.4 GB more for Ray in this process. `in_hand` is how many images one
-    message to a worker carries under `value`: all of them, where the engine sends each the whole work.
-    """
-    parts = _parts(size, complexity, count, transfer, workers, worker_bytes, base_bytes, in_hand)
-    return sum(parts.values())
-
-
-def refuse_too_large(
-    size: Size,
-    complexity: float,
-    count: int,
-    transfer: str,
-    *,
-    workers: int,
-    worker_bytes: int,
-    memory_bytes: int,
-    base_bytes: int = 0,
-    in_hand: int = 1,
-) -> None:
-    """Raise ParameterError, with the sum in words, where the run takes more than `memory_bytes`."""
-    parts = _parts(size, complexity, count, transfer, workers, worker_bytes, base_bytes, in_hand)
-    needed = sum(parts.values())
-    if needed > memory_bytes:
-        told = " + ".join(f"{words} {_amount(part)}" for words, part in parts.items() if part)
-        raise ParameterError(
-            f"{told} = {_amount(needed)}, and {_amount(memory_bytes)} may be used: choose fewer or "
-            "smaller images, or fewer workers"
-        )
-
-
-def _parts(
-    size: Size,
-    complexity: float,
-    count: int,
-    transfer: str,
-    workers: int,
-    worker_bytes: int,
-    base_bytes: int,
-    in_hand: int,
-) -> dict[str, int]:
-    """Return what takes the memory, in words, and how much of it, in bytes.
-
-    A message is there twice, where it is written and where it is read, beside the image that comes of it.
+    message to a worker carries under `value`: all of them, where the engine sends each the whole work. A
+    message is there twice, where it is written and where it is read, beside the image that comes of it.
     """
     _check_transfer(transfer)
     of_size = f"of {size.megabytes:.3g} MB"
@@ -191,6 +151,17 @@ def _parts(
         "a message on its way to a worker": in_hand * size.bytes * (transfer == "value"),
         f"{workers} workers of {_amount(each)} each": workers * each,
     }
+
+
+def refuse_too_large(parts: Mapping[str, int], memory_bytes: int) -> None:
+    """Raise ParameterError, with the sum of `memory_needed` in words, where it is above `memory_bytes`."""
+    needed = sum(parts.values())
+    if needed > memory_bytes:
+        told = " + ".join(f"{words} {_amount(part)}" for words, part in parts.items() if part)
+        raise ParameterError(
+            f"{told} = {_amount(needed)}, and {_amount(memory_bytes)} may be used: choose fewer or "
+            "smaller images, or fewer workers"
+        )
 
 
 def _amount(amount: int) -> str:
