@@ -161,6 +161,7 @@ def test_costs_repeat_or_not(spun: pd.DataFrame) -> None:
     ways = [(name, "none") for name in ("pool", "futures", "ray_tasks")]
     same = ray_ways.repeats(spun, timings.measures(break_even_run(seed=9)), ways)
     assert [one.agrees for one in same] == [True, True, True]
+    assert [one.ratio.level for one in same] == [pytest.approx(1 - 0.05 / 3)] * 3
     assert ray_ways.repeats_verdict(same).outcome == "holds"
     other = timings.measures(break_even_run(seed=9, costs={**COSTS, "pool": 30e-6}))
     changed = ray_ways.repeats(spun, other, ways)
