@@ -24,7 +24,7 @@ export JUPYTER_PREFER_ENV_PATH = 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help report book build run trace validate test tidy bench-primes bench-images lock docker-build \
+.PHONY: help report book build run trace validate test tidy bench-primes bench-images bench-dispatch lock docker-build \
 	docker-up docker-report docker-token docker-down upgrade-helm clean distclean known-profile
 
 help: ## List the targets
@@ -91,6 +91,9 @@ bench-primes: .venv/.installed-bench ## Compare the prime kernel with other gene
 
 bench-images: .venv/.installed-bench ## Compare the image kernel with SciPy and scikit-image
 	@$(python) benchmarks/images.py
+
+bench-dispatch: .venv/.installed-report ## Compare the dispatch with Ray's own ways to run tasks (6 minutes)
+	@$(python) benchmarks/dispatch.py
 
 lock: .venv/.installed-uv ## Renew requirements.lock from pyproject.toml (UPGRADE=1: newest versions)
 	@$(python) -m uv pip compile --quiet --universal --python-version 3.11 \
