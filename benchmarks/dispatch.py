@@ -4,9 +4,9 @@ Run `python benchmarks/dispatch.py`, with `--lengths 1e-4 1e-3` (seconds), `--wi
 `--rounds 20`, `--workers 2` or `--csv FILE`. All teams are up in one Ray and take turns in every round, in
 random order, so that a slow spell of the machine hits them all; a round before the first is not counted.
 
-The others run one task a call (at most `--calls` of them) and equal batches, a worker's share cut in four; the
-dispatch sizes its batches itself. A line is one length: the fastest of the others by its mean, and how many
-times as fast the dispatch is, paired by round, with the 95 % interval.
+The others run one task a call (at most `--calls` of them) and equal batches, a worker's share cut in four;
+the dispatch sizes its batches itself. A line is one length: the fastest of the others by its mean, and how
+many times as fast the dispatch is, paired by round, with the 95 % interval.
 """
 
 import argparse
@@ -40,12 +40,15 @@ Way = tuple[str, str]
 
 @contextlib.contextmanager
 def teams(workers: int) -> Iterator[Mapping[str, Team]]:
-    """Yield a team of each way in one Ray; actors hold their CPUs, the rest of them is that of plain tasks."""
+    """Yield a team of each way in one Ray, of which the dispatch reserves half the CPUs.
+
+    The other half is that of plain tasks: the actors of Ray's own pools hold no CPU.
+    """
     with contextlib.ExitStack() as stack:
-        stack.enter_context(embedded(4 * workers, OBJECT_STORE_MEGABYTES, 0))
-        ours = stack.enter_context(ray_actors.team(workers))
+        stack.enter_context(embedded(2 * workers, OBJECT_STORE_MEGABYTES, 0))
         pool = stack.enter_context(ray_pool.team(workers))
         actors = stack.enter_context(ray_actor_pool.team(workers))
+        ours = stack.enter_context(ray_actors.team(workers))
         tasks = ray_tasks.Team(node_with("ray_tasks", workers, 1), Members(()))
         yield {"ray": ours, "ray_pool": pool, "ray_actor_pool": actors, "ray_tasks": tasks}
 
@@ -67,7 +70,7 @@ def measure(told: argparse.Namespace) -> pd.DataFrame:
         ways = [(name, how) for name in every for how in (("own",) if name == "ray" else ("none", "equal"))]
         for block in range(-1, told.rounds):
             for task_seconds in told.lengths:
-                tasks = max(2 * told.workers, round(told.window / task_seconds))
+                tasks = told.workers * max(2, round(told.window / task_seconds / told.workers))
                 seeded.shuffle(ways)
                 for engine, batching in ways:
                     share = -(-tasks // (CALLS_PER_WORKER * told.workers))
@@ -78,7 +81,7 @@ def measure(told: argparse.Namespace) -> pd.DataFrame:
                         number,
                         share if batching == "equal" else 1,
                     )
-                    row = {"block": block, "task_seconds": task_seconds, "engine": engine, "tasks": number}
+                    row = {"mode": "spin", "block": block, "task_seconds": task_seconds, "engine": engine}
                     more = {"batching": batching, "seconds_per_task": each, "throughput": 1 / each}
                     rows.append(row | more)
             print(f"\rround {block + 1} of {told.rounds}", end="", file=sys.stderr, flush=True)

@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +192,14 @@ def die_always(number: int) -> Outcome:
 
 
 # --- observers, engines, clusters ---
+
+
+def comes_true(condition: Callable[[], object], seconds: float = 30.0) -> bool:
+    """Return whether a condition holds within some seconds."""
+    until = time.monotonic() + seconds
+    while not (found := condition()) and time.monotonic() < until:
+        time.sleep(0.02)
+    return bool(found)
 
 
 class Collector:

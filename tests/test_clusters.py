@@ -6,7 +6,7 @@ import time
 from collections import Counter
 
 import pytest
-from fakes import LOCAL
+from fakes import LOCAL, comes_true
 
 from lab.clusters import attached
 from lab.clusters.attached import Cluster
@@ -148,22 +148,33 @@ def test_each_node_tells_of_its_own_object_store(cluster):
         strategy = NodeAffinitySchedulingStrategy(whole, soft=False)
         holder = ray.remote(Holder).options(num_cpus=0, scheduling_strategy=strategy).remote()
         ray.get(holder.hold.remote(0))
-        origin, times = cluster.begin("009-2", team, 0.2, True, lambda: 0), []
-        for size in (0, 50_000_000, 0):
+        origin = cluster.begin("009-2", team, 0.2, True, lambda: 0)
+
+        def hold(size):
+            """Put so many bytes there; return when they were put, and when the driver knew of them."""
+            put = time.monotonic() - origin
             ray.get(holder.hold.remote(size))
-            times.append(time.monotonic() - origin)
-            time.sleep(2.5)
+            known = lambda: cluster._stores.used_bytes(full, time.monotonic())  # noqa: E731
+            assert comes_true(lambda: known() is not None and size <= known() < size + 1_000_000)
+            return put, time.monotonic() - origin
+
+        hold(0)
+        time.sleep(0.5)
+        put, came = hold(50_000_000)
+        time.sleep(1.0)
+        went, gone = hold(0)
+        time.sleep(0.5)
         watched = cluster.end()
         ray.kill(holder)
-    came, went = times[1:]
     assert {sample.node_id for sample in watched.samples} == {cluster.here, *cluster.workers_on()}
-    for sample in watched.samples:
-        assert sample.object_store_bytes is not None
-        # it is asked for once a second, and a raylet tells within 0.1 s
-        held = sample.node_id == full and came + 1.3 < sample.at_seconds < went
-        unsure = sample.node_id == full and min(abs(sample.at_seconds - one) for one in (came, went)) <= 1.3
-        expected = 50_000_000 if held else 0
-        assert unsure or expected <= sample.object_store_bytes < expected + 1_000_000, sample
+    there = [sample for sample in watched.samples if sample.node_id == full]
+    held = [sample.object_store_bytes for sample in there if came < sample.at_seconds < went]
+    assert held
+    assert all(50_000_000 <= one < 51_000_000 for one in held)
+    free = [one for one in there if one.at_seconds < put or one.at_seconds > gone]
+    assert {one.at_seconds < put for one in free} == {True, False}
+    others = [one for one in watched.samples if one.node_id != full]
+    assert all(one.object_store_bytes < 1_000_000 for one in [*free, *others])
 
 
 def test_rays_own_processes_are_those_of_the_node_but_the_workers(cluster):  # noqa: ARG001

@@ -12,6 +12,7 @@ import pytest
 from fakes import (
     Collector,
     Unreadable,
+    comes_true,
     die_always,
     die_once,
     exit_on_three,
@@ -98,14 +99,6 @@ def descendants():
     return found
 
 
-def comes_true(condition):
-    """Return whether a condition holds within some seconds."""
-    until = time.monotonic() + 5
-    while not condition() and time.monotonic() < until:
-        time.sleep(0.05)
-    return condition()
-
-
 # --- starts and ends ---
 
 
@@ -136,7 +129,10 @@ def test_the_deadline_is_an_engine_error_and_nothing_is_left(start, engine):
 def assert_ended(before, engine):
     """Fail where a process is left that the engine started; Ray may have its next worker ready."""
     _, alive = psutil.wait_procs(descendants() - before, timeout=0 if engine in ON_RAY else 5)
-    names = [one.name() for one in alive if one.is_running()]
+    names = []
+    for one in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            names.append(one.name())
     assert [name for name in names if engine not in ON_RAY or name not in IDLE] == []
 
 
@@ -151,13 +147,13 @@ def test_a_task_that_kills_its_workers_is_no_hang(start, engine):
         start(engine)
     before, began = descendants(), time.monotonic()
     with start(engine) as team, pytest.raises(EngineError) as raised:
-        run(team, die_always, range(97, 103), batch=2, seconds=40.0)
+        run(team, die_always, range(97, 103), batch=2, seconds=300.0)
     assert "deadline" not in str(raised.value)
     if engine in ("pool", "futures", "joblib"):
         assert "a worker process ended (signal 9: the kernel kills so where memory runs out)" in str(
             raised.value
         )
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 120
     assert_ended(before, engine)
 
 

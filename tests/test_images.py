@@ -57,7 +57,7 @@ def kernel_of_scipy(sigma: float) -> NDArray[np.float64]:
 # --- the blur ---------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(height=st.integers(1, 40), width=st.integers(1, 40), sigma=SIGMAS, levels=st.sampled_from([2, 256]))
 @example(height=1, width=1, sigma=16.0, levels=256)
 @example(height=1, width=40, sigma=16.0, levels=256)
@@ -79,7 +79,6 @@ def test_nearly_every_level_is_scipys_rounded(sigma: float) -> None:
     assert np.count_nonzero(difference) <= image.size / 100
 
 
-@settings(deadline=None)
 @given(sigma=SIGMAS)
 @example(sigma=1)
 @example(sigma=LARGEST_SIGMA)
@@ -110,7 +109,6 @@ def test_an_impulse_gives_the_kernel() -> None:
     assert not result[..., [0, 2]].any()
 
 
-@settings(deadline=None)
 @given(level=st.integers(0, 255), sigma=SIGMAS, height=st.integers(1, 9), width=st.integers(1, 9))
 @example(level=255, sigma=LARGEST_SIGMA, height=9, width=9)
 def test_a_constant_image_stays_constant(level: int, sigma: float, height: int, width: int) -> None:
@@ -145,7 +143,6 @@ def test_turned_images_give_turned_results() -> None:
 # --- the equalisation -------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(
     height=st.integers(1, 30),
     width=st.integers(1, 30),
@@ -270,7 +267,6 @@ def test_the_digest_tells_shapes_apart() -> None:
 # --- sizes, memory, refusals ------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(megabytes=st.floats(0.001, 1000))
 @example(megabytes=0.001)
 @example(megabytes=1000)

@@ -355,7 +355,7 @@ def test_a_head_that_answers_no_more_is_told(head: FakeHead) -> None:
     began = time.monotonic()
     with pytest.raises(ClusterError, match=r"is lost: the head at .* does not answer .*rows so far are kept"):
         head.client(silence_seconds=1.0).run({}, "mine", lambda _: head.deaf.set())
-    assert time.monotonic() - began < 1.0 + 10.0
+    assert time.monotonic() - began < 30
     assert tails() == []
 
 

@@ -135,7 +135,7 @@ def test_an_empty_run_has_typed_columns(tmp_path):
 TEXT = st.text(st.characters(exclude_categories=()), max_size=40)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @example(message="file \udcff, \x00", number=2**52 + 1, seconds=-0.0000001, warmup=True)
 @given(
     message=TEXT,

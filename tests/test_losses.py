@@ -69,7 +69,7 @@ NODES = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(nodes=st.lists(NODES, min_size=1, max_size=4), seed=st.integers(0, 2**16))
 def test_planted_losses_are_found_in_any_mixture(nodes: list[Node], seed: int) -> None:
     """Whatever is planted together, every term is within one point, on every node and in all."""
@@ -93,7 +93,7 @@ def test_planted_losses_are_found_in_any_mixture(nodes: list[Node], seed: int) -
     ),
     cores=st.sampled_from([0.25, 1.0, 2.0, 8.0]),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_terms_add_up_for_any_rows(spans: list[tuple[int, float, float, float]], cores: float) -> None:
     """Even for overlapping and impossible rows the terms add up to all core time, before they are doubted."""
     rows = [
@@ -114,7 +114,7 @@ def test_the_terms_add_up_for_any_rows(spans: list[tuple[int, float, float, floa
     gaps=st.lists(st.lists(st.floats(0, 2), min_size=2, max_size=8), min_size=2, max_size=5),
     cores=st.sampled_from([0.25, 1.0, 1.5, 2.0, 3.0]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_idle_workers_cost_what_the_definition_says(gaps: list[list[float]], cores: float) -> None:
     """The cost of idle time is that of stepping through all instants, one by one."""
     rows = []

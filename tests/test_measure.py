@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
-from fakes import NO_LIMITS, fail_on_three, no_outcome, slow_square, square
+from fakes import NO_LIMITS, comes_true, fail_on_three, no_outcome, slow_square, square
 
 from lab.measure import node, station
 from lab.measure.environment import code_facts, machine_facts, session_facts, utc_now, versions
@@ -265,10 +265,11 @@ def sample():
         clock.reads += 1
         return Reading(float(clock.reads), 0.5 * clock.reads, None, 1000, 10 * clock.reads, None, None, None)
 
-    def start(during, interval=0.05, queue=lambda: 3, store=lambda: 7):
+    def start(during=lambda: None, interval=0.05, queue=lambda: 3, store=lambda: 7, samples=0):
         one = Sampler("000-1", "node", read, [psutil.Process()], interval, queue, store)
         with one:
             during()
+            assert comes_true(lambda: len(one.samples) >= samples)
             one.left = time.monotonic()
         return one
 
@@ -277,7 +278,7 @@ def sample():
 
 def test_samples_lie_inside_the_window(sample):
     """Every sample is later than the begin, in order, and taken at the end at the latest."""
-    one = sample(lambda: time.sleep(0.4))
+    one = sample(samples=3)
     times = [sample.at_seconds for sample in one.samples]
     assert len(times) >= 3
     assert times == sorted(times)
@@ -298,7 +299,7 @@ def test_nothing_is_sampled_after_the_end(sample):
 
 def test_a_sample_holds_what_it_was_asked_for(sample):
     """Queue, object store and memory are asked for; rates are per second since the reading before."""
-    one = sample(lambda: time.sleep(0.3))
+    one = sample(samples=2)
     first, second = one.samples[:2]
     assert (first.trial_id, first.node_id, first.queue_length, first.object_store_bytes) == (
         "000-1",
@@ -352,7 +353,7 @@ def test_a_moment_has_no_rates(sample):
 def test_ray_is_asked_once_a_second_at_most(sample):
     """The object store, which is dear to ask for, is asked for less often than the rest."""
     asked = []
-    one = sample(lambda: time.sleep(0.5), store=lambda: asked.append(1) or 7)
+    one = sample(samples=5, store=lambda: asked.append(1) or 7)
     assert 1 <= len(asked) <= 1 + one.samples[-1].at_seconds
     assert len(asked) < len(one.samples)
     assert {sample.object_store_bytes for sample in one.samples} == {7}
@@ -393,7 +394,8 @@ def test_a_station_watches_a_window():
     station = Station(lambda: ())
     try:
         began = station.begin("000-1", "node", [worker.pid], "processes", 0.05, queue_length=lambda: 7)
-        time.sleep(0.6)
+        assert comes_true(lambda: cpu_seconds([psutil.Process(worker.pid)]) > 0.3)
+        assert comes_true(lambda: len(station._sampler.samples) >= 3)
         window = station.end()
     finally:
         worker.kill()
@@ -402,7 +404,8 @@ def test_a_station_watches_a_window():
     assert (window.began, seen.workers, seen.status) == (began, 1, "ok")
     assert len(window.samples) >= 3
     assert {sample.queue_length for sample in window.samples} == {7}
-    assert 0.1 < seen.workers_cpu_seconds <= seen.cpu_seconds + 0.01
+    # the node is read before the worker at the begin, and after it at the end
+    assert 0.1 < seen.workers_cpu_seconds <= seen.cpu_seconds + 1e-6
     assert seen.ray_cpu_seconds == 0
     assert 0 < seen.sampler_cpu_seconds <= window.own_cpu_seconds
     # one that is gone is left out

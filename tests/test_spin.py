@@ -5,7 +5,7 @@ import pickle
 from collections.abc import Callable, Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.errors import ParameterError
@@ -33,7 +33,6 @@ def test_the_sum_is_known_by_hand() -> None:
     assert spin(Spin(10)).digest == "000000000000001d"
 
 
-@settings(deadline=None)
 @given(iterations=st.integers(1, 3000), count=st.integers(1, 4))
 def test_the_digest_is_the_sum_of_the_work(iterations: int, count: int) -> None:
     """Every addition is done: the digest is the sum of a unit by formula, and the units are the count."""

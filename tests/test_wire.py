@@ -8,7 +8,7 @@ import threading
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.errors import DataError
@@ -53,7 +53,6 @@ def lines(contents: list[Any]) -> list[str]:
 # --- what arrives ---------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(CONTENTS, st.randoms(use_true_random=False))
 def test_a_stream_cut_anywhere_arrives_whole(contents: list[Any], chance: random.Random) -> None:
     """However the text is cut into pieces, each message comes out once, in order, exactly as it went in."""
@@ -66,7 +65,6 @@ def test_a_stream_cut_anywhere_arrives_whole(contents: list[Any], chance: random
     assert receiver.missing == 0
 
 
-@settings(deadline=None)
 @given(CONTENTS, st.randoms(use_true_random=False))
 def test_lines_doubled_and_out_of_order_arrive_once(contents: list[Any], chance: random.Random) -> None:
     """Lines that come twice or too early neither double nor disorder the messages."""
@@ -77,7 +75,6 @@ def test_lines_doubled_and_out_of_order_arrive_once(contents: list[Any], chance:
     assert receiver.complete
 
 
-@settings(deadline=None)
 @given(CONTENTS, st.data())
 def test_a_log_read_again_gives_each_message_once(contents: list[Any], data: st.DataObject) -> None:
     """A text that breaks off, in the middle of a line too, and is read again is no repetition."""
@@ -91,7 +88,6 @@ def test_a_log_read_again_gives_each_message_once(contents: list[Any], data: st.
     assert list(receiver.other) == []
 
 
-@settings(deadline=None)
 @given(CONTENTS.filter(bool), st.data())
 def test_a_lost_line_is_noticed_and_counted(contents: list[Any], data: st.DataObject) -> None:
     """Where a line lacks, no later message is given, the stream is not complete, and the line is counted."""

@@ -35,7 +35,7 @@ def primes_by_gmp(window: Window) -> list[int]:
     return [n for n in range(window.start, window.start + window.width) if gmpy2.is_prime(n)]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(start=st.integers(0, 5000), width=st.integers(1, 3000))
 @example(start=0, width=1)
 @example(start=1, width=1)
@@ -45,7 +45,7 @@ def test_windows_of_small_numbers_are_complete(start: int, width: int) -> None:
     assert primes_in(Window(start, width)) == list(sympy.primerange(start, start + width))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     start=st.one_of(st.integers(0, 2**26), st.integers(0, 2**90), st.integers(0, 2**300)),
     width=st.integers(1, 600),
@@ -104,7 +104,6 @@ def test_the_count_of_primes_is_what_the_density_says() -> None:
     assert abs(found - expected) < 5 * expected**0.5
 
 
-@settings(deadline=None)
 @given(
     bits=st.integers(16, 600),
     exponent=st.integers(3, 10),
@@ -195,7 +194,6 @@ def test_factors_are_the_primes_that_made_the_number(bits: int) -> None:
         assert gmpy2.is_prime(large)
 
 
-@settings(deadline=None)
 @given(factors=st.lists(st.sampled_from([2, 3, 5, 7, 65537, 1_000_003]), min_size=1, max_size=8))
 def test_any_number_is_factored_with_multiplicity(factors: list[int]) -> None:
     """Repeated, even and single factors come back exactly as they were multiplied."""

@@ -124,8 +124,9 @@ class Station:
             queue_length,
             object_store_bytes,
         )
-        self._before = self._counters()
         self._sampler.__enter__()
+        # the node is read before its processes, and after them at the end: its window holds theirs
+        self._before = self._counters()
         return self._sampler.began
 
     def end(self) -> Window:
