@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -43,13 +44,14 @@ print(client.get_job_logs(job))
 """
 
 NAPS = """
-import time, ray
+import os, time, ray
 ray.init()
 @ray.remote
 def nap(number):
     time.sleep(1.0)
     return number
-print("the sum is", sum(ray.get([nap.remote(number) for number in range(100)])))
+while not os.path.exists("/tmp/enough"):
+    print("the sum is", sum(ray.get([nap.remote(number) for number in range(15)])), flush=True)
 """
 
 BUSY = """
@@ -411,15 +413,26 @@ def test_the_cluster_can_shrink_and_grow_while_a_job_runs(cluster: Compose) -> N
     token = cluster.token()
     _, content = cluster.ask("/api/jobs/", token, {"entrypoint": f"python -c '{NAPS}'"})
     job = f"/api/jobs/{content['submission_id']}"
-    until(lambda: cluster.ask(job, token)[1]["status"] != "PENDING", 60)
-    cluster.scale(3)
-    assert cluster.ask(job, token)[1]["status"] == "RUNNING"
-    cluster.scale(NODES)
-    assert cluster.ask(job, token)[1]["status"] == "RUNNING"
-    until(lambda: cluster.ask(job, token)[1]["status"] != "RUNNING", 90)
+    head = cluster.containers("ray-head")[0]["Name"].strip("/")
+
+    def sums() -> list[str]:
+        """Return what each round of tasks came to, so far."""
+        return re.findall(r"the sum is (.+)", cluster.ask(f"{job}/logs", token)[1]["logs"])
+
+    # the job goes on until it is told: however slow the steps are, they meet it at work
+    try:
+        until(lambda: cluster.ask(job, token)[1]["status"] != "PENDING", 120)
+        until(lambda: sums() != [], 120)
+        cluster.scale(3)
+        assert cluster.ask(job, token)[1]["status"] == "RUNNING"
+        cluster.scale(NODES)
+        assert cluster.ask(job, token)[1]["status"] == "RUNNING"
+    finally:
+        cluster.inside(head, "touch", "/tmp/enough")
+    until(lambda: cluster.ask(job, token)[1]["status"] != "RUNNING", 120)
     found = cluster.ask(job, token)[1]
     assert found["status"] == "SUCCEEDED", found
-    assert "the sum is 4950" in cluster.ask(f"{job}/logs", token)[1]["logs"]
+    assert set(sums()) == {"105"}
 
 
 @pytest.mark.docker

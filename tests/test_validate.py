@@ -273,7 +273,7 @@ def test_task_times_are_those_of_ray_s_own_events() -> None:
 @pytest.mark.docker
 def test_memory_is_that_of_docker_stats(path: Path) -> None:
     """The memory of a node under work is within 5 % of what docker stats says; its processor time is told."""
-    asked = Windows("compose", 1, 1, 1, 6.0)
+    asked = Windows("compose", 1, 1, 1, 15.0)
     with (
         own_project("validate"),
         compose(1, 0.5, True, 120.0) as found,
