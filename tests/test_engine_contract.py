@@ -22,7 +22,7 @@ from fakes import (
 )
 
 from lab.clusters.embedded import embedded
-from lab.engines import Work, members
+from lab.engines import Work, dask_cluster, members
 from lab.engines.compared import COMPARED, ON_RAY
 from lab.engines.mapped import UNKNOWN_WORKER
 from lab.errors import EngineError
@@ -147,7 +147,7 @@ def test_a_task_that_kills_its_workers_is_no_hang(start, engine):
         start(engine)
     before, began = descendants(), time.monotonic()
     with start(engine) as team, pytest.raises(EngineError) as raised:
-        run(team, die_always, range(97, 103), batch=2, seconds=300.0)
+        run(team, die_always, range(97, 103), batch=2, seconds=300.0, stall_seconds=60.0)
     assert "deadline" not in str(raised.value)
     if engine in ("pool", "futures", "joblib"):
         assert "a worker process ended (signal 9: the kernel kills so where memory runs out)" in str(
@@ -155,6 +155,16 @@ def test_a_task_that_kills_its_workers_is_no_hang(start, engine):
         )
     assert time.monotonic() - began < 120
     assert_ended(before, engine)
+
+
+def test_dask_is_not_waited_for_without_end(start, monkeypatch):
+    """Dask does not say that it cannot start a worker again: where no task ends for long, the engine does."""
+    monkeypatch.setattr(dask_cluster, "POLL_SECONDS", 0.2)
+    with (
+        start("dask") as team,
+        pytest.raises(EngineError, match="stalled: no task ended for 1 s, with 4 of 4"),
+    ):
+        run(team, sleep_long, range(4), seconds=300.0, stall_seconds=1.0)
 
 
 @pytest.mark.parametrize("engine", marked(NEW))

@@ -8,14 +8,13 @@ import contextlib
 import itertools
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from time import monotonic
 from typing import Any
 
-from lab.engines import Observer, Work
+from lab.engines import Observer, Watch, Work
 from lab.engines.mapped import (
     batches,
-    late,
     needed,
     one_node,
     report,
@@ -26,6 +25,9 @@ from lab.engines.mapped import (
 )
 from lab.engines.members import READY_SECONDS, Members, Staffed
 from lab.errors import EngineError
+
+POLL_SECONDS = 5.0
+"""Seldom: each look at some thousand futures takes the driver some milliseconds."""
 
 
 class Team(Staffed):
@@ -48,24 +50,38 @@ class Team(Staffed):
                 raise EngineError(
                     f"{self._members.loss()}, and so did all that its task was given to"
                 ) from error
-            except TimeoutError as error:
-                raise late(work, len(work.payloads)) from error
         report(observer, submitted, itertools.chain.from_iterable(results))
 
     def _gathered(self, work: Work) -> Any:
         """Return the results; `pure` would give the second of two equal tasks the result of the first."""
-        from distributed import wait
-
         parts = batches(work)
         if not parts:
             return []
         futures = self._client.map(run_batch, [task_of(work)] * len(parts), parts, pure=False)
         try:
-            wait(futures, timeout=seconds_left(work))
+            _wait(futures, work)
             return self._client.gather(futures)
         except BaseException:
             self._client.cancel(futures, force=True)
             raise
+
+
+def _wait(futures: Sequence[Any], work: Work) -> None:
+    """Wait for all; Dask itself would wait for ever for a worker that it cannot start again."""
+    from distributed import wait
+
+    watch, ended = Watch(work), 0
+    while True:
+        try:
+            wait(futures, timeout=min(POLL_SECONDS, seconds_left(work)))
+        except TimeoutError:
+            done = sum(future.done() for future in futures)
+            if done > ended:
+                ended = done
+                watch.progress()
+            watch.check(len(work.payloads))
+        else:
+            return
 
 
 @contextlib.contextmanager
