@@ -162,7 +162,10 @@ def test_costs_repeat_or_not(spun: pd.DataFrame) -> None:
     same = ray_ways.repeats(spun, timings.measures(break_even_run(seed=9)), ways)
     assert [one.agrees for one in same] == [True, True, True]
     assert [one.ratio.level for one in same] == [pytest.approx(1 - 0.05 / 3)] * 3
-    assert ray_ways.repeats_verdict(same).outcome == "holds"
+    verdict = ray_ways.repeats_verdict(same)
+    assert verdict.outcome == "holds"
+    assert "Of 3 ways to run tasks, 3 cost the same in both runs" in verdict.evidence
+    assert "all together hold with 95 %" in verdict.evidence
     other = timings.measures(break_even_run(seed=9, costs={**COSTS, "pool": 30e-6}))
     changed = ray_ways.repeats(spun, other, ways)
     assert [one.agrees for one in changed] == [False, True, True]

@@ -153,7 +153,7 @@ def repeats_verdict(found: Sequence[Repeat]) -> Verdict:
     widest = max(judged, key=lambda one: (one.ratio.high or 1.0) / (one.ratio.low or 1.0))
     evidence = (
         f"Of {count(len(judged), 'way')} to run tasks, {agree} cost the same in both runs as far as their "
-        f"intervals tell, which all together hold with {percent(LEVEL, 1)}. A difference within an interval "
-        f"is not seen: the widest, of {ENGINES[widest.engine]}, goes from {bounds(widest.ratio)}."
+        f"intervals tell, which all together hold with {percent(LEVEL, 2)}. A difference within an interval "
+        f"is not seen; the widest goes from {bounds(widest.ratio)} ({ENGINES[widest.engine]})."
     )
     return Verdict(REPEATS, outcome_of(agree == len(judged), agree < len(judged)), evidence)

@@ -59,7 +59,7 @@ def repeated(study: Comparison) -> Markdown:
     ]
     head = (
         *("way to run tasks", "this run, core-µs", f"{literal(earlier.run.run_id)}, core-µs"),
-        *("this / before (95 % of all together)", "they", "n, at least"),
+        *("this / before (95 %, all together)", "they", "n, at least"),
     )
     here = f"**{verdict.outcome.capitalize()}**: {verdict.claim}. {verdict.evidence}"
     return paragraphs(here, table(head, rows, right=(1, 2, 3, 5)) if rows else None)
