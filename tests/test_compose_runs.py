@@ -201,7 +201,7 @@ def test_a_worker_killed_in_the_middle(tmp_path: Path) -> None:
 def test_a_scale_down_in_the_middle(tmp_path: Path) -> None:
     """Nodes that are taken away in the middle cost attempts, and no work."""
     have_workers(MOST)
-    parameters = only("scaled", nodes=[MOST], workers_per_node=[1], search_tasks=1200, wait_seconds=20.0)
+    parameters = only("scaled", nodes=[MOST], workers_per_node=[1], search_tasks=1000, wait_seconds=20.0)
     going = Going(parameters, tmp_path)
     trial_id = going.until_it_works()
     # a node that is given its 40 s waits for the workers of the trial, which would then lose none
@@ -222,9 +222,7 @@ def test_a_scale_down_in_the_middle(tmp_path: Path) -> None:
 def test_a_node_that_hangs(tmp_path: Path) -> None:
     """A paused node does not hold up the run: the trial is given up after stall_seconds, and says where."""
     nodes = have_workers(2)
-    parameters = only(
-        "paused", stall_seconds=4.0, wait_seconds=20.0, nodes=[2], workers_per_node=[1], search_tasks=900
-    )
+    parameters = only("paused", stall_seconds=4.0, wait_seconds=20.0, nodes=[2], workers_per_node=[1])
     going = Going(parameters, tmp_path)
     trial_id = going.until_it_works()
     docker("pause", *nodes)
