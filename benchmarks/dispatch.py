@@ -35,8 +35,6 @@ LENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 OBJECT_STORE_MEGABYTES = 200
 DEADLINE_SECONDS = 300.0
 
-Way = tuple[str, str]
-
 
 @contextlib.contextmanager
 def teams(workers: int) -> Iterator[Mapping[str, Team]]:
