@@ -61,7 +61,7 @@ run: known-profile .venv/.installed-report ## Compare engines in one container, 
 validate: .venv/.installed-report ## Measure the lab's own measuring beside other instruments (about 7 minutes)
 	@if docker ps >/dev/null 2>&1 && $(compose) version >/dev/null 2>&1; then \
 		$(MAKE) --no-print-directory docker-build; fi
-	@$(python) -m lab.validate
+	@$(python) -m lab.validation
 
 trace: .venv/.installed-report ## Write one trial for Perfetto into out/ (RUN=data/multi_node/RUN_ID TRIAL=012-1)
 	@test -n '$(RUN)' || { echo "Name a run: make trace RUN=data/multi_node/RUN_ID" >&2; exit 1; }

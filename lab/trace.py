@@ -19,8 +19,8 @@ import pandas as pd
 from lab.analysis.lanes import FAILED, STATES, UNKNOWN, Lane, Span
 from lab.analysis.timeline import NodeLanes, Timeline, timeline
 from lab.analysis.trials import sound
+from lab.data.store import Run, read_run
 from lab.errors import DataError, LabError
-from lab.store import Run, read_run
 
 Event = dict[str, Any]
 

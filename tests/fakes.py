@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from lab.clusters.attached import Watched
+from lab.data.records import NodeFacts, NodeWindow, Sample
 from lab.engines import Completion, Observer, Place, Work
-from lab.measure.node import Cgroup
-from lab.measure.station import Window
-from lab.measure.task import Measurement, measure_task
-from lab.parameters import (
+from lab.experiment.parameters import (
     BreakEven,
     Docker,
     MultiNode,
@@ -21,7 +19,9 @@ from lab.parameters import (
     SingleNode,
     parameters_from,
 )
-from lab.records import NodeFacts, NodeWindow, Sample
+from lab.measure.node import Cgroup
+from lab.measure.node_watch import Window
+from lab.measure.task import Measurement, measure_task
 from lab.workloads import Outcome
 
 NO_LIMITS = Cgroup(None, None, None, None, None, None)
@@ -235,7 +235,7 @@ class FakeTeam:
     """Runs everything in the driver, in order, and keeps a transcript."""
 
     places: Sequence[Place] = ()
-    stations: Mapping[str, Any] = {}
+    node_watches: Mapping[str, Any] = {}
     lost_workers = 0
 
     def __init__(self, engine: str, workers: int, transcript: list[str]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from synthetic import multi_node_run
 
-from lab.store import Run
+from lab.data.store import Run
 
 
 def run_of(frames: Any, directory: str = "data/multi_node/made-up") -> Run:

@@ -1,4 +1,4 @@
-"""Made-up runs for the tests of the loss account, beside those of `lab.analysis.planted`."""
+"""Made-up runs for the tests of the loss account, beside those of `lab.synthetic.losses`."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from lab.analysis.made_up import Node, facts_row, made_run, task, trial_row, window_row
-from lab.records import TaskRecord
-from lab.store import Run
+from lab.data.records import TaskRecord
+from lab.data.store import Run
+from lab.synthetic.runs import Node, facts_row, made_run, task, trial_row, window_row
 
 
 def joined(runs: Sequence[Run]) -> Run:

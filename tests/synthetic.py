@@ -1,4 +1,4 @@
-"""A made-up run whose truth is known: frames with the columns of lab.records, for tests without a cluster.
+"""A made-up run whose truth is known: frames with the columns of lab's records, for tests without a cluster.
 
 The law: a task of the seeded work takes its base seconds, times workers / cores on each node once there are
 more workers than cores, times 2 % of noise; a worker waits GAP_SECONDS between tasks. Throughput therefore
@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from lab.analysis.made_up import frame, node_id
-from lab.records import NodeFacts, NodeWindow, Sample, TaskRecord, Trial
+from lab.data.records import NodeFacts, NodeWindow, Sample, TaskRecord, Trial
+from lab.synthetic.runs import frame, node_id
 
 CORES = 4
 TASKS = 48

@@ -6,11 +6,12 @@ import pandas as pd
 import pytest
 from timed import COSTS, LENGTHS, WORKERS, break_even_run, failing, race_run
 
-from lab.analysis import break_even, ray_ways, report_b_verdicts, timings
+from lab.analysis import break_even, ray_ways, timings
 from lab.analysis.break_even import Crossing, batch_size, crossing, sides, speed_ratios
 from lab.analysis.intervals import Estimate, unpaired_ratio
-from lab.analysis.reference_b import time_ratios
-from lab.analysis.verdicts import Verdict
+from lab.published import images_claims as report_b_verdicts
+from lab.published.report_b import time_ratios
+from lab.published.single_node_claims import Verdict
 
 IMAGES = {"mode": "images", "tasks": 50, "transfer": "seed"}
 

@@ -1,10 +1,12 @@
-"""Tests of lab.analysis.cluster_verdicts: each claim about a cluster can hold, fail and be beyond telling."""
+"""Tests of lab.published.cluster_claims: each claim about a cluster can hold, fail and be beyond telling."""
 
 import pandas as pd
 import pytest
 from synthetic import multi_node_run
 
-from lab.analysis.cluster_verdicts import (
+from lab.analysis.equivalence import equivalence
+from lab.analysis.measures import measures
+from lab.published.cluster_claims import (
     cluster_verdicts,
     docker_verdict,
     efficiency_falls,
@@ -12,8 +14,6 @@ from lab.analysis.cluster_verdicts import (
     falls_faster,
     throughput_peaks,
 )
-from lab.analysis.equivalence import equivalence
-from lab.analysis.measures import measures
 
 NOISE = (-0.01, 0.0, 0.01)
 

@@ -6,7 +6,7 @@ from synthetic import CORES, frame, node_id, synthetic_run
 
 from lab.analysis.measures import KEPT, measures
 from lab.analysis.usage import usage
-from lab.records import NodeFacts, NodeWindow, Sample, TaskRecord, Trial
+from lab.data.records import NodeFacts, NodeWindow, Sample, TaskRecord, Trial
 
 DURATION = 4.0
 

@@ -8,7 +8,7 @@ from synthetic import CORES, HEAD, docker_run, frame, multi_node_run, node_id, s
 
 from lab.analysis.measures import measures
 from lab.analysis.nodes import latest, node_windows, others_part, own_cores, placement
-from lab.records import NodeFacts, NodeWindow
+from lab.data.records import NodeFacts, NodeWindow
 
 
 def placed(**columns):

@@ -1,6 +1,6 @@
-"""Tests of lab.analysis.reference: the report's numbers, entered once and complete."""
+"""Tests of lab.published.report_a: the report's numbers, entered once and complete."""
 
-from lab.analysis.reference import cluster, single_node
+from lab.published.report_a import cluster, single_node
 
 
 def test_single_node_has_six_worker_counts():

@@ -10,8 +10,8 @@ from synthetic import frame, multi_node_run, synthetic_run
 
 from lab.analysis.lanes import FAILED, GONE, TAIL, TASK, UNKNOWN, WAITING, Span, spans_of
 from lab.analysis.timeline import MOST_READINGS, merged, node_names, timeline
+from lab.data.records import TaskRecord
 from lab.errors import DataError
-from lab.records import TaskRecord
 
 
 def attempts(*rows: dict[str, Any]) -> pd.DataFrame:

@@ -1,11 +1,11 @@
-"""Tests of lab.analysis.verdicts: each claim can hold, fail and be beyond telling."""
+"""Tests of lab.published.single_node_claims: each claim can hold, fail and be beyond telling."""
 
 import pandas as pd
 import pytest
 from synthetic import CORES, synthetic_run
 
 from lab.analysis.measures import measures
-from lab.analysis.verdicts import (
+from lab.published.single_node_claims import (
     cpu_levels_off,
     memory_rises,
     single_node_verdicts,

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from fakes import FakeCluster, FakeEngines
 
-import lab.job
-import lab.run
-import lab.sites
+import lab.experiment.job
+import lab.experiment.run
+import lab.experiment.sites
 from lab import paths
-from lab.batch import EXPERIMENT, main, make_request, take_rows
 from lab.errors import ClusterError, DataError, ParameterError
-from lab.job import Request
-from lab.trial import ENGINES
+from lab.experiment.batch import EXPERIMENT, main, make_request, take_rows
+from lab.experiment.job import Request
+from lab.experiment.trial import ENGINES
 
 SMALL = {
     "run_id": "mine",
@@ -33,9 +33,9 @@ SMALL = {
 @pytest.fixture(autouse=True)
 def _no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace Ray, the engines and the digest of the source, which other people change meanwhile."""
-    monkeypatch.setattr(lab.job, "connected", lambda **_: contextlib.nullcontext())
-    monkeypatch.setattr(lab.job, "Cluster", lambda *_: FakeCluster())
-    for module in (lab.job, lab.run, lab.sites):
+    monkeypatch.setattr(lab.experiment.job, "connected", lambda **_: contextlib.nullcontext())
+    monkeypatch.setattr(lab.experiment.job, "Cluster", lambda *_: FakeCluster())
+    for module in (lab.experiment.job, lab.experiment.run, lab.experiment.sites):
         monkeypatch.setattr(module, "code_facts", lambda: {"version": "0", "digest": "same"})
     for name, engine in FakeEngines().table.items():
         monkeypatch.setitem(ENGINES, name, engine)
@@ -49,7 +49,7 @@ def job(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         path = tmp_path / "request.json"
         path.write_text(json.dumps(dataclasses.asdict(request)))
         capsys.readouterr()
-        lab.job.main(str(path))
+        lab.experiment.job.main(str(path))
         return capsys.readouterr().out
 
     return carry_out
@@ -102,7 +102,7 @@ def test_a_log_answers_its_own_request_only(tmp_path: Path, job, monkeypatch: py
     other = dataclasses.replace(request, slots=request.slots[:1])
     with pytest.raises(ClusterError, match="other: slots"):
         take_rows(other, log, data=tmp_path)
-    monkeypatch.setattr(lab.sites, "code_facts", lambda: {"version": "0", "digest": "other"})
+    monkeypatch.setattr(lab.experiment.sites, "code_facts", lambda: {"version": "0", "digest": "other"})
     with pytest.raises(DataError, match="another version of the lab"):
         take_rows(request, log, data=tmp_path)
 
@@ -110,7 +110,7 @@ def test_a_log_answers_its_own_request_only(tmp_path: Path, job, monkeypatch: py
 def test_a_refusal_of_the_job_is_told(tmp_path: Path, job, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the job would not measure, because the image holds other code, its reason is the error."""
     request = make_request("quick", SMALL, tmp_path)
-    monkeypatch.setattr(lab.job, "code_facts", lambda: {"version": "0", "digest": "other"})
+    monkeypatch.setattr(lab.experiment.job, "code_facts", lambda: {"version": "0", "digest": "other"})
     log = job(request)
     with pytest.raises(ClusterError, match="the cluster has another version of the lab"):
         take_rows(request, log, data=tmp_path)

@@ -15,7 +15,7 @@ from synthetic import docker_run, multi_node_run, synthetic_run
 from timed import break_even_run, race_run
 from written import write_run
 
-from lab.records import FILES, TIMINGS, columns
+from lab.data.records import FILES, TIMINGS, columns
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (

@@ -1,4 +1,4 @@
-"""Several raylets on this host: exactly N nodes with W workers each, a station on each, what is refused."""
+"""Several raylets on this host: exactly N nodes with W workers each, a watch on each, what is refused."""
 
 import dataclasses
 import hashlib
@@ -13,9 +13,9 @@ from lab.clusters.attached import Cluster
 from lab.clusters.local import local
 from lab.engines import ray_actors
 from lab.errors import ClusterError
-from lab.parameters import MultiNode, parameters_from
-from lab.run import multi_node
-from lab.session import payloads_of
+from lab.experiment.parameters import MultiNode, parameters_from
+from lab.experiment.run import multi_node
+from lab.experiment.session import payloads_of
 from lab.workloads import WORKLOADS
 
 pytestmark = pytest.mark.ray
@@ -184,7 +184,7 @@ def test_rays_own_processes_are_those_of_the_node_but_the_workers(cluster):  # n
     def seen():
         import psutil
 
-        from lab.measure.station import processes_of_ray
+        from lab.measure.node_watch import processes_of_ray
 
         own, raylet = psutil.Process(), psutil.Process().parent()
         found = processes_of_ray()
@@ -210,7 +210,7 @@ def test_a_node_that_dies_is_marked(cluster, monkeypatch):
     with ray_actors.team(2, 2) as team:
         cluster.begin("009-1", team, 0.1, True, lambda: 0)
         lost = team.places[0].node_id
-        ray.kill(team.stations[lost])
+        ray.kill(team.node_watches[lost])
         watched = cluster.end()
     status = {window.node_id: (window.status, window.error_message) for window in watched.windows}
     assert status.pop(lost)[0] == "lost"

@@ -18,11 +18,11 @@ from lab.comparison.plan import Turn, break_even_plan, turns_of, versus_plan
 from lab.comparison.run import break_even, judged, ray_vs_multiprocessing, timings_of
 from lab.comparison.turn import Assignment, Tally
 from lab.comparison.work import prepare
+from lab.data.records import ENGINES, Timing
+from lab.data.store import Timings
 from lab.engines import Completion
 from lab.errors import DataError, EngineError, ParameterError
 from lab.measure.task import measure_task, run_bare
-from lab.records import ENGINES, Timing
-from lab.store import Timings
 from lab.workloads import Outcome
 from lab.workloads.spin import Spin, spin
 

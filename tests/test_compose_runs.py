@@ -16,11 +16,11 @@ from fakes import NODES
 from test_compose_control import own_project
 
 from lab import paths
+from lab.data.store import Run, read_run, read_table
 from lab.errors import ClusterError
-from lab.parameters import MultiNode, parameters_from
-from lab.run import multi_node
-from lab.session import payloads_of
-from lab.store import Run, read_run, read_table
+from lab.experiment.parameters import MultiNode, parameters_from
+from lab.experiment.run import multi_node
+from lab.experiment.session import payloads_of
 from lab.validation.containers import node_ids
 from lab.workloads import WORKLOADS
 

@@ -18,9 +18,9 @@ from test_compose import ROOT, make, require_engine
 
 from lab.comparison.contained import Container, Limits, carry_out_contained, check_folder
 from lab.comparison.request import Request, carry_out, make_request, read_request
+from lab.data.store import ENVIRONMENT, Timings, read_timings
 from lab.errors import ClusterError, DataError, ParameterError
 from lab.measure.environment import commit_facts
-from lab.store import ENVIRONMENT, Timings, read_timings
 
 EXPERIMENT = "ray_vs_multiprocessing"
 TINY = {

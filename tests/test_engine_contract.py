@@ -22,12 +22,12 @@ from fakes import (
 )
 
 from lab.clusters.embedded import embedded
+from lab.data.records import ENGINES
 from lab.engines import Work, dask_cluster, members
 from lab.engines.compared import COMPARED, ON_RAY
 from lab.engines.mapped import UNKNOWN_WORKER
 from lab.errors import EngineError
 from lab.measure.task import measure_task, run_bare
-from lab.records import ENGINES
 from lab.workloads import Outcome
 
 WORKERS, CPUS = 2, 3

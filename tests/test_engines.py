@@ -25,7 +25,7 @@ from lab.clusters.embedded import embedded
 from lab.engines import Work, processes, ray_actors, shares
 from lab.engines.ray_actors import CALLS_IN_FLIGHT
 from lab.errors import EngineError
-from lab.trial import ENGINES
+from lab.experiment.trial import ENGINES
 
 COMBINATIONS = [
     pytest.param(engine, schedule, id=f"{engine}-{schedule}", marks=[pytest.mark.ray] * (engine == "ray"))

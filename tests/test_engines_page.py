@@ -10,9 +10,9 @@ import pytest
 from timed import LENGTHS, break_even_run, failing, race_run
 from written import write_run
 
+from lab.data.records import ENGINES
 from lab.errors import ClaimError
-from lab.records import ENGINES
-from lab.report import break_even, disturbances, engine_costs, engines, provenance, ray_ways, report_b
+from lab.report import break_even, claims_images, disturbances, engine_costs, engines, provenance, ray_ways
 from lab.report import ray_vs_multiprocessing as race
 from lab.report.comparison import Comparison
 from lab.report.markdown import Markdown
@@ -37,8 +37,8 @@ SECTIONS: dict[str, Sections] = {
         race.transfer,
         engine_costs.memory,
         engine_costs.processor_time,
-        report_b.beside,
-        report_b.verdicts,
+        claims_images.beside,
+        claims_images.verdicts,
         *SHARED,
     ),
     "break_even": (
@@ -184,11 +184,11 @@ def test_memory_stands_beside_the_driver_s(tmp_path: Path) -> None:
 
 def test_report_b_stands_beside_ours(tmp_path: Path) -> None:
     """Its seconds, its ratio at two of each beside ours, and three lines on what is wrong with it."""
-    text = shown(tmp_path, "ray_vs_multiprocessing", race_run()).show(report_b.beside).text
+    text = shown(tmp_path, "ray_vs_multiprocessing", race_run()).show(claims_images.beside).text
     assert "| 2 cores of multiprocessing | 162 | 179 | 182 |" in text
     assert "| time, 10 images | 0.45 | 0.9" in text
     assert "| 0.58 to 0.65 |" in text
-    lines = report_b.flaws().text.splitlines()
+    lines = claims_images.flaws().text.splitlines()
     assert len(lines) == 3
     assert "core-seconds 189–221 with Ray, 325–339 with multiprocessing" in lines[0]
 

@@ -1,4 +1,4 @@
-"""Tests of lab.job: what runs on the head of a remote cluster, and what it tells the client."""
+"""Tests of lab.experiment.job: what runs on the head of a remote cluster, and what it tells the client."""
 
 import dataclasses
 import json
@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from fakes import LOCAL, comes_true, tiny_nodes
 
-from lab import job
 from lab.clusters.local import local
-from lab.job import Request
+from lab.clusters.wire import Message, Receiver, Sender
+from lab.data.records import NodeFacts, TaskRecord, Trial
+from lab.experiment import job
+from lab.experiment.job import Request
+from lab.experiment.plan import multi_node_plan
 from lab.measure.environment import code_facts, versions
-from lab.plan import multi_node_plan
-from lab.records import NodeFacts, TaskRecord, Trial
-from lab.wire import Message, Receiver, Sender
 
 
 def request(**changes: Any) -> str:
@@ -40,7 +40,7 @@ def request(**changes: Any) -> str:
 def carry_out(text: str, **environment: str) -> tuple[Receiver, list[Message]]:
     """Run the job as Ray would, and return what its log tells."""
     done = subprocess.run(
-        [sys.executable, "-m", "lab.job", text],
+        [sys.executable, "-m", "lab.experiment.job", text],
         capture_output=True,
         text=True,
         timeout=300,

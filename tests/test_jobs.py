@@ -24,9 +24,9 @@ from lab.clusters import jobs
 from lab.clusters.compose import ComposeCluster, compose
 from lab.clusters.embedded import PINNED_RAY
 from lab.clusters.jobs import Jobs, token_from_environment
+from lab.clusters.wire import Message, Sender
+from lab.data.records import Sample
 from lab.errors import ClusterError, DataError
-from lab.records import Sample
-from lab.wire import Message, Sender
 
 TOKEN = "0123abcd"
 
@@ -313,7 +313,7 @@ def test_lost_lines_are_counted_in_the_error(head: FakeHead) -> None:
 
 def test_a_head_without_the_lab_is_told(head: FakeHead) -> None:
     """Where Python on the head does not know the lab, the error says how to install it."""
-    head.log, head.status = "/opt/lab/bin/python: No module named lab.job\n", "FAILED"
+    head.log, head.status = "/opt/lab/bin/python: No module named lab.experiment.job\n", "FAILED"
     with pytest.raises(ClusterError, match="The lab is not installed on the head: make docker-build"):
         received(head.client())
 
@@ -466,8 +466,8 @@ def test_a_token_that_cannot_be_read_is_told(home: Path, monkeypatch: pytest.Mon
 
 JOB = """
 import json, sys, time
-from lab.records import Sample
-from lab.wire import Sender
+from lab.data.records import Sample
+from lab.clusters.wire import Sender
 request, sender = json.loads(sys.argv[1]), Sender(sys.stdout)
 for number in range(request["rows"]):
     sender.append(Sample(trial_id="000-1", node_id="0123456789ab", at_seconds=number / 7))

@@ -155,7 +155,7 @@ def test_the_job_has_the_cluster_of_the_values() -> None:
     assert head["volumes"].pop() == {"name": "request", "configMap": {"name": "ray-scaling-lab-request"}}
     mount = head["containers"][0]["volumeMounts"].pop()
     assert mount == {"name": "request", "mountPath": "/run/lab-request", "readOnly": True}
-    assert RAY_JOB["spec"]["entrypoint"] == "python -m lab.job /run/lab-request/request.json"
+    assert RAY_JOB["spec"]["entrypoint"] == "python -m lab.experiment.job /run/lab-request/request.json"
     assert cluster == ray_cluster(VALUES)["spec"]
 
 

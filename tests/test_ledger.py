@@ -1,4 +1,4 @@
-"""Tests of lab.ledger and lab.store: what is written is read back, whatever cuts the writing short."""
+"""Tests of lab.data.ledger and lab.data.store: what is written is read back, whatever cut it short."""
 
 import dataclasses
 import errno
@@ -16,10 +16,9 @@ from fakes import node_facts
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lab.errors import DataError
-from lab.ledger import Ledger
-from lab.records import FILES, SCHEMA_VERSION, NodeFacts, NodeWindow, Sample, TaskRecord, Trial, columns
-from lab.store import (
+from lab.data.ledger import Ledger
+from lab.data.records import FILES, SCHEMA_VERSION, NodeFacts, NodeWindow, Sample, TaskRecord, Trial, columns
+from lab.data.store import (
     file_digests,
     header,
     is_complete,
@@ -28,6 +27,7 @@ from lab.store import (
     read_table,
     run_directories,
 )
+from lab.errors import DataError
 
 TESTS = Path(__file__).parent
 
@@ -71,7 +71,7 @@ RECORDS = (TRIAL, TASK, SAMPLE, WINDOW, node_facts())
 
 
 def facts(**changes):
-    """Return facts as lab.run makes them, shortened."""
+    """Return facts as lab.experiment.run makes them, shortened."""
     return {
         "experiment": "single_node",
         "planned_trials": 1,
@@ -210,7 +210,7 @@ import dataclasses, sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from test_ledger import TASK, facts
-from lab.ledger import Ledger
+from lab.data.ledger import Ledger
 with Ledger(Path({directory!r}), facts()) as ledger:
     ledger.begin_session()
     for task in range(10**9):
@@ -243,7 +243,7 @@ sys.path.insert(0, {tests!r})
 from pathlib import Path
 from test_ledger import TASK, facts
 from lab.errors import DataError
-from lab.ledger import Ledger
+from lab.data.ledger import Ledger
 with Ledger(Path({directory!r}), facts()) as ledger:
     ledger.begin_session()
     resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))

@@ -20,13 +20,13 @@ from lab.analysis.doubts import doubts, examine
 from lab.analysis.idle import idle_core_seconds
 from lab.analysis.intervals import mean_estimate
 from lab.analysis.losses import PARTS, TERMS, WORK, account, account_of, largest_loss, loss_estimates, shares
-from lab.analysis.made_up import CLOCK_UNCERTAINTY_SECONDS, WINDOW_SECONDS, Node, node_id, task
-from lab.analysis.planted import POINT, SCENARIOS, planted_run, truth
+from lab.data.store import Run
 from lab.figures.losses import FILLS, Bar, stacked
 from lab.figures.style import INK
 from lab.report import losses as report
 from lab.report.study import Study
-from lab.store import Run
+from lab.synthetic.losses import POINT, SCENARIOS, planted_run, truth
+from lab.synthetic.runs import CLOCK_UNCERTAINTY_SECONDS, WINDOW_SECONDS, Node, node_id, task
 
 TRIAL = "000-1"
 
@@ -576,7 +576,7 @@ def test_no_loss_is_named_where_nothing_is_known() -> None:
 
 MEASURE = """
 import sys, time, tracemalloc
-from lab.analysis.large import large_run
+from lab.synthetic.large import large_run
 from lab.analysis.losses import account
 
 def seconds(run):

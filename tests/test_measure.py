@@ -19,7 +19,7 @@ import psutil
 import pytest
 from fakes import NO_LIMITS, comes_true, fail_on_three, no_outcome, slow_square, square
 
-from lab.measure import node, station
+from lab.measure import node, node_watch
 from lab.measure.environment import code_facts, machine_facts, session_facts, utc_now, versions
 from lab.measure.node import (
     Reading,
@@ -32,8 +32,8 @@ from lab.measure.node import (
     usable_cores,
     usable_memory_bytes,
 )
+from lab.measure.node_watch import NodeWatch
 from lab.measure.sampler import Sampler
-from lab.measure.station import Station
 from lab.measure.task import first_line, measure_task
 
 # --- cgroups ---
@@ -385,18 +385,18 @@ def test_an_error_of_the_work_comes_first(sample):
         sample(work, queue=broken)
 
 
-# --- the station ---
+# --- the node watch ---
 
 
 def test_a_station_watches_a_window():
     """Counters between begin and end, and samples in between, of the node and of the workers."""
     worker = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-    station = Station(lambda: ())
+    watch = NodeWatch(lambda: ())
     try:
-        began = station.begin("000-1", "node", [worker.pid], "processes", 0.05, queue_length=lambda: 7)
+        began = watch.begin("000-1", "node", [worker.pid], "processes", 0.05, queue_length=lambda: 7)
         assert comes_true(lambda: cpu_seconds([psutil.Process(worker.pid)]) > 0.3)
-        assert comes_true(lambda: len(station._sampler.samples) >= 3)
-        window = station.end()
+        assert comes_true(lambda: len(watch._sampler.samples) >= 3)
+        window = watch.end()
     finally:
         worker.kill()
         worker.wait()
@@ -409,17 +409,17 @@ def test_a_station_watches_a_window():
     assert seen.ray_cpu_seconds == 0
     assert 0 < seen.sampler_cpu_seconds <= window.own_cpu_seconds
     # one that is gone is left out
-    station.begin("000-2", "node", [worker.pid], "host", 0.05)
-    assert station.end().counters.workers == 0
+    watch.begin("000-2", "node", [worker.pid], "host", 0.05)
+    assert watch.end().counters.workers == 0
 
 
 def test_a_worker_that_watches_its_node_is_counted_once():
-    """The station's own process may be a worker: its sampling is taken off the worker's processor time."""
-    station = Station(lambda: ())
-    station.begin("000-1", "node", [os.getpid()], "processes", 0.01)
+    """The node watch's own process may be a worker: its sampling is taken off the worker's processor time."""
+    watch = NodeWatch(lambda: ())
+    watch.begin("000-1", "node", [os.getpid()], "processes", 0.01)
     memory = private_memory_bytes([psutil.Process()])
     time.sleep(1.0)
-    window = station.end()
+    window = watch.end()
     assert window.samples[0].lab_memory_bytes < 1.5 * memory
     seen = window.counters
     # processor time of a process ticks 100 times a second
@@ -429,7 +429,7 @@ def test_a_worker_that_watches_its_node_is_counted_once():
 def test_a_second_of_a_worker_is_not_one_of_ray_too():
     """A process that is both told as a worker and found as Ray's own is counted as a worker alone."""
     me = psutil.Process()
-    watch = Station(lambda: (me,))
+    watch = NodeWatch(lambda: (me,))
     watch.begin("000-1", "node", [os.getpid()], "processes", 10)
     end = time.process_time() + 0.3
     while time.process_time() < end:
@@ -482,7 +482,7 @@ STARTS = {
 @pytest.mark.parametrize("start", STARTS)
 def test_rays_own_processes_are_all_but_the_workers(monkeypatch, start):
     """The agents, titled as workers are, and `ray start` with all below; no worker, nor what it started."""
-    job = FakeProcess(12, "python -m lab.job", FakeProcess(13, "gcc"))
+    job = FakeProcess(12, "python -m lab.experiment.job", FakeProcess(13, "gcc"))
     workers = (
         FakeProcess(9, "ray::Worker.run"),
         FakeProcess(10, "ray::IDLE"),
@@ -495,25 +495,25 @@ def test_rays_own_processes_are_all_but_the_workers(monkeypatch, start):
     starter = FakeProcess(2, title, dashboard, FakeProcess(5, "python log_monitor.py"), raylet)
     FakeProcess(1, "/sbin/docker-init -- node worker", starter)
     for one in (workers[0], job):
-        monkeypatch.setattr(station.psutil, "Process", lambda one=one: one)
-        found = [process.pid for process in station.processes_of_ray()]
+        monkeypatch.setattr(node_watch.psutil, "Process", lambda one=one: one)
+        found = [process.pid for process in node_watch.processes_of_ray()]
         assert sorted(found) == sorted(expected)
 
 
 def test_a_station_begins_anew_where_a_window_was_cut_off():
     """A window that nobody ended does not go on being sampled."""
-    station = Station(lambda: ())
-    station.begin("000-1", "node", [], "host", 0.05)
-    station.begin("000-2", "node", [], "host", 0.05)
-    assert {sample.trial_id for sample in station.end().samples} == {"000-2"}
+    watch = NodeWatch(lambda: ())
+    watch.begin("000-1", "node", [], "host", 0.05)
+    watch.begin("000-2", "node", [], "host", 0.05)
+    assert {sample.trial_id for sample in watch.end().samples} == {"000-2"}
     assert "sampler" not in {thread.name for thread in threading.enumerate()}
     with pytest.raises(RuntimeError, match="not begun"):
-        station.end()
+        watch.end()
 
 
 def test_a_station_reports_its_node():
     """Facts of the node, with what must be equal on all nodes."""
-    report = Station().report()
+    report = NodeWatch().report()
     assert report.cores == os.cpu_count()
     assert (report.code, report.versions) == (code_facts()["digest"], versions())
 
@@ -621,7 +621,8 @@ def test_the_digest_of_the_code_is_the_codes(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "ROOT", folder(tmp_path, {"lab/a.py": "x = 1\n", "lab/b/c.py": ""}))
     first = code_facts()["digest"]
     folder(
-        tmp_path, {"lab/notes.txt": "", "tests/test_a.py": "", "lab/analysis/e.py": "", "lab/claims.py": ""}
+        tmp_path,
+        {"lab/notes.txt": "", "tests/test_a.py": "", "lab/analysis/e.py": "", "lab/trace.py": ""},
     )
     assert code_facts()["digest"] == first
     folder(tmp_path, {"lab/a.py": "x = 2\n"})

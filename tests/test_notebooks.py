@@ -14,7 +14,7 @@ import pytest
 from fakes import TINY
 
 from lab import paths
-from lab.store import read_run
+from lab.data.store import read_run
 
 pytestmark = pytest.mark.ray
 
@@ -92,7 +92,7 @@ def test_times_are_of_the_window(run):
 
 def test_rows_of_tasks_are_no_longer_than_was_reckoned(folder):
     """ROW_BYTES, by which the disk is checked before, is an upper bound of a row's mean size."""
-    from lab.run import ROW_BYTES
+    from lab.experiment.run import ROW_BYTES
 
     path = folder / "data" / "single_node" / "tiny" / "tasks.csv"
     assert path.stat().st_size / len(path.read_text().splitlines()) < ROW_BYTES

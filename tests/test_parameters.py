@@ -1,4 +1,4 @@
-"""Tests of lab.parameters, of the notebook's parameters cell and of the profiles."""
+"""Tests of lab.experiment.parameters, of the notebook's parameters cell and of the profiles."""
 
 import ast
 import dataclasses
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lab import paths
 from lab.errors import ParameterError
-from lab.parameters import (
+from lab.experiment.parameters import (
     MOST_WORKERS,
     SCHEDULES,
     BreakEven,
@@ -25,8 +25,8 @@ from lab.parameters import (
     SingleNode,
     parameters_from,
 )
-from lab.profiles import profile_file
-from lab.rules import Choice, Real, Several, Whole
+from lab.experiment.profiles import profile_file
+from lab.experiment.rules import Choice, Real, Several, Whole
 
 FIELDS = {field.name: field for field in dataclasses.fields(SingleNode)}
 KINDS = {
@@ -247,7 +247,7 @@ def test_notebook_names_exactly_the_fields(experiment):
 
 @pytest.mark.parametrize("experiment", KINDS)
 def test_every_notebook_has_its_experiment(experiment):
-    """A notebook asks lab.run for the experiment of its name, and no notebook is without one."""
+    """A notebook asks lab.experiment.run for the experiment of its name, and no notebook is without one."""
     assert {path.stem for path in (paths.ROOT / "notebooks").glob("*.ipynb")} == set(KINDS)
     text = (paths.ROOT / "notebooks" / f"{experiment}.ipynb").read_text()
     assert f"_run = {experiment}(globals())" in text

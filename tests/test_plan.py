@@ -1,4 +1,4 @@
-"""Tests of lab.plan: which trials, in which order."""
+"""Tests of lab.experiment.plan: which trials, in which order."""
 
 from collections import Counter
 
@@ -6,7 +6,7 @@ from fakes import tiny, tiny_docker, tiny_nodes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.plan import Configuration, docker_plan, multi_node_plan, single_node_plan
+from lab.experiment.plan import Configuration, docker_plan, multi_node_plan, single_node_plan
 
 
 def lines(parameters, cores=2):

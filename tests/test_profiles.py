@@ -1,4 +1,4 @@
-"""Tests of lab.profiles: a run bears a profile's name only where it has that profile's values."""
+"""Tests of lab.experiment.profiles: a run bears a profile's name only where it has that profile's values."""
 
 import dataclasses
 
@@ -6,8 +6,8 @@ import pytest
 import yaml
 from fakes import tiny, tiny_break_even, tiny_docker, tiny_nodes, tiny_versus
 
-from lab.parameters import MultiNode, SingleNode, parameters_from
-from lab.profiles import PROFILES, notebook_parameters, profile_file, with_true_profile
+from lab.experiment.parameters import MultiNode, SingleNode, parameters_from
+from lab.experiment.profiles import PROFILES, notebook_parameters, profile_file, with_true_profile
 
 EXPERIMENTS = {
     "single_node": tiny(),

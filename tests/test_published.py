@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from lab import paths
-from lab.analysis import reference
 from lab.analysis.configurations import compare
 from lab.analysis.replay import given_up, replayed_efficiency
-from lab.report.evidence import replay_batches
+from lab.data.store import read_run
+from lab.published import report_a as reference
+from lab.report.claims_single_node import replay_batches
 from lab.report.study import Study
-from lab.store import read_run
 
 
 def _git(*arguments: str) -> str:

@@ -12,9 +12,9 @@ from lab.clusters.embedded import PINNED_RAY, SETTINGS, embedded
 from lab.clusters.stores import Stores
 from lab.engines import Work, ray_actors
 from lab.errors import ClusterError
+from lab.experiment.run import WORKER_BYTES
+from lab.experiment.session import payloads_of
 from lab.measure.node import private_memory_bytes
-from lab.run import WORKER_BYTES
-from lab.session import payloads_of
 from lab.workloads import WORKLOADS
 
 pytestmark = pytest.mark.ray

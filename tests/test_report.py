@@ -12,13 +12,13 @@ from written import PARAMETERS, write_run
 
 from lab import paths
 from lab.analysis.replay import random_searches
+from lab.data.records import FILES, columns
 from lab.errors import DataError
-from lab.parameters import Docker, Experiment, MultiNode, SingleNode
-from lab.records import FILES, columns
+from lab.experiment.parameters import Docker, Experiment, MultiNode, SingleNode
 from lab.report import (
+    claims_single_node,
     efficient,
     error_rates,
-    evidence,
     failures,
     noise,
     provenance,
@@ -46,8 +46,8 @@ SECTIONS: tuple[Callable[[Study], Markdown], ...] = (
     waiting.latency,
     waiting.queue,
     timeline.after_the_fact,
-    evidence.verdicts,
-    evidence.replay,
+    claims_single_node.verdicts,
+    claims_single_node.replay,
     failures.trials,
     error_rates.errors,
     noise.noise,
@@ -201,9 +201,9 @@ def test_a_machine_that_is_not_quiet_gets_a_warning(tmp_path: Path) -> None:
     assert "used more than 10 % of the cores in 16 of 16 trials" in busy.mention(warning).text
     assert "not quiet" not in busy.show(single_node.answer).text
     assert "**The machine was not quiet**" in busy.show(single_node.summary).text
-    assert busy.show(evidence.verdicts).text.count("| **cannot be told** |") == 4
-    assert "But the machine was not quiet: in 4 of 4 trials" in busy.show(evidence.verdicts).text
-    assert "not quiet" not in quiet.show(evidence.verdicts).text
+    assert busy.show(claims_single_node.verdicts).text.count("| **cannot be told** |") == 4
+    assert "But the machine was not quiet: in 4 of 4 trials" in busy.show(claims_single_node.verdicts).text
+    assert "not quiet" not in quiet.show(claims_single_node.verdicts).text
 
 
 def test_the_reference_report_stands_beside_ours(tmp_path: Path, small: Frames) -> None:
@@ -212,8 +212,8 @@ def test_the_reference_report_stands_beside_ours(tmp_path: Path, small: Frames) 
     made = shown(tmp_path)
     assert "| 1.81 |" in made.show(single_node.throughput).text
     assert "| 84.4 |" in made.show(single_node.usage).text
-    assert "| 0.650 |" in made.show(evidence.replay).text
-    verdicts = made.show(evidence.verdicts).text
+    assert "| 0.650 |" in made.show(claims_single_node.replay).text
+    verdicts = made.show(claims_single_node.verdicts).text
     assert verdicts.count("| search, dynamic |") == verdicts.count("| find, static |") == 4
     assert all(
         any(f"**{one}**" in line for one in ("holds", "does not hold", "cannot be told"))
@@ -226,7 +226,7 @@ def test_the_replay_draws_each_size_from_its_own_tasks(tmp_path: Path, small: Fr
     write_run(tmp_path / "single_node" / "run", small)
     study = shown(tmp_path).study
     assert study is not None
-    assert [(bits, len(pool), tasks) for bits, pool, tasks in evidence.replay_batches(study)] == [
+    assert [(bits, len(pool), tasks) for bits, pool, tasks in claims_single_node.replay_batches(study)] == [
         (512, 34, 50),
         (1024, 14, 20),
     ]
@@ -235,7 +235,7 @@ def test_the_replay_draws_each_size_from_its_own_tasks(tmp_path: Path, small: Fr
 def test_few_recorded_times_explain_nothing(tmp_path: Path, small: Frames) -> None:
     """With 34 and 14 recorded times nothing is said of the report's curve."""
     write_run(tmp_path / "single_node" / "run", small)
-    text = shown(tmp_path).show(evidence.replay).text
+    text = shown(tmp_path).show(claims_single_node.replay).text
     assert "cannot be told from so few recorded times (34, 14)" in text
     assert "The explanation" not in text
 
@@ -258,9 +258,9 @@ def test_the_replay_says_whether_the_explanation_holds(
 ) -> None:
     """Searches of random length explain the curve, tasks of nearly one length do not."""
     batches = [(512, chosen(512, 10**9, 1.0).tolist(), 50), (bits, chosen(bits, 10**9, 10.0).tolist(), 20)]
-    monkeypatch.setattr(evidence, "replay_batches", lambda _: batches)
+    monkeypatch.setattr(claims_single_node, "replay_batches", lambda _: batches)
     write_run(tmp_path / "single_node" / "run", small)
-    assert said in shown(tmp_path).show(evidence.replay).text
+    assert said in shown(tmp_path).show(claims_single_node.replay).text
 
 
 def test_interrupted_trials_are_no_crosses(tmp_path: Path, small: Frames) -> None:

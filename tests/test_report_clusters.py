@@ -11,7 +11,7 @@ from synthetic import docker_run, multi_node_run
 from written import PARAMETERS, write_run
 
 from lab.report import (
-    cluster_evidence,
+    claims_cluster,
     docker,
     error_rates,
     failures,
@@ -52,8 +52,8 @@ SECTIONS: dict[str, Sections] = {
         multi_node.usage,
         multi_node.start,
         waiting.queue,
-        cluster_evidence.schedules,
-        cluster_evidence.verdicts,
+        claims_cluster.schedules,
+        claims_cluster.verdicts,
         *SHARED,
     ),
     "docker": (
@@ -161,7 +161,7 @@ def test_the_reference_report_stands_beside(tmp_path: Path) -> None:
 
 def test_the_claims_get_their_verdicts(tmp_path: Path) -> None:
     """Three claims for each schedule; without 5 and 6 nodes the peak cannot be told."""
-    text = shown(tmp_path, "multi_node", multi_node_run()).show(cluster_evidence.verdicts).text
+    text = shown(tmp_path, "multi_node", multi_node_run()).show(claims_cluster.verdicts).text
     lines = text.splitlines()[2:]
     assert len(lines) == 6
     assert sum("There is no trial with 5 or 6 containers." in line for line in lines) == 2
@@ -174,7 +174,7 @@ def test_a_loud_cluster_tells_nothing(tmp_path: Path) -> None:
     made = shown(tmp_path, "multi_node", frames)
     assert "Processes that are not the lab's used more than 10 % of the cores" in made.mention(warning).text
     assert "The machine was not quiet" in made.show(multi_node.summary).text
-    assert made.show(cluster_evidence.verdicts).text.count("**cannot be told**") == 6
+    assert made.show(claims_cluster.verdicts).text.count("**cannot be told**") == 6
 
 
 def test_a_trial_that_lost_workers_is_a_cross_and_in_no_mean(tmp_path: Path) -> None:
@@ -206,10 +206,10 @@ def test_errors_are_counted_by_kind(tmp_path: Path) -> None:
 def test_dynamic_beside_static(tmp_path: Path) -> None:
     """Their ratio is paired by block; a run of one schedule says so."""
     both = shown(tmp_path / "both", "multi_node", multi_node_run())
-    text = both.show(cluster_evidence.schedules).text
+    text = both.show(claims_cluster.schedules).text
     assert "Pooled over 2 and 4 containers on one host, 1 worker each: 1." in text
     one = shown(tmp_path / "one", "multi_node", multi_node_run(schedules=("static",)))
-    assert one.show(cluster_evidence.schedules).text == "This run measured the schedule static only."
+    assert one.show(claims_cluster.schedules).text == "This run measured the schedule static only."
 
 
 def test_the_nodes_table_tells_head_and_workers_apart(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tests of lab.run: the one call of a notebook, what it refuses, how it goes on where it was cut short."""
+"""Tests of lab.experiment.run: what a notebook calls, what it refuses, how it goes on when cut short."""
 
 import dataclasses
 import os
@@ -14,18 +14,18 @@ from pathlib import Path
 import pytest
 from fakes import TINY, FakeEngines, FakeTeam, fake_embedded, tiny
 
-import lab.run
-import lab.sites
+import lab.experiment.run
+import lab.experiment.sites
 from lab import paths
 from lab.clusters import embedded
+from lab.data.store import read_run
 from lab.errors import ClusterError, DataError, LabError, ParameterError
+from lab.experiment.parameters import SingleNode
+from lab.experiment.plan import single_node_plan
+from lab.experiment.run import check_disk, check_memory, new_run_id, single_node
+from lab.experiment.session import payloads_of
+from lab.experiment.trial import ENGINES
 from lab.measure import environment
-from lab.parameters import SingleNode
-from lab.plan import single_node_plan
-from lab.run import check_disk, check_memory, new_run_id, single_node
-from lab.session import payloads_of
-from lab.store import read_run
-from lab.trial import ENGINES
 
 TESTS = Path(__file__).parent
 TRIALS = 32
@@ -35,8 +35,8 @@ SMALL = {"workers": [2], "modes": ["search"], "schedules": ["dynamic"]}
 
 def stand_in(patch, engines, cluster=fake_embedded):
     """Replace Ray, the engines and the digest of the source, which other people change meanwhile."""
-    patch.setattr(lab.sites, "embedded", cluster)
-    patch.setattr(lab.run, "code_facts", lambda: {"version": "0", "digest": "same"})
+    patch.setattr(lab.experiment.sites, "embedded", cluster)
+    patch.setattr(lab.experiment.run, "code_facts", lambda: {"version": "0", "digest": "same"})
     for name in ENGINES:
         patch.setitem(ENGINES, name, engines.table[name])
 
@@ -78,7 +78,7 @@ def test_a_run_does_the_plan(engines, tmp_path, capsys):
     """Every slot of the plan is run once, in its order, and lands in the ledger; the digests agree."""
     run = single_node(TINY, tmp_path)
     check_whole(run, TRIALS)
-    plan = single_node_plan(tiny(), cores=int(environment.usable_cores(lab.run.find_cgroup())))
+    plan = single_node_plan(tiny(), cores=int(environment.usable_cores(lab.experiment.run.find_cgroup())))
     assert [line for line in engines.transcript if "starts" in line] == [
         f"{one.configuration.engine} starts {one.configuration.workers}" for one in plan
     ]
@@ -138,7 +138,7 @@ def test_a_complete_run_run_again_does_nothing(engines, tmp_path, monkeypatch, c
     single_node(TINY | SMALL, tmp_path)
     before = contents(tmp_path)
     engines.transcript.clear()
-    monkeypatch.setattr(lab.sites, "embedded", no_cluster)
+    monkeypatch.setattr(lab.experiment.sites, "embedded", no_cluster)
     capsys.readouterr()
     assert single_node(TINY | SMALL, tmp_path).complete
     assert engines.transcript == []
@@ -299,7 +299,7 @@ def test_going_on_with_other_parameters_is_refused(engines, tmp_path):
 @pytest.fixture
 def nothing_begins(engines, tmp_path, monkeypatch):
     """Check after the test that no work was begun and nothing was written."""
-    monkeypatch.setattr(lab.sites, "embedded", no_cluster)
+    monkeypatch.setattr(lab.experiment.sites, "embedded", no_cluster)
     yield tmp_path / "data"
     assert engines.transcript == []
     assert not (tmp_path / "data").exists()
@@ -369,7 +369,7 @@ def test_too_little_disk_begins_nothing(nothing_begins, monkeypatch):
 
 def test_a_data_folder_that_is_a_file_begins_nothing(engines, tmp_path, monkeypatch):
     """A file where data/ belongs is refused, and stays."""
-    monkeypatch.setattr(lab.sites, "embedded", no_cluster)
+    monkeypatch.setattr(lab.experiment.sites, "embedded", no_cluster)
     (tmp_path / "data").write_text("mine")
     with pytest.raises(DataError, match="a file stands where a folder belongs"):
         single_node(TINY, tmp_path / "data")
@@ -379,7 +379,7 @@ def test_a_data_folder_that_is_a_file_begins_nothing(engines, tmp_path, monkeypa
 
 def test_memory_is_checked_before():
     """As many workers pass as the memory holds beside the object store; one more does not."""
-    room = 4 * lab.run.WORKER_BYTES + 2 * 200 * 10**6
+    room = 4 * lab.experiment.run.WORKER_BYTES + 2 * 200 * 10**6
     check_memory(4, 2, 200, room)
     with pytest.raises(
         ParameterError, match="up to 5 workers on 2 nodes of this machine: with 150 MB for each"

@@ -15,8 +15,8 @@ from synthetic import docker_run, multi_node_run, synthetic_run
 from written import write_run
 
 from lab import trace as lab_trace
+from lab.data.store import read_run
 from lab.errors import DataError
-from lab.store import read_run
 from lab.trace import main, trace, typical_trial
 
 REQUIRED = {

@@ -18,7 +18,7 @@ from lab.clusters.embedded import embedded
 from lab.engines import Work
 from lab.engines.put import PutImage, put_image
 from lab.errors import ParameterError
-from lab.trial import ENGINES
+from lab.experiment.trial import ENGINES
 from lab.workloads import Outcome, transfer
 from lab.workloads.images import GivenImage, ImageTask, Size, image_tasks, memory_bytes, process
 from lab.workloads.transfer import (

@@ -1,4 +1,4 @@
-"""Tests of lab.trial: what one trial does in which order, and what it leaves behind when it goes wrong."""
+"""Tests of lab.experiment.trial: what a trial does in which order, and what it leaves when it goes wrong."""
 
 import dataclasses
 import errno
@@ -19,12 +19,12 @@ from fakes import (
     square,
 )
 
+from lab.data.ledger import Ledger
+from lab.data.store import read_run
 from lab.engines import Completion, serial
 from lab.errors import ClusterError, DataError
-from lab.ledger import Ledger
-from lab.plan import Configuration, PlannedTrial
-from lab.store import read_run
-from lab.trial import Setting, run_trial
+from lab.experiment.plan import Configuration, PlannedTrial
+from lab.experiment.trial import Setting, run_trial
 
 FACTS = {
     "planned_trials": 1,

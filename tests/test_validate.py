@@ -13,14 +13,14 @@ import pytest
 from fakes import FakeCluster, FakeTeam, node_facts, square
 from test_compose_control import FakeDocker, docker, own_project
 
-from lab import validate
 from lab.clusters.compose import compose
+from lab.data.ledger import Table
+from lab.data.records import Check, NodeWindow, Sample, Trial
+from lab.data.store import read_environment, read_table
 from lab.errors import ClusterError
-from lab.ledger import Table
-from lab.records import Check, NodeWindow, Sample, Trial
-from lab.store import read_environment, read_table
-from lab.validate import Pairs, memory_then
+from lab.validation import __main__ as validate
 from lab.validation import containers, windows
+from lab.validation.__main__ import Pairs, memory_then
 from lab.validation.containers import Memory, size_bytes
 from lab.validation.times import Rows, task_checks
 from lab.validation.windows import OFF, ON, SAMPLE_SECONDS, Windows, measure_in_turn

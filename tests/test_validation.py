@@ -13,12 +13,12 @@ from lab.analysis.counters import counted
 from lab.analysis.coverage import FEWEST, Pool, coverage, pooled, ratio_residuals, residuals
 from lab.analysis.losses import TERMS
 from lab.analysis.measures import measures
-from lab.analysis.planted import POINT, SCENARIOS, recovered
+from lab.data.records import SCHEMA_VERSION
+from lab.data.store import read_run
 from lab.errors import ClaimError, DataError
-from lab.records import SCHEMA_VERSION
 from lab.report import proofs, simulations, validation
 from lab.report.page import Page, page
-from lab.store import read_run
+from lab.synthetic.losses import POINT, SCENARIOS, recovered
 
 ROW = {"check": "memory", "unit": "B", "block": 0, "node": "a", "lab_value": 1.0, "reference_value": 1.0}
 

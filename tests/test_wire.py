@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.clusters.wire import Message, Receiver, Sender
+from lab.data.records import Sample, TaskRecord
 from lab.errors import DataError
-from lab.records import Sample, TaskRecord
-from lab.wire import Message, Receiver, Sender
 
 
 def sample(at_seconds: float, memory_bytes: int | None = None) -> Sample:
@@ -242,5 +242,5 @@ def test_taken_words_are_refused(kind: str) -> None:
 
 def test_the_wire_is_light() -> None:
     """The head imports the wire without pandas, numpy or Ray."""
-    script = "import sys, lab.wire; print(sorted({'pandas', 'numpy', 'ray'} & sys.modules.keys()))"
+    script = "import sys, lab.clusters.wire; print(sorted({'pandas', 'numpy', 'ray'} & sys.modules.keys()))"
     assert subprocess.check_output([sys.executable, "-c", script], text=True) == "[]\n"

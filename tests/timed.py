@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from lab.analysis.made_up import frame
-from lab.records import ENGINES, Timing
+from lab.data.records import ENGINES, Timing
+from lab.synthetic.runs import frame
 
 WORKERS = 2
 COSTS: Mapping[str, float] = {

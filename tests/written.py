@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from lab.records import COMPARISONS, SCHEMA_VERSION, files_of
+from lab.data.records import COMPARISONS, SCHEMA_VERSION, files_of
 
 PARAMETERS: dict[str, Any] = {
     "profile": "quick",

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lab.analysis.nodes import latest
-from lab.store import Run
+from lab.data.store import Run
 
 Numbers = NDArray[np.float64]
 Places = NDArray[np.int32]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lab.analysis.nodes import latest
-from lab.store import Run
+from lab.data.store import Run
 
 FEWEST_SECONDS = 2.0
 """Windows with less processor time are left out: the kernel counts a process in steps of 10 ms."""

@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lab.analysis.attempts import Attempts, Marks, Places, overlaps, read_attempts, read_places
+from lab.data.store import Run
 from lab.formats import count
-from lab.store import Run
 
 ROUNDING_SECONDS = 2e-6
 """Times are written with six decimals: two of them may miss each other by so much."""

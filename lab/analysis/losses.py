@@ -17,7 +17,7 @@ from lab.analysis.doubts import Examined, examine
 from lab.analysis.idle import idle_core_seconds
 from lab.analysis.intervals import Estimate, mean_estimate
 from lab.analysis.trials import sound
-from lab.store import Run
+from lab.data.store import Run
 
 TERMS: Mapping[str, str] = {
     "useful": "useful work",

@@ -10,9 +10,9 @@ from lab.analysis.break_even import SHORT_SECONDS, cost_per_block, length_pairs,
 from lab.analysis.configurations import average, select
 from lab.analysis.equivalence import Equivalence, equivalence
 from lab.analysis.intervals import LEVEL, Estimate, mean_estimate, unpaired_ratio
-from lab.analysis.verdicts import Verdict, outcome_of, quote
+from lab.data.records import ENGINES
 from lab.formats import bounds, count, percent
-from lab.records import ENGINES
+from lab.published.single_node_claims import Verdict, outcome_of, quote
 
 OTHERS = ("ray_pool", "ray_actor_pool", "ray_tasks")
 """The ways to use Ray that come with it."""

@@ -12,8 +12,8 @@ import pandas as pd
 
 from lab.analysis.lanes import Lane, joined, spans_of
 from lab.analysis.queue import queue_lengths
+from lab.data.store import Run
 from lab.errors import DataError
-from lab.store import Run
 
 MOST_READINGS = 200
 """Readings of a node that `merged` leaves."""

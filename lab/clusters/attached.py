@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from lab.clusters.stores import Stores
+from lab.data.records import NodeFacts, NodeWindow, Sample
 from lab.engines import Place, Team
 from lab.errors import ClusterError
 from lab.measure.environment import NODE_PACKAGES
-from lab.measure.station import Report, Station, Window
+from lab.measure.node_watch import NodeWatch, Report, Window
 from lab.measure.task import first_line
-from lab.records import NodeFacts, NodeWindow, Sample
 
 PINGS = 10
 ANSWER_SECONDS = 15.0
@@ -39,19 +39,19 @@ class Clock:
 class Cluster:
     """The nodes that are alive. In a window the driver watches its own, and a worker on it each other one."""
 
-    def __init__(self, kind: str, start_seconds: float, driver: Station | None = None) -> None:
+    def __init__(self, kind: str, start_seconds: float, driver: NodeWatch | None = None) -> None:
         import ray
 
         self.kind, self.start_seconds = kind, start_seconds
         self.here: str = ray.get_runtime_context().get_node_id()[:12]
         self.nodes: dict[str, NodeFacts] = {}
         self._new: list[NodeFacts] = []
-        self.driver = driver or Station()
+        self.driver = driver or NodeWatch()
         self._reports = {self.here: self.driver.report()}
         self._alive: frozenset[str] = frozenset()
         self._clocks: dict[str, Clock] = {}
         self._lost: dict[str, str] = {}
-        self._stations: Mapping[str, Any] = {}
+        self._node_watches: Mapping[str, Any] = {}
         self._in_use: Mapping[str, Sequence[int]] = {}
         self._origin = 0.0
 
@@ -96,8 +96,8 @@ class Cluster:
     def synchronize(self, team: Team) -> None:
         """Measure all nodes' clocks against the driver's: the fastest of several pings tells it best."""
         self._clocks = {self.here: Clock(0.0, 0.0)}
-        for node, station in team.stations.items():
-            clock = None if node == self.here else _ping(station)
+        for node, node_watch in team.node_watches.items():
+            clock = None if node == self.here else _ping(node_watch)
             if clock is not None:
                 self._clocks[node] = clock
 
@@ -118,14 +118,14 @@ class Cluster:
         if not self.nodes.keys() >= self._in_use.keys():
             # a node that joined after the last look, and got workers at once
             self.refresh()
-        self._stations = {node: one for node, one in team.stations.items() if node != self.here}
+        self._node_watches = {node: one for node, one in team.node_watches.items() if node != self.here}
         self._lost = {}
         calls = {
-            node: self._stations[node].begin.remote(
+            node: self._node_watches[node].begin.remote(
                 trial_id, node, pids, self.nodes[node].cpu_source, interval_seconds, watch_ray
             )
             for node, pids in self._in_use.items()
-            if node in self._stations and node in self.nodes
+            if node in self._node_watches and node in self.nodes
         }
         self._answers(calls)
         self._trial_id = trial_id
@@ -147,9 +147,9 @@ class Cluster:
         """End the sampling; a node that does not answer is marked as lost."""
         driver = self.driver.end()
         calls = {
-            node: self._stations[node].end.remote()
+            node: self._node_watches[node].end.remote()
             for node in self._in_use
-            if node in self._stations and node not in self._lost
+            if node in self._node_watches and node not in self._lost
         }
         found = {self.here: driver} | self._answers(calls)
         windows = [self._window(node, found.get(node)) for node in self._in_use]
@@ -165,15 +165,15 @@ class Cluster:
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        remote, started, calls = ray.remote(Station), {}, {}
+        remote, started, calls = ray.remote(NodeWatch), {}, {}
         for node_id in node_ids:
             strategy = NodeAffinitySchedulingStrategy(node_id, soft=False)
-            station = remote.options(num_cpus=0, scheduling_strategy=strategy).remote()
-            started[node_id[:12]], calls[node_id[:12]] = station, station.report.remote()
+            node_watch = remote.options(num_cpus=0, scheduling_strategy=strategy).remote()
+            started[node_id[:12]], calls[node_id[:12]] = node_watch, node_watch.report.remote()
         self._lost = {}
         reports: Mapping[str, Report] = self._answers(calls, REPORT_SECONDS)
-        for station in started.values():
-            ray.kill(station)
+        for node_watch in started.values():
+            ray.kill(node_watch)
         for node, report in reports.items():
             _check_same(node, report, self._reports[self.here])
             self._reports[node] = report
@@ -242,14 +242,14 @@ def _holds_workers(node: Mapping[str, Any]) -> bool:
     return bool(node["Resources"].get("CPU", 0) >= 1)
 
 
-def _ping(station: Any) -> Clock | None:
+def _ping(node_watch: Any) -> Clock | None:
     import ray
 
     best: Clock | None = None
     try:
         for _ in range(PINGS):
             sent = time.monotonic()
-            there = ray.get(station.clock.remote(), timeout=ANSWER_SECONDS)
+            there = ray.get(node_watch.clock.remote(), timeout=ANSWER_SECONDS)
             half = (time.monotonic() - sent) / 2
             if best is None or half < best.uncertainty_seconds:
                 best = Clock(there - sent - half, half)

@@ -15,7 +15,7 @@ import psutil
 
 from lab.clusters.attached import Cluster
 from lab.errors import ClusterError
-from lab.measure.station import Station
+from lab.measure.node_watch import NodeWatch
 
 PINNED_RAY = "2.60.0"
 """The version whose behaviour the lab's measurements rely on; `tests/test_ray_facts.py` holds the facts."""
@@ -89,8 +89,8 @@ def embedded(
     }
     with in_process(settings), connected(**options):
         started = tuple(psutil.Process().children(recursive=True))
-        station = Station(lambda: started)
-        cluster = Cluster("embedded", time.monotonic() - began, station)
+        node_watch = NodeWatch(lambda: started)
+        cluster = Cluster("embedded", time.monotonic() - began, node_watch)
         cluster.need(1, SHOWN_SECONDS)
         yield cluster
 

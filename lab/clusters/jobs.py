@@ -28,8 +28,8 @@ from lab.clusters.addresses import (
     check_reachable,
 )
 from lab.clusters.embedded import PINNED_RAY
+from lab.clusters.wire import Message, Receiver
 from lab.errors import ClusterError, LabError
-from lab.wire import Message, Receiver
 
 SUBMIT_SECONDS = 60.0
 """A head that has just started takes its first job slowly."""
@@ -52,7 +52,7 @@ class Jobs:
         address: str,
         token: str | None,
         silence_seconds: float = 20.0,
-        entrypoint: str = "python -m lab.job",
+        entrypoint: str = "python -m lab.experiment.job",
     ) -> None:
         """Remember what was given and ask nobody yet; `ClusterError` where it cannot be right."""
         if token is not None and not re.fullmatch("[!-~]+", token):

@@ -9,7 +9,7 @@ import psutil
 from lab.clusters.attached import Cluster
 from lab.clusters.embedded import SHOWN_SECONDS, connected, in_process
 from lab.errors import ClusterError
-from lab.measure.station import Station
+from lab.measure.node_watch import NodeWatch
 
 
 @contextlib.contextmanager
@@ -35,7 +35,7 @@ def local(nodes: int, cpus: int, object_store_megabytes: int) -> Iterator[Cluste
         except Exception as error:  # Ray raises plain Exception where a raylet does not come up
             raise ClusterError(f"{nodes} raylets did not start on this host: {error}") from error
         stack.enter_context(connected(address=raylets.address))
-        station = Station(lambda: head)
-        cluster = Cluster("local", time.monotonic() - began, station)
+        node_watch = NodeWatch(lambda: head)
+        cluster = Cluster("local", time.monotonic() - began, node_watch)
         cluster.need(nodes, SHOWN_SECONDS)
         yield cluster

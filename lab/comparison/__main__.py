@@ -12,8 +12,8 @@ from lab import paths
 from lab.clusters.compose import check_docker
 from lab.comparison.contained import Container, Limits, carry_out_contained, check_folder, recover
 from lab.comparison.request import Request, carry_out, make_request, read_request
+from lab.data.store import ENVIRONMENT
 from lab.errors import LabError
-from lab.store import ENVIRONMENT
 
 
 def main(arguments: Sequence[str]) -> None:

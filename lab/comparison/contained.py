@@ -18,8 +18,8 @@ from types import FrameType
 from typing import Any, Self
 
 from lab.comparison.request import FILES, Request
+from lab.data.store import ENVIRONMENT
 from lab.errors import ClusterError, DataError
-from lab.store import ENVIRONMENT
 
 CARRY_OUT = ("-m", "lab.comparison", "carry-out")
 ASK_SECONDS = 60.0

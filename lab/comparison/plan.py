@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from lab.parameters import BreakEven, Comparison, RayVersusMultiprocessing
+from lab.experiment.parameters import BreakEven, Comparison, RayVersusMultiprocessing
 
 Item = TypeVar("Item")
 
@@ -31,7 +31,7 @@ class Turn:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Piece:
-    """A piece of work and how it is handed out; fields as in `lab.records.Timing`."""
+    """A piece of work and how it is handed out; fields as in `lab.data.records.Timing`."""
 
     workload: str
     tasks: int

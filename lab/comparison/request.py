@@ -10,13 +10,13 @@ import yaml
 
 from lab import paths
 from lab.comparison.run import EXPERIMENTS, compare
+from lab.data.records import TIMINGS
+from lab.data.store import ENVIRONMENT, Timings
 from lab.errors import ClusterError, DataError, ParameterError
+from lab.experiment.parameters import Comparison, parameters_from
+from lab.experiment.profiles import notebook_parameters, profile_file, with_true_profile
+from lab.experiment.run import new_run_id
 from lab.measure.environment import code_facts, commit_facts
-from lab.parameters import Comparison, parameters_from
-from lab.profiles import notebook_parameters, profile_file, with_true_profile
-from lab.records import TIMINGS
-from lab.run import new_run_id
-from lab.store import ENVIRONMENT, Timings
 
 FILES = (*TIMINGS, ENVIRONMENT)
 """The files of a run; the environment comes last, since a folder without one is no run yet."""

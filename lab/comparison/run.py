@@ -18,17 +18,17 @@ from lab import paths
 from lab.clusters.embedded import check_ray_version
 from lab.comparison.plan import Plan, break_even_plan, versus_plan
 from lab.comparison.turn import Assignment, failed, take
+from lab.data.ledger import Ledger
+from lab.data.records import TIMINGS, Timing
+from lab.data.store import ENVIRONMENT, Timings, file_digests, read_environment, read_timings
 from lab.engines.compared import ON_RAY
 from lab.errors import EngineError
-from lab.ledger import Ledger
+from lab.experiment.parameters import BreakEven, Comparison, RayVersusMultiprocessing, parameters_from
+from lab.experiment.profiles import with_true_profile
+from lab.experiment.run import WORKER_BYTES, check_disk, check_memory, facts_of, new_run_id
+from lab.experiment.session import search_payloads
 from lab.measure.environment import utc_now
 from lab.measure.node import find_cgroup, usable_memory_bytes
-from lab.parameters import BreakEven, Comparison, RayVersusMultiprocessing, parameters_from
-from lab.profiles import with_true_profile
-from lab.records import TIMINGS, Timing
-from lab.run import WORKER_BYTES, check_disk, check_memory, facts_of, new_run_id
-from lab.session import search_payloads
-from lab.store import ENVIRONMENT, Timings, file_digests, read_environment, read_timings
 from lab.workloads.images import size_of
 from lab.workloads.spin import iterations_per_second
 from lab.workloads.transfer import memory_needed, refuse_too_large

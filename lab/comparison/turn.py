@@ -18,15 +18,15 @@ from lab.clusters.embedded import embedded
 from lab.clusters.stores import bytes_in_use
 from lab.comparison.plan import PlannedTiming, Turn
 from lab.comparison.work import Prepared, prepare
+from lab.data.records import Timing
 from lab.engines import Completion, Team, Work
 from lab.engines.compared import COMPARED, ON_RAY
 from lab.engines.put import put_image
 from lab.errors import EngineError, LabError
+from lab.experiment.parameters import Comparison
 from lab.measure.environment import utc_now
 from lab.measure.task import first_line
 from lab.measure.tree import Tree
-from lab.parameters import Comparison
-from lab.records import Timing
 
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"

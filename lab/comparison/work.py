@@ -8,9 +8,9 @@ from typing import Any
 
 from lab.comparison.plan import SERIAL, PlannedTiming
 from lab.engines import Call
+from lab.experiment.parameters import Comparison, RayVersusMultiprocessing
+from lab.experiment.session import search_payloads
 from lab.measure.task import measure_task, run_bare
-from lab.parameters import Comparison, RayVersusMultiprocessing
-from lab.session import search_payloads
 from lab.workloads import Outcome
 from lab.workloads.images import image_tasks, process, size_of
 from lab.workloads.primes import search

@@ -77,7 +77,7 @@ class Team(Protocol):
         """Return where the workers are, for readings of their processes."""
 
     @property
-    def stations(self) -> Mapping[str, Any]:
+    def node_watches(self) -> Mapping[str, Any]:
         """Return, by node, an actor there that watches it; the driver watches its own node itself."""
 
     @property

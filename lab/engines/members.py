@@ -87,9 +87,9 @@ class Members:
 
 
 class Staffed:
-    """What a team has besides its work, whose workers a library started; no station watches its node."""
+    """What a team has besides its work, whose workers a library started; and no watch of its node."""
 
-    stations: Mapping[str, Any] = {}
+    node_watches: Mapping[str, Any] = {}
 
     def __init__(self, members: Members) -> None:
         self._members, self.places = members, members.places

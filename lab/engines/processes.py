@@ -23,7 +23,7 @@ READY_SECONDS = 60.0
 class Processes:
     """W processes that wait for work."""
 
-    stations: Mapping[str, Any] = {}
+    node_watches: Mapping[str, Any] = {}
 
     def __init__(self, workers: Sequence[Any], connections: Sequence[Connection], counter: Any) -> None:
         self._workers, self._connections, self._counter = workers, connections, counter

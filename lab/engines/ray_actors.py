@@ -20,7 +20,7 @@ import psutil
 
 from lab.engines import Call, Completion, Observer, Place, Watch, Work, shares
 from lab.errors import EngineError
-from lab.measure.station import Station, Window
+from lab.measure.node_watch import NodeWatch, Window
 from lab.measure.task import Measurement, first_line
 from lab.workloads import Outcome
 
@@ -48,7 +48,7 @@ class Worker:
     """
 
     def __init__(self) -> None:
-        self._station: Station | None = None
+        self._node_watch: NodeWatch | None = None
 
     def identity(self) -> tuple[str, int]:
         """Return Ray's id of the node and the process id."""
@@ -71,16 +71,16 @@ class Worker:
         return time.monotonic()
 
     def begin(self, *arguments: Any) -> float:
-        """Begin to watch the node, as `Station.begin`."""
-        if self._station is None:
-            self._station = Station()
-        return self._station.begin(*arguments)
+        """Begin to watch the node, as `NodeWatch.begin`."""
+        if self._node_watch is None:
+            self._node_watch = NodeWatch()
+        return self._node_watch.begin(*arguments)
 
     def end(self) -> Window:
-        """Return what was seen of the node, as `Station.end`."""
-        if self._station is None:
-            raise RuntimeError("the station was not begun")
-        return self._station.end()
+        """Return what was seen of the node, as `NodeWatch.end`."""
+        if self._node_watch is None:
+            raise RuntimeError("the node_watch was not begun")
+        return self._node_watch.end()
 
 
 class Actors:
@@ -90,7 +90,7 @@ class Actors:
         self.actors, self.places = dict(enumerate(actors)), tuple(places)
         # the first worker on each node
         pairs = zip(places, actors, strict=True)
-        self.stations = dict(reversed([(str(place.node_id), actor) for place, actor in pairs]))
+        self.node_watches = dict(reversed([(str(place.node_id), actor) for place, actor in pairs]))
 
     @property
     def lost_workers(self) -> int:

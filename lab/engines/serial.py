@@ -13,7 +13,7 @@ class Loop:
     """One worker: the driver itself."""
 
     places: Sequence[Place] = ()
-    stations: Mapping[str, Any] = {}
+    node_watches: Mapping[str, Any] = {}
     lost_workers = 0
 
     def run(self, work: Work, schedule: str, observer: Observer) -> None:  # noqa: ARG002  one worker, one schedule

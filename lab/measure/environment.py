@@ -30,7 +30,16 @@ PACKAGES = (
 NODE_PACKAGES = ("ray", "gmpy2", "python-flint", "numpy", "psutil")
 """Those of them that all nodes of a cluster must have in the same version; the others only the client has."""
 
-READERS = ("analysis", "figures", "report", "claims.py", "formats.py", "trace.py")
+READERS = (
+    "analysis",
+    "figures",
+    "report",
+    "published",
+    "synthetic",
+    "invariants.py",
+    "formats.py",
+    "trace.py",
+)
 """Parts of `lab/` that only read what was measured: a run goes on when they change."""
 
 CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))

@@ -8,8 +8,8 @@ from typing import Self
 
 import psutil
 
+from lab.data.records import Sample
 from lab.measure.node import Reading, private_memory_bytes
-from lab.records import Sample
 
 SLOW_SECONDS = 1.0
 """What the object store and the processes hold costs more than the rest, so it is asked for once a second."""

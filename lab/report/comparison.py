@@ -11,8 +11,8 @@ from lab.analysis import timings as analysis
 from lab.analysis.configurations import select
 from lab.analysis.disturbances import Disturbance
 from lab.analysis.noise import CopyComparison
+from lab.data.store import Timings, read_timings
 from lab.report.selection import Listed, Selection
-from lab.store import Timings, read_timings
 
 
 @dataclasses.dataclass(frozen=True)

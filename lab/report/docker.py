@@ -2,12 +2,12 @@
 
 import pandas as pd
 
-from lab.analysis.cluster_verdicts import docker_verdict
 from lab.analysis.configurations import pooled_pairs
 from lab.analysis.intervals import ratio_estimate
 from lab.analysis.nodes import latest
 from lab.figures import docker as figures
 from lab.formats import UNKNOWN, memory, number, seconds, short_estimate
+from lab.published.cluster_claims import docker_verdict
 from lab.report import containers
 from lab.report.disturbances import in_short
 from lab.report.levels import intervals, level_table

@@ -2,8 +2,8 @@
 
 from lab.analysis.configurations import select
 from lab.analysis.intervals import mean_estimate
+from lab.data.records import ENGINES
 from lab.figures import engines as figures
-from lab.records import ENGINES
 from lab.report.comparison import Comparison
 from lab.report.markdown import Markdown, figure, paragraphs, table
 from lab.report.ray_vs_multiprocessing import (

@@ -6,9 +6,9 @@ import pandas as pd
 
 from lab.analysis.drift import drift as drift_of
 from lab.analysis.timings import CONFIGURATION
-from lab.claims import equal_results, nothing_left_out, one_trial_per_block
+from lab.data.records import ENGINES
 from lab.formats import count, listing, number, percent, seconds
-from lab.records import ENGINES
+from lab.invariants import equal_results, nothing_left_out, one_trial_per_block
 from lab.report import noise as noises
 from lab.report import provenance
 from lab.report.comparison import Comparison

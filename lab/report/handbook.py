@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab import paths
 from lab.errors import DataError, ParameterError
-from lab.parameters import (
+from lab.experiment.parameters import (
     BreakEven,
     Docker,
     Experiment,

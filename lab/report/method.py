@@ -1,6 +1,6 @@
 """Tables of the Method page: every column of every file, from the records themselves."""
 
-from lab.records import FILES, TIMINGS, columns
+from lab.data.records import FILES, TIMINGS, columns
 from lab.report.markdown import Markdown, table
 
 KINDS = {int: "whole number", float: "number", str: "text", bool: "true or false"}

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from lab.analysis import reference
 from lab.figures import multi_node as figures
 from lab.formats import count, seconds
+from lab.published import report_a as reference
 from lab.report import cluster_answers, efficient, nodes
 from lab.report.levels import Beside, beside, intervals, level_table
 from lab.report.markdown import Markdown, figure, folded, paragraphs

@@ -5,15 +5,15 @@ import time
 
 from lab.analysis.counters import FEWEST_SECONDS, PARTS, Counted, counted
 from lab.analysis.intervals import Estimate, median_estimate
-from lab.analysis.large import large_run
 from lab.analysis.losses import TERMS, account
-from lab.analysis.planted import POINT, SCENARIOS, recovered
-from lab.analysis.verdicts import Verdict
-from lab.claims import require
 from lab.formats import UNKNOWN, count, estimate, fixed, listing, number, percent
+from lab.invariants import require
+from lab.published.single_node_claims import Verdict
 from lab.report.markdown import Markdown, folded, paragraphs, table
 from lab.report.page import NO_RUN, Page
 from lab.report.study import Study
+from lab.synthetic.large import large_run
+from lab.synthetic.losses import POINT, SCENARIOS, recovered
 
 SHOWN = 1e-9
 """Planted shares below which a term is left out of the table."""
@@ -36,7 +36,7 @@ def planted_claim() -> str:
         f"In {count(len(SCENARIOS), 'made-up cluster')}, every planted loss is found within "
         f"{number(100 * POINT, 1)} percentage point of the core time.",
         bool((apart <= POINT).all()) and bool(losses_found()["found"].notna().all()),
-        "the planted losses of lab.analysis.planted",
+        "the planted losses of lab.synthetic.losses",
         f"{TERMS[worst['term']]} of {worst['scenario']} is off by {100 * apart.max():.2f} points",
     )
 

@@ -8,15 +8,15 @@ from typing import Any
 import pandas as pd
 
 from lab import paths
-from lab.analysis import reference
-from lab.claims import nothing_left_out, one_trial_per_block, same_results, tasks_add_up, work_fits_window
+from lab.data.records import COMPARISONS, files_of
+from lab.data.store import ENVIRONMENT, trials_file
 from lab.formats import UNKNOWN, count, memory, number, percent, seconds
-from lab.records import COMPARISONS, files_of
+from lab.invariants import nothing_left_out, one_trial_per_block, same_results, tasks_add_up, work_fits_window
+from lab.published import report_a as reference
 from lab.report.markdown import Markdown, literal, paragraphs, table
 from lab.report.nodes import own_cores, sized, workers_nodes
 from lab.report.selection import Shown
 from lab.report.study import Study
-from lab.store import ENVIRONMENT, trials_file
 
 SYSTEM = ("system", "kernel", "architecture")
 

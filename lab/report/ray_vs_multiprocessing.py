@@ -7,11 +7,11 @@ import pandas as pd
 from lab.analysis import timings as analysis
 from lab.analysis.configurations import compare, select
 from lab.analysis.intervals import Estimate
-from lab.analysis.report_b_verdicts import growth_with_tasks
 from lab.analysis.timings import told_apart
+from lab.data.records import ENGINES
 from lab.figures import engines as figures
 from lab.formats import count, estimate, listing, number, percent, short_estimate
-from lab.records import ENGINES
+from lab.published.images_claims import growth_with_tasks
 from lab.report.answers import ALIKE, cost_in_words
 from lab.report.comparison import Comparison
 from lab.report.disturbances import in_short

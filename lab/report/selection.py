@@ -9,8 +9,7 @@ import yaml
 
 from lab import paths
 from lab.analysis.disturbances import Disturbance
-from lab.errors import DataError
-from lab.store import (
+from lab.data.store import (
     Run,
     Timings,
     is_complete,
@@ -21,6 +20,7 @@ from lab.store import (
     run_directories,
     trials_file,
 )
+from lab.errors import DataError
 
 PINS = paths.BOOK / "pins.yaml"
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from lab.analysis.coverage import REPETITIONS, coverage, pooled, ratio_residuals, residuals
 from lab.analysis.intervals import LEVEL, Estimate
 from lab.analysis.noise import CopyComparison, alarms, copy_comparisons, false_alarm_rate
-from lab.analysis.verdicts import Verdict, outcome_of
 from lab.formats import UNKNOWN, count, fixed, listing, percent
+from lab.published.single_node_claims import Verdict, outcome_of
 from lab.report.markdown import Markdown, paragraphs, table
 from lab.report.noise import rate_in_prose
 from lab.report.page import NO_RUN, Page

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from lab.analysis import reference
 from lab.figures import single_node as figures
 from lab.formats import UNKNOWN, count, memory, number, short_estimate
+from lab.published import report_a as reference
 from lab.report import answers
 from lab.report.levels import beside, intervals, level_table
 from lab.report.markdown import Markdown, figure, folded, paragraphs, table

@@ -7,14 +7,14 @@ import pandas as pd
 
 from lab import paths
 from lab.analysis.intervals import Estimate, median_estimate, ratio_estimate
-from lab.analysis.verdicts import Outcome, Verdict, outcome_of
+from lab.data.store import ENVIRONMENT, read_table
 from lab.formats import count, estimate, listing, percent, seconds, short_estimate
+from lab.published.single_node_claims import Outcome, Verdict, outcome_of
 from lab.report import proofs, simulations
 from lab.report.markdown import Markdown, literal, paragraphs, table
 from lab.report.page import NO_RUN, Page
 from lab.report.provenance import link
 from lab.report.study import Study
-from lab.store import ENVIRONMENT, read_table
 
 FILE = "checks.csv"
 COMMAND = "make validate"

@@ -1,1 +1,1 @@
-"""The parts of `lab.validate`: what it measures on a cluster, and the instruments it compares with."""
+"""Proof of the lab's own measuring: what it measures on a cluster, and the instruments it compares with."""

@@ -5,9 +5,9 @@ import sys
 
 from lab.clusters.attached import Cluster
 from lab.clusters.embedded import connected
-from lab.job import serve
+from lab.clusters.wire import Sender
+from lab.experiment.job import serve
 from lab.validation.windows import Windows, measure_in_turn
-from lab.wire import Sender
 
 
 def carry_out(asked: Windows, sender: Sender) -> None:

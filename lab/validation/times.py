@@ -11,10 +11,10 @@ from typing import Any
 from lab.clusters.attached import Cluster
 from lab.clusters.embedded import embedded
 from lab.clusters.events import EVENT_SETTINGS, Execution, executions
+from lab.data.records import Check, TaskRecord
 from lab.engines import Work, ray_actors
 from lab.engines.ray_actors import Actors
-from lab.records import Check, TaskRecord
-from lab.trial import Recorder, Setting
+from lab.experiment.trial import Recorder, Setting
 from lab.validation.windows import DEADLINE_SECONDS, ON, SAMPLE_SECONDS, WAIT_SECONDS, work
 from lab.workloads import WORKLOADS
 
@@ -23,7 +23,7 @@ OBJECT_STORE_MEGABYTES = 80
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Rows:
-    """An outlet that keeps the rows in memory."""
+    """A sink that keeps the rows in memory."""
 
     rows: list[Any] = dataclasses.field(default_factory=list)
 
@@ -63,8 +63,8 @@ def _task_checks(workers: int, tasks: int) -> list[Check]:
 
 def _run(cluster: Cluster, team: Actors, tasks: int) -> tuple[float, list[TaskRecord]]:
     """Return when the window began, in seconds since 1970, and the rows of its tasks."""
-    outlet = Rows()
-    setting = Setting(outlet, cluster, SAMPLE_SECONDS[ON], DEADLINE_SECONDS, WAIT_SECONDS, WAIT_SECONDS)
+    sink = Rows()
+    setting = Setting(sink, cluster, SAMPLE_SECONDS[ON], DEADLINE_SECONDS, WAIT_SECONDS, WAIT_SECONDS)
     recorder = Recorder("000-1", setting, warmup=False)
     # where a task takes as long as a call may, each call is of one
     deadline = time.monotonic() + DEADLINE_SECONDS
@@ -78,7 +78,7 @@ def _run(cluster: Cluster, team: Actors, tasks: int) -> tuple[float, list[TaskRe
     recorder.check(tasks)
     # the one clock may be set while the other runs on
     ahead = (ahead + time.time() - time.monotonic()) / 2
-    return recorder.origin + ahead, outlet.rows
+    return recorder.origin + ahead, sink.rows
 
 
 def _events_of(

@@ -8,8 +8,8 @@ from lab.clusters.attached import Cluster
 from lab.engines import ray_actors
 from lab.engines.ray_actors import Actors
 from lab.errors import ClusterError
-from lab.plan import Configuration, PlannedTrial
-from lab.trial import Outlet, Setting, run_trial
+from lab.experiment.plan import Configuration, PlannedTrial
+from lab.experiment.trial import Setting, Sink, run_trial
 from lab.workloads import WORKLOADS
 from lab.workloads.primes import Window, search_tasks
 
@@ -48,7 +48,7 @@ def work(count: int) -> tuple[Window, ...]:
 
 
 def measure_in_turn(
-    asked: Windows, cluster: Cluster, outlet: Outlet, told: Callable[[int], None] = lambda _: None
+    asked: Windows, cluster: Cluster, sink: Sink, told: Callable[[int], None] = lambda _: None
 ) -> None:
     """Measure all windows; the place of each in the order is the slot of its trial, and told before it.
 
@@ -60,7 +60,7 @@ def measure_in_turn(
     order, function = asked.order(), WORKLOADS["search"].function
     cluster.need(asked.nodes, WAIT_SECONDS)
     with ray_actors.team(configuration.workers, asked.nodes) as team:
-        setting = _setting(team, cluster, outlet)
+        setting = _setting(team, cluster, sink)
         pilot = PlannedTrial(len(order), asked.blocks, configuration)
         first = run_trial(pilot, 1, function, work(PILOT_TASKS), None, setting)
         if first.status != "ok" or not first.duration_seconds:
@@ -74,7 +74,7 @@ def measure_in_turn(
             digest = run_trial(planned, 1, function, payloads, digest, measured).digest
 
 
-def _setting(team: Actors, cluster: Cluster, outlet: Outlet) -> Setting:
+def _setting(team: Actors, cluster: Cluster, sink: Sink) -> Setting:
     """Return what all trials share, among it an engine that starts nothing: the team is there."""
 
     @contextlib.contextmanager
@@ -82,5 +82,5 @@ def _setting(team: Actors, cluster: Cluster, outlet: Outlet) -> Setting:
         yield team
 
     return Setting(
-        outlet, cluster, SAMPLE_SECONDS[ON], DEADLINE_SECONDS, WAIT_SECONDS, WAIT_SECONDS, {"ray": engine}
+        sink, cluster, SAMPLE_SECONDS[ON], DEADLINE_SECONDS, WAIT_SECONDS, WAIT_SECONDS, {"ray": engine}
     )

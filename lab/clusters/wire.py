@@ -2,9 +2,9 @@
 
     @lab <number> <kind> <json>
 
-The number counts from 1; a beat, which only keeps the stream alive, has 0. The kind is the name of a file of
-`lab.records.FILES` for a row of it, any other word for a message with facts, and `end` for the last line,
-which tells how many lines there were and their digest. So the reader of a log that was cut off, or read
+The number counts from 1; a beat, which only keeps the stream alive, has 0. The kind is the name of a file
+of `lab.data.records.FILES` for a row of it, any other word for a message with facts, and `end` for the last
+line, which tells how many lines there were and their digest. So the reader of a log that was cut off, or read
 twice, knows what it has had and what it lacks. The head imports this module: it must stay light.
 """
 
@@ -18,8 +18,8 @@ import threading
 from collections.abc import Mapping
 from typing import Any, TextIO
 
+from lab.data.records import FILES, Column, columns
 from lab.errors import DataError
-from lab.records import FILES, Column, columns
 
 MARK = "@lab "
 LINE = re.compile(r"@lab (\d+) ([A-Za-z_.]+) (\{.*\})")

@@ -1,7 +1,7 @@
-"""Proves the lab's own measuring: `python -m lab.validate`, or `make validate`, beside other instruments.
+"""Proves the lab's own measuring: `python -m lab.validation`, or `make validate`, beside other instruments.
 
 Task times beside Ray's own events; memory beside `docker stats`; throughput with measuring on beside off; the
-processor time of all processes beside the cgroup's counter. Rows of `lab.records.Check` go to
+processor time of all processes beside the cgroup's counter. Rows of `lab.data.records.Check` go to
 `data/validation/<run_id>/checks.csv` as they come.
 """
 
@@ -19,17 +19,17 @@ from lab import paths
 from lab.clusters.compose import ComposeCluster, check_docker, compose
 from lab.clusters.embedded import check_ray_version, embedded
 from lab.clusters.jobs import Jobs
+from lab.clusters.wire import Message
+from lab.data.ledger import Table, write_environment
+from lab.data.records import SCHEMA_VERSION, Check, NodeFacts, NodeWindow, Sample, Trial
 from lab.errors import ClusterError, LabError
-from lab.ledger import Table, write_environment
+from lab.experiment.run import new_run_id
+from lab.experiment.sites import refusal
 from lab.measure.environment import code_facts, machine_facts, session_facts, utc_now, versions
 from lab.measure.node import find_cgroup, usable_cores
-from lab.records import SCHEMA_VERSION, Check, NodeFacts, NodeWindow, Sample, Trial
-from lab.run import new_run_id
-from lab.sites import refusal
 from lab.validation.containers import Memory, memory, node_ids
 from lab.validation.times import OBJECT_STORE_MEGABYTES, task_checks
 from lab.validation.windows import OFF, ON, SAMPLE_SECONDS, Windows, measure_in_turn
-from lab.wire import Message
 
 COMPOSE = Windows("compose", nodes=4, workers_per_node=1, blocks=10, window_seconds=10.0)
 NODE_CORES = 0.25

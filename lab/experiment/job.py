@@ -1,8 +1,8 @@
-"""What runs on the head of a remote cluster: `python -m lab.job REQUEST`, submitted through the Jobs API.
+"""What runs on the head of a remote cluster, through the Jobs API: `python -m lab.experiment.job REQUEST`.
 
 The request is JSON text, or the name of a file that holds it: the experiment and its parameters, which slots
-of its plan to run, and what the client has installed. Rows go to standard output as the lines of `lab.wire`;
-nothing is written to a disk.
+of its plan to run, and what the client has installed. Rows go to standard output as the lines of
+`lab.clusters.wire`; nothing is written to a disk.
 """
 
 import contextlib
@@ -16,12 +16,12 @@ from typing import Any
 
 from lab.clusters.attached import Cluster
 from lab.clusters.embedded import connected
+from lab.clusters.wire import Sender
 from lab.errors import ClusterError, LabError
+from lab.experiment.parameters import parameters_from
+from lab.experiment.session import REMOTE, Assignment, payloads_of, run_slots
+from lab.experiment.trial import Setting
 from lab.measure.environment import NODE_PACKAGES, code_facts, versions
-from lab.parameters import parameters_from
-from lab.session import REMOTE, Assignment, payloads_of, run_slots
-from lab.trial import Setting
-from lab.wire import Sender
 
 BEAT_SECONDS = 2.0
 

@@ -14,17 +14,17 @@ from tqdm import tqdm
 
 from lab import paths
 from lab.clusters.embedded import check_port, check_ray_version
+from lab.data.ledger import Ledger
+from lab.data.records import Trial
+from lab.data.store import Run, file_digests, read_run
 from lab.errors import DataError, ParameterError
-from lab.ledger import Ledger
+from lab.experiment.parameters import Docker, Experiment, MultiNode, Primes, SingleNode, parameters_from
+from lab.experiment.plan import Plan, docker_plan, multi_node_plan, single_node_plan
+from lab.experiment.profiles import with_true_profile
+from lab.experiment.session import Assignment, Payloads, payloads_of
+from lab.experiment.sites import Job, Site, address_site, compose_site, embedded_site, local_site
 from lab.measure.environment import code_facts, machine_facts, session_facts, utc_now, versions
 from lab.measure.node import Cgroup, find_cgroup, usable_cores, usable_memory_bytes
-from lab.parameters import Docker, Experiment, MultiNode, Primes, SingleNode, parameters_from
-from lab.plan import Plan, docker_plan, multi_node_plan, single_node_plan
-from lab.profiles import with_true_profile
-from lab.records import Trial
-from lab.session import Assignment, Payloads, payloads_of
-from lab.sites import Job, Site, address_site, compose_site, embedded_site, local_site
-from lab.store import Run, file_digests, read_run
 
 WORKER_BYTES = 150_000_000
 """What a Ray worker of this lab takes at most, privately; a test measures it."""

@@ -1,11 +1,11 @@
 """The sections that test on several nodes: the reference report's claims, dynamic against static."""
 
-from lab.analysis.cluster_verdicts import cluster_verdicts
 from lab.analysis.configurations import pooled_pairs
 from lab.analysis.disturbances import QUIET
 from lab.analysis.intervals import ratio_estimate
-from lab.analysis.verdicts import where_quiet
 from lab.formats import listing, short_estimate
+from lab.published.cluster_claims import cluster_verdicts
+from lab.published.single_node_claims import where_quiet
 from lab.report.levels import level_table
 from lab.report.markdown import Markdown, paragraphs, table
 from lab.report.study import Study

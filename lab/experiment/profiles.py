@@ -11,7 +11,7 @@ import yaml
 
 from lab import paths
 from lab.errors import ParameterError
-from lab.parameters import Kind, parameters_from
+from lab.experiment.parameters import Kind, parameters_from
 
 NOTEBOOKS = paths.ROOT / "notebooks"
 PROFILES = NOTEBOOKS / "profiles"

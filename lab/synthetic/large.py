@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lab.analysis.made_up import Node, facts_row, made_run, node_id, trial_row, window_row
-from lab.store import Run
+from lab.data.store import Run
+from lab.synthetic.runs import Node, facts_row, made_run, node_id, trial_row, window_row
 
 Ids = NDArray[np.object_]
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequenc
 from typing import Any
 
 from lab.errors import ParameterError
-from lab.parameters import Docker, MultiNode, Nodes, Primes, RayVersusMultiprocessing
-from lab.plan import Plan, PlannedTrial, docker_plan, multi_node_plan
-from lab.trial import Setting, run_trial
+from lab.experiment.parameters import Docker, MultiNode, Nodes, Primes, RayVersusMultiprocessing
+from lab.experiment.plan import Plan, PlannedTrial, docker_plan, multi_node_plan
+from lab.experiment.trial import Setting, run_trial
 from lab.workloads import WORKLOADS
 from lab.workloads.factoring import factor_tasks
 from lab.workloads.primes import default_width, find_tasks, search_tasks

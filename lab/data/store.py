@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lab.data.records import CHECKS, FILES, SCHEMA_VERSION, TIMINGS, Column, columns, files_of
 from lab.errors import DataError
-from lab.records import CHECKS, FILES, SCHEMA_VERSION, TIMINGS, Column, columns, files_of
 
 ENVIRONMENT = "environment.json"
 VERSION_COLUMN = "schema_version"
@@ -22,7 +22,7 @@ _DTYPES = {int: "Int64", float: "float64", str: "str", bool: "boolean"}
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One run as it lies on disk: five frames with the columns of `lab.records`, and its environment."""
+    """One run as it lies on disk: five frames with the columns of `lab.data.records`, and its environment."""
 
     directory: Path
     environment: Mapping[str, Any]

@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 
 from lab.analysis.losses import account, shares
-from lab.analysis.made_up import (
+from lab.data.records import NodeWindow, TaskRecord, Trial
+from lab.data.store import Run
+from lab.synthetic.runs import (
     CLOCK_UNCERTAINTY_SECONDS,
     WINDOW_SECONDS,
     Node,
@@ -23,8 +25,6 @@ from lab.analysis.made_up import (
     trial_row,
     window_row,
 )
-from lab.records import NodeWindow, TaskRecord, Trial
-from lab.store import Run
 
 POINT = 0.01
 """What a recovered share may differ by: one percentage point of the core time."""

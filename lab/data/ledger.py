@@ -21,9 +21,9 @@ from typing import Any, Self, TypeVar
 
 import pandas as pd
 
+from lab.data.records import FILES, SCHEMA_VERSION, NodeFacts, TaskRecord
+from lab.data.store import ENVIRONMENT, header, read_environment, read_table
 from lab.errors import DataError
-from lab.records import FILES, SCHEMA_VERSION, NodeFacts, TaskRecord
-from lab.store import ENVIRONMENT, header, read_environment, read_table
 
 T = TypeVar("T")
 

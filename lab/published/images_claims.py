@@ -5,12 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from lab.analysis import reference_b as report
 from lab.analysis.configurations import pairs, select
 from lab.analysis.intervals import Estimate, mean_estimate, ratio_estimate
 from lab.analysis.timings import against
-from lab.analysis.verdicts import Verdict, outcome_of, quote
 from lab.formats import count, listing, percent
+from lab.published import report_b as report
+from lab.published.single_node_claims import Verdict, outcome_of, quote
 
 SMALL = 1.02
 """A ratio below which a gain, if any, is too small to be called one."""

@@ -9,9 +9,9 @@ import pandas as pd
 from lab.analysis import timings
 from lab.analysis.configurations import CONFIGURATION
 from lab.analysis.trials import lost_workers
-from lab.analysis.verdicts import unequal_digests
+from lab.data.store import Run, Timings
 from lab.errors import ClaimError
-from lab.store import Run, Timings
+from lab.published.single_node_claims import unequal_digests
 
 
 def require(sentence: str, holds: bool, where: str, found: str) -> str:

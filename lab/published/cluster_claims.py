@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from lab.analysis import reference
 from lab.analysis.configurations import compare
 from lab.analysis.equivalence import Equivalence
 from lab.analysis.intervals import Estimate, mean_estimate
-from lab.analysis.verdicts import UNCHANGED, Outcome, Verdict, outcome_of, quote
 from lab.formats import count, fixed
+from lab.published import report_a as reference
+from lab.published.single_node_claims import UNCHANGED, Outcome, Verdict, outcome_of, quote
 
 
 def cluster_verdicts(rows: pd.DataFrame, several: str = "nodes") -> tuple[Verdict, ...]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 
 import psutil
 
+from lab.data.records import NodeWindow, Sample
 from lab.measure.environment import code_facts, cpu_model, versions
 from lab.measure.node import (
     cpu_megahertz,
@@ -24,7 +25,6 @@ from lab.measure.node import (
     usable_memory_bytes,
 )
 from lab.measure.sampler import Sampler
-from lab.records import NodeWindow, Sample
 
 AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
 """The titles of what runs beside each raylet and is no worker, as Ray 2.60 gives them."""
@@ -32,7 +32,7 @@ AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Report:
-    """What a station knows of its node; processor facts as in `lab.records.NodeFacts`."""
+    """What a node watch knows of its node; processor facts as in `lab.data.records.NodeFacts`."""
 
     host_id: str
     cpu_model: str
@@ -48,14 +48,14 @@ class Report:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Window:
-    """What a station saw between begin and end; `began` and `ended` are on its own monotonic clock."""
+    """What a node watch saw between begin and end; `began` and `ended` are on its own monotonic clock."""
 
     began: float
     ended: float
     samples: tuple[Sample, ...]
     counters: NodeWindow
     own_cpu_seconds: float
-    """Of the process that the station is in, its sampling included: the driver's, on the driver's node."""
+    """Of the process that the node watch is in, its sampling included: the driver's, on the driver's node."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class _Counters:
     own: float
 
 
-class Station:
+class NodeWatch:
     """The watch over the node that this process is on."""
 
     def __init__(self, ray_processes: Callable[[], Iterable[psutil.Process]] | None = None) -> None:
@@ -133,7 +133,7 @@ class Station:
         """Take the last sample, end, and return what was seen."""
         sampler = self._sampler
         if sampler is None:
-            raise RuntimeError("the station was not begun")
+            raise RuntimeError("the node_watch was not begun")
         self._sampler = None
         sampler.__exit__(None, None, None)
         ended, after, before = time.monotonic(), self._counters(), self._before

@@ -11,15 +11,15 @@ from lab.clusters.compose import compose
 from lab.clusters.embedded import embedded
 from lab.clusters.jobs import Jobs, token_from_environment
 from lab.clusters.local import local
+from lab.clusters.wire import Message
+from lab.data.ledger import Ledger
+from lab.data.records import Trial
 from lab.errors import ClusterError, DataError, LabError, ParameterError
-from lab.job import Request
-from lab.ledger import Ledger
+from lab.experiment.job import Request
+from lab.experiment.parameters import MultiNode, Nodes, Primes, SingleNode
+from lab.experiment.session import Assignment, Payloads, run_slots
+from lab.experiment.trial import Setting
 from lab.measure.environment import code_facts, versions
-from lab.parameters import MultiNode, Nodes, Primes, SingleNode
-from lab.records import Trial
-from lab.session import Assignment, Payloads, run_slots
-from lab.trial import Setting
-from lab.wire import Message
 
 PATIENCE_SECONDS = 60.0
 """How long an embedded Ray may take to show its node."""

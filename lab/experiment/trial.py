@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from lab.clusters.attached import Cluster
+from lab.data.records import TaskRecord, Trial
 from lab.engines import Completion, Team, Work, processes, ray_actors, serial
 from lab.errors import ClusterError, DataError, EngineError
+from lab.experiment.plan import PlannedTrial
 from lab.measure.environment import utc_now
 from lab.measure.task import first_line
-from lab.plan import PlannedTrial
-from lab.records import TaskRecord, Trial
 from lab.workloads import Outcome
 
 Engine = Callable[[int, int], contextlib.AbstractContextManager[Team]]
@@ -27,7 +27,7 @@ ENGINES: Mapping[str, Engine] = {
 }
 
 
-class Outlet(Protocol):
+class Sink(Protocol):
     """Where rows go: a run's ledger, or the log of the job that a client reads them from."""
 
     def append(self, record: Any) -> None:
@@ -41,7 +41,7 @@ class Outlet(Protocol):
 class Setting:
     """What all trials of a session share."""
 
-    outlet: Outlet
+    sink: Sink
     cluster: Cluster
     sample_seconds: float
     deadline_seconds: float
@@ -72,7 +72,7 @@ class Recorder:
         node_id = completion.node_id or cluster.here
         offset = cluster.offset_seconds(node_id)
         record = task_record(completion, self.trial_id, node_id, self.warmup, self.origin, offset)
-        self.setting.outlet.append(record)
+        self.setting.sink.append(record)
         self._ended += 1
         self.last_received = completion.received
         measurement = completion.measurement
@@ -141,8 +141,8 @@ def run_trial(
             raise
     finally:
         trial = Trial(**row)
-        setting.outlet.append(trial)
-        setting.outlet.sync()
+        setting.sink.append(trial)
+        setting.sink.sync()
     return trial
 
 
@@ -184,7 +184,7 @@ def _measure(
     deadline = time.monotonic() + setting.deadline_seconds
     setting.cluster.need(row["nodes"], setting.wait_seconds)
     for facts in setting.cluster.take_new():
-        setting.outlet.append(facts)
+        setting.sink.append(facts)
     asked = time.monotonic()
     with setting.engines[row["engine"]](row["workers"], row["nodes"]) as team:
         row["startup_seconds"] = time.monotonic() - asked
@@ -234,4 +234,4 @@ def _window(row: dict[str, Any], team: Team, work: Work, recorder: Recorder, set
             "steal_seconds": watched.driver.counters.steal_seconds,
         }
         for record in (*watched.windows, *watched.samples):
-            setting.outlet.append(record)
+            setting.sink.append(record)

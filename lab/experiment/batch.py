@@ -1,10 +1,10 @@
 """A run by file: a request that a job carries out somewhere else, and the job's log, which brings the rows.
 
-    python -m lab.batch request quick nodes=[1,2] >request.json
-    python -m lab.batch rows request.json job.log
+    python -m lab.experiment.batch request quick nodes=[1,2] >request.json
+    python -m lab.experiment.batch rows request.json job.log
 
 For a cluster that this machine does not talk to while the job runs, such as that of a RayJob on Kubernetes.
-The job is `python -m lab.job request.json`, on the cluster's head.
+The job is `python -m lab.experiment.job request.json`, on the cluster's head.
 """
 
 import argparse
@@ -19,17 +19,17 @@ from typing import Any
 import yaml
 
 from lab import paths
+from lab.clusters.wire import Message, Receiver
+from lab.data.ledger import Ledger
+from lab.data.store import Run
 from lab.errors import ClusterError, DataError, LabError, ParameterError
-from lab.job import Request
-from lab.ledger import Ledger
+from lab.experiment.job import Request
+from lab.experiment.parameters import MultiNode, parameters_from
+from lab.experiment.plan import multi_node_plan
+from lab.experiment.profiles import notebook_parameters, profile_file, with_true_profile
+from lab.experiment.run import facts_of, new_run_id, run_plan, slots_to_run, write_interrupted
+from lab.experiment.sites import Elsewhere, request_for
 from lab.measure.node import find_cgroup
-from lab.parameters import MultiNode, parameters_from
-from lab.plan import multi_node_plan
-from lab.profiles import notebook_parameters, profile_file, with_true_profile
-from lab.run import facts_of, new_run_id, run_plan, slots_to_run, write_interrupted
-from lab.sites import Elsewhere, request_for
-from lab.store import Run
-from lab.wire import Message, Receiver
 
 EXPERIMENT = "multi_node"
 BY_FILE = {"cluster": "address", "address": "none: the request goes by file"}
@@ -110,7 +110,7 @@ class SavedLog:
         if not receiver.complete:
             raise ClusterError(
                 f"the log ends before the job did; its rows are kept. For the rest: the same "
-                f"`python -m lab.batch request` with run_id={run_id}"
+                f"`python -m lab.experiment.batch request` with run_id={run_id}"
             )
 
 
@@ -140,7 +140,7 @@ def read_log(path: Path) -> str:
 
 def main(arguments: Sequence[str]) -> None:
     """Write a request to standard output, or the rows of a log to the run's folder."""
-    parser = argparse.ArgumentParser(prog="python -m lab.batch", description="A run by file.")
+    parser = argparse.ArgumentParser(prog="python -m lab.experiment.batch", description="A run by file.")
     commands = parser.add_subparsers(dest="command", required=True)
     request = commands.add_parser("request", help="write a request to standard output")
     request.add_argument("profile", help="quick or full")

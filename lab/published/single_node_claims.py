@@ -8,8 +8,8 @@ import pandas as pd
 
 from lab.analysis.configurations import compare, pairs
 from lab.analysis.intervals import Estimate, mean_estimate
-from lab.analysis.reference import CPU_LEVELS_OFF, MEMORY_RISES, THROUGHPUT_DOUBLES, THROUGHPUT_FALLS
 from lab.formats import count, decimals
+from lab.published.report_a import CPU_LEVELS_OFF, MEMORY_RISES, THROUGHPUT_DOUBLES, THROUGHPUT_FALLS
 
 DOUBLE = (1.8, 2.2)
 """A doubling: 2 with an equivalence margin of 10 %."""

@@ -10,9 +10,9 @@ import types
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from lab.data.records import ENGINES
 from lab.errors import ParameterError
-from lab.records import ENGINES
-from lab.rules import Choice, Flag, Real, Rule, Several, Text, Whole, parameter
+from lab.experiment.rules import Choice, Flag, Real, Rule, Several, Text, Whole, parameter
 
 MODES = ("search", "find", "factor")
 SCHEDULES = ("dynamic", "static")

@@ -4,7 +4,7 @@ import dataclasses
 import random
 from collections.abc import Callable, Sequence
 
-from lab.parameters import Docker, MultiNode, Primes, SingleNode
+from lab.experiment.parameters import Docker, MultiNode, Primes, SingleNode
 
 BASELINE_SCHEDULE = "dynamic"
 """The plain processes share one counter: the best that one would write by hand."""

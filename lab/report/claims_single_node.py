@@ -6,12 +6,12 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from lab.analysis import reference
 from lab.analysis.disturbances import QUIET
 from lab.analysis.replay import SCHEDULES, given_up, random_searches, replayed_efficiency
-from lab.analysis.verdicts import Verdict, single_node_verdicts, where_quiet
 from lab.figures import single_node as figures
 from lab.formats import count, estimate, fixed, number
+from lab.published import report_a as reference
+from lab.published.single_node_claims import Verdict, single_node_verdicts, where_quiet
 from lab.report.markdown import Markdown, figure, paragraphs, table
 from lab.report.study import Study
 

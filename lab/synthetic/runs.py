@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from lab.records import NodeFacts, NodeWindow, Sample, TaskRecord, Trial, columns
-from lab.store import Run
+from lab.data.records import NodeFacts, NodeWindow, Sample, TaskRecord, Trial, columns
+from lab.data.store import Run
 
 WINDOW_SECONDS = 10.0
 CLOCK_UNCERTAINTY_SECONDS = 0.001

@@ -1,10 +1,10 @@
 """The sections that set report B's numbers and claims beside ours."""
 
-from lab.analysis import reference_b as report
 from lab.analysis import timings as analysis
 from lab.analysis.configurations import compare, select
-from lab.analysis.report_b_verdicts import verdicts as judged
 from lab.formats import fixed, number
+from lab.published import report_b as report
+from lab.published.images_claims import verdicts as judged
 from lab.report.comparison import Comparison
 from lab.report.levels import ABSENT
 from lab.report.markdown import Markdown, paragraphs, table

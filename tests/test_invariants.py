@@ -7,10 +7,10 @@ import pytest
 from synthetic import synthetic_run
 from written import write_run
 
-from lab import claims
+from lab import invariants
 from lab.analysis.measures import measures
+from lab.data.store import Run, read_run
 from lab.errors import ClaimError
-from lab.store import Run, read_run
 
 
 @pytest.fixture
@@ -28,11 +28,11 @@ def all_claims(run: Run) -> list[str]:
     """Return every claim about a run."""
     table = measures(run.trials, run.tasks, run.samples, run.windows, run.nodes)
     return [
-        claims.same_results(run),
-        claims.nothing_left_out(run),
-        claims.one_trial_per_block(run),
-        claims.tasks_add_up(run),
-        claims.work_fits_window(table, "here"),
+        invariants.same_results(run),
+        invariants.nothing_left_out(run),
+        invariants.one_trial_per_block(run),
+        invariants.tasks_add_up(run),
+        invariants.work_fits_window(table, "here"),
     ]
 
 
@@ -60,7 +60,7 @@ def test_unequal_digests_stop_the_build(tmp_path: Path, frames: list[pd.DataFram
     with pytest.raises(
         ClaimError, match=r"returned the same results.*the-run.*more than one digest in search"
     ):
-        claims.same_results(stored(tmp_path, frames))
+        invariants.same_results(stored(tmp_path, frames))
 
 
 def test_a_trial_that_is_left_out_stops_the_build(tmp_path: Path, frames: list[pd.DataFrame]) -> None:
@@ -69,9 +69,9 @@ def test_a_trial_that_is_left_out_stops_the_build(tmp_path: Path, frames: list[p
     frames[0] = frames[0].drop(index=2)
     run = read_run(write_run(tmp_path / "the-run", frames, planned_trials=planned))
     with pytest.raises(ClaimError, match="15 ended trials in 15 slots, of 16 planned"):
-        claims.nothing_left_out(run)
+        invariants.nothing_left_out(run)
     with pytest.raises(ClaimError, match="1 missing from one"):
-        claims.one_trial_per_block(run)
+        invariants.one_trial_per_block(run)
 
 
 def test_a_task_that_is_left_out_stops_the_build(tmp_path: Path, frames: list[pd.DataFrame]) -> None:
@@ -80,7 +80,7 @@ def test_a_task_that_is_left_out_stops_the_build(tmp_path: Path, frames: list[pd
     gone = window.index[10]
     frames[1] = frames[1].drop(index=gone)
     with pytest.raises(ClaimError, match=window.loc[gone, "trial_id"]):
-        claims.tasks_add_up(stored(tmp_path, frames))
+        invariants.tasks_add_up(stored(tmp_path, frames))
 
 
 def test_more_work_than_time_stops_the_build(tmp_path: Path, frames: list[pd.DataFrame]) -> None:
@@ -88,9 +88,11 @@ def test_more_work_than_time_stops_the_build(tmp_path: Path, frames: list[pd.Dat
     frames[0].loc[0, "duration_seconds"] /= 2
     run = stored(tmp_path, frames)
     with pytest.raises(ClaimError, match="node efficiency is above 1 in 000-1"):
-        claims.work_fits_window(measures(run.trials, run.tasks, run.samples, run.windows, run.nodes), "here")
+        invariants.work_fits_window(
+            measures(run.trials, run.tasks, run.samples, run.windows, run.nodes), "here"
+        )
 
 
 def test_require_returns_what_holds() -> None:
     """A sentence that holds is returned as it is."""
-    assert claims.require("It is so.", True, "here", "nothing") == "It is so."
+    assert invariants.require("It is so.", True, "here", "nothing") == "It is so."

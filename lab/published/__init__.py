@@ -1,0 +1,1 @@
+"""What other reports published: their numbers, and their claims tested on a run of this lab."""

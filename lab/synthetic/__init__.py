@@ -1,0 +1,1 @@
+"""Runs with planted truth, for validation and tests: nothing in them was measured."""
