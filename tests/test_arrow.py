@@ -24,7 +24,15 @@ RUN_SIDE = (
     "data.ledger",
 )
 READER_SIDE = ("analysis", "figures", "invariants", "report", "formats", "trace", "published", "synthetic")
-SHARED = ("data.records", "data.store", "errors", "paths", "experiment.rules", "experiment.parameters")
+SHARED = (
+    "data.records",
+    "data.store",
+    "data.listing",
+    "errors",
+    "paths",
+    "experiment.rules",
+    "experiment.parameters",
+)
 SETTINGS = ("experiment.profiles", "experiment.plan")
 """What a page may ask of the run side: names of parameters and profiles."""
 ON_THE_HEAD = (
@@ -40,6 +48,7 @@ FOUNDATION = {
     "experiment.parameters": {"errors", "data.records", "experiment.rules"},
     "experiment.plan": {"experiment.parameters"},
     "data.store": {"errors", "data.records"},
+    "data.listing": {"errors", "data.records", "data.store"},
 }
 """Modules that stand alone, or lean on the few that are named."""
 SPLIT = ("data", "experiment")

@@ -11,8 +11,9 @@ from lab.analysis import timings as analysis
 from lab.analysis.configurations import select
 from lab.analysis.disturbances import Disturbance
 from lab.analysis.noise import CopyComparison
+from lab.data.listing import Listed
 from lab.data.store import Timings, read_timings
-from lab.report.selection import Listed, Selection
+from lab.report.selection import Selection
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,37 +9,14 @@ import yaml
 
 from lab import paths
 from lab.analysis.disturbances import Disturbance
-from lab.data.store import (
-    Run,
-    Timings,
-    is_complete,
-    read_environment,
-    read_run,
-    read_table,
-    read_timings,
-    run_directories,
-    trials_file,
-)
+from lab.data.listing import Listed, listed
+from lab.data.store import Run, Timings, read_run, read_timings, run_directories
 from lab.errors import DataError
 
 PINS = paths.BOOK / "pins.yaml"
 
 Found = TypeVar("Found")
 """A run as it was read."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Listed:
-    """One run as the page lists it: complete, unfinished, or unreadable and why."""
-
-    run_id: str
-    started_at: str
-    profile: str
-    machine: str
-    state: str
-    directory: Path
-    trials: int | None = None
-    planned_trials: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -124,13 +101,13 @@ def select(
     """
     data = data or paths.data_folder()
     folders = {folder.name: folder for folder in reversed(run_directories(experiment, data))}
-    listed = tuple(_listed(folder, trials_file(experiment)) for folder in folders.values())
+    runs = tuple(map(listed, folders.values()))
     pinned = pinned_run(experiment, pins)
     if pinned is None:
         # a damaged run may be the newest: to pass over it in silence would publish an older one as the newest
-        chosen = next((one for one in listed if one.state != "unfinished"), None)
+        chosen = next((one for one in runs if one.state != "unfinished"), None)
     else:
-        chosen = next((one for one in listed if one.run_id == pinned), None)
+        chosen = next((one for one in runs if one.run_id == pinned), None)
         if chosen is None or chosen.state == "unfinished":
             what = "is not complete" if chosen else "is not there"
             raise DataError(
@@ -138,7 +115,7 @@ def select(
                 f"(there are: {', '.join(folders) or 'none'}): correct the pin or remove it"
             )
     run = None if chosen is None else read(chosen.directory)
-    return Selection(experiment, run, pinned is not None, listed)
+    return Selection(experiment, run, pinned is not None, runs)
 
 
 def pinned_run(experiment: str, pins: Path = PINS) -> str | None:
@@ -153,24 +130,3 @@ def pinned_run(experiment: str, pins: Path = PINS) -> str | None:
         raise DataError(f"{pins} must hold lines such as 'single_node: RUN_ID'")
     value = found.get(experiment)
     return None if value is None else str(value)
-
-
-def _listed(folder: Path, file: str) -> Listed:
-    environment = read_environment(folder)
-    machine = environment.get("machine", {})
-    unread = Listed(
-        run_id=folder.name,
-        started_at=str(environment["sessions"][0]["started_at"]),
-        profile=str(environment.get("parameters", {}).get("profile", "")),
-        machine=f"{machine.get('cpu_model', 'unknown processor')}, {machine.get('cores', '?')} cores",
-        state="damaged",
-        directory=folder,
-        planned_trials=int(environment["planned_trials"]),
-    )
-    try:
-        trials = read_table(folder / file)
-    except DataError:
-        return unread
-    ended = int(trials.loc[trials["status"] != "interrupted", "slot"].nunique())
-    state = "complete" if is_complete(trials, environment) else "unfinished"
-    return dataclasses.replace(unread, state=state, trials=ended)

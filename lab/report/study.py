@@ -12,10 +12,11 @@ from lab.analysis.disturbances import Disturbance, disturbances
 from lab.analysis.intervals import Estimate
 from lab.analysis.measures import measures
 from lab.analysis.nodes import Placement, others_part, placement
+from lab.data.listing import Listed
 from lab.data.store import Run
 from lab.figures.curves import Axis
 from lab.figures.style import looks_of
-from lab.report.selection import Listed, Selection
+from lab.report.selection import Selection
 from lab.report.series import COUNTED, Wanted, series_of
 
 UNITS = {"search": "primes/s", "find": "primes/s", "factor": "numbers/s"}
