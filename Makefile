@@ -5,6 +5,8 @@ PYTHON ?= python3
 EXPERIMENT = single_node
 COMPARISON = ray_vs_multiprocessing
 PROFILE = quick
+WORK =
+ITEMS =
 WORKERS =
 RUN_ID =
 NODES = 5
@@ -17,18 +19,24 @@ NAMESPACE = ray-scaling-lab
 TESTS =
 
 python = .venv/bin/python
-first_page = _build/html/index.html
 # jupyter looks for its kernel in .venv before it looks in the user's home
 export JUPYTER_PREFER_ENV_PATH = 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help report book build run trace validate test tidy bench-primes bench-images bench-dispatch lock docker-build \
-	docker-up docker-report docker-token docker-down upgrade-helm clean distclean known-profile
+.PHONY: help setup own report book build run trace validate test tidy bench-primes bench-images bench-dispatch lock \
+	docker-build docker-up docker-report docker-token docker-down upgrade-helm clean distclean known-profile
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+
+setup: .venv/.installed-report ## Set up .venv with the command lab
+	@echo "==> Ready. To have the command lab in this shell: . .venv/bin/activate"
+
+own: .venv/.installed-report ## Measure your own function, build the book (WORK=my_job.py:work ITEMS=my_job.py:items WORKERS=1,2)
+	@$(python) -m lab run '$(WORK)' $(if $(ITEMS),--items '$(ITEMS)') $(if $(WORKERS),--workers '$(WORKERS)') \
+		&& $(python) -m lab book
 
 report: known-profile .venv/.installed-report ## Run an experiment, build the book (PROFILE=full WORKERS=[1,2] RUN_ID=name)
 	@mkdir -p out
@@ -37,14 +45,7 @@ report: known-profile .venv/.installed-report ## Run an experiment, build the bo
 	@$(MAKE) --no-print-directory book
 
 book: .venv/.installed-report ## Build the book alone, from the CSV files in data/
-	@echo "==> Building the book from data/ (about half a minute)"
-	@rm -rf _build
-	@mkdir -p out
-	@.venv/bin/jupyter-book build . -W -n --keep-going -q >/dev/null 2>out/book.log; status=$$?; \
-		test $$status -eq 0 || { $(call error_of,out/book.log); \
-		printf '\nThe book was not built. The whole log is out/book.log.\n' >&2; exit 1; }
-	@test -f $(first_page) || { echo "The book has no first page $(first_page)." >&2; exit 1; }
-	@echo "==> Done. The first page: $$(pwd)/$(first_page)"
+	@$(python) -m lab book
 
 build: docker-build ## Build the image that `make run` runs in, that of the Ray cluster
 
@@ -61,12 +62,11 @@ run: known-profile .venv/.installed-report ## Compare engines in one container, 
 validate: .venv/.installed-report ## Measure the lab's own measuring beside other instruments (about 7 minutes)
 	@if docker ps >/dev/null 2>&1 && $(compose) version >/dev/null 2>&1; then \
 		$(MAKE) --no-print-directory docker-build; fi
-	@$(python) -m lab.validation
+	@$(python) -m lab validate
 
-trace: .venv/.installed-report ## Write one trial for Perfetto into out/ (RUN=data/multi_node/RUN_ID TRIAL=012-1)
-	@test -n '$(RUN)' || { echo "Name a run: make trace RUN=data/multi_node/RUN_ID" >&2; exit 1; }
+trace: .venv/.installed-report ## Write one trial for Perfetto into out/ (RUN=RUN_ID TRIAL=012-1)
 	@mkdir -p out
-	@$(python) -m lab.trace '$(RUN)' $(if $(TRIAL),--trial '$(TRIAL)') -o out
+	@$(python) -m lab trace '$(RUN)' $(if $(TRIAL),--trial '$(TRIAL)') -o out
 
 test: .venv/.installed-test ## Run every check and every test (TESTS=tests/test_house.py: these only)
 	@echo "==> ruff: errors and style"

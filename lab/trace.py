@@ -1,16 +1,14 @@
-"""One trial as a file that Perfetto and Chrome open: `python -m lab.trace RUN_FOLDER [--trial ID] [-o FILE]`.
+"""One trial as a file that Perfetto and Chrome open: what `lab trace` writes.
 
 The format is that of the Chrome trace viewer, "Trace Event Format" by Google: a node is a process, a worker a
 thread, an attempt at a task a complete event, a failure an instant event as well; the readings of a node and
 the queue are counters. Times are microseconds since the trial's window began.
 """
 
-import argparse
 import gzip
 import json
 import math
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,8 @@ import pandas as pd
 from lab.analysis.lanes import FAILED, STATES, UNKNOWN, Lane, Span
 from lab.analysis.timeline import NodeLanes, Timeline, timeline
 from lab.analysis.trials import sound
-from lab.data.store import Run, read_run
-from lab.errors import DataError, LabError
+from lab.data.store import Run
+from lab.errors import DataError
 
 Event = dict[str, Any]
 
@@ -36,34 +34,6 @@ COUNTERS = {
     "memory_bytes": ("memory", "MiB", 2.0**-20),
 }
 """The counters of a node: column of its readings -> name, unit and scale."""
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the trace that the command line asks for, and say where; ends with a message where it cannot."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lab.trace", description="Write one trial of a run as a trace for Perfetto or Chrome."
-    )
-    parser.add_argument("run", type=Path, metavar="RUN_FOLDER", help="such as data/multi_node/RUN_ID")
-    parser.add_argument("--trial", help="trial_id, as in trials.csv; without it, one of the largest size")
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="gzipped where it ends in .gz; or a folder"
-    )
-    asked = parser.parse_args(arguments)
-    try:
-        run = read_run(asked.run.absolute())
-        trial_id = asked.trial or typical_trial(run)
-        found = trace(run, trial_id)
-        path = asked.output or Path()
-        if path.is_dir():
-            path /= f"{run.run_id}-{trial_id}.trace.json.gz"
-        write(found, path)
-    except LabError as error:
-        sys.exit(f"lab.trace: {error}")
-    print(
-        f"{len(found['traceEvents'])} events of trial {trial_id}: {path}\n"
-        "To see it, open it in https://ui.perfetto.dev (which reads it in your browser and sends it nowhere) "
-        "or in chrome://tracing."
-    )
 
 
 def trace(run: Run, trial_id: str) -> dict[str, Any]:
@@ -191,7 +161,3 @@ def _counter(name: str, process: int, at: float, values: Event) -> Event:
 def _microseconds(seconds: float) -> int:
     # a node's clock may be off the driver's by less than a millisecond: nothing is before the window
     return max(0, round(seconds * 1e6))
-
-
-if __name__ == "__main__":
-    main()

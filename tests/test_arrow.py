@@ -33,11 +33,14 @@ SHARED = (
     "experiment.rules",
     "experiment.parameters",
 )
+FRONT = ("cli", "__main__")
+"""The command line calls both sides, and nothing calls it."""
 SETTINGS = ("experiment.profiles", "experiment.plan")
 """What a page may ask of the run side: names of parameters and profiles."""
 ON_THE_HEAD = (
     *("experiment.job", "experiment.session", "experiment.trial"),
-    *("clusters", "engines", "workloads", "measure", "validation"),
+    *("validation.job", "validation.times", "validation.windows"),
+    *("clusters", "engines", "workloads", "measure"),
 )
 """What runs on a cluster's head and nodes: none of it needs a disk to write to, nor the client's packages."""
 FOUNDATION = {
@@ -51,7 +54,7 @@ FOUNDATION = {
     "data.listing": {"errors", "data.records", "data.store"},
 }
 """Modules that stand alone, or lean on the few that are named."""
-SPLIT = ("data", "experiment")
+SPLIT = ("data", "experiment", "validation")
 """Rooms whose modules lie on different sides: each counts by itself."""
 
 
@@ -101,13 +104,19 @@ def parts_imported(part: str) -> set[str]:
 
 def test_every_part_is_on_a_side():
     """A new module of lab/ is put on one side of the arrow, here too."""
-    known = {*RUN_SIDE, *READER_SIDE, *SHARED, "__init__", "data.__init__"}
+    known = {*RUN_SIDE, *READER_SIDE, *SHARED, *FRONT, "__init__", "data.__init__"}
     assert {one for path in sources() if (one := part_of(path)).split(".")[0] not in known} <= known
 
 
-def test_the_digest_of_the_code_leaves_out_the_readers_alone():
-    """A run goes on when the reader side changes, and only then."""
-    assert {name.removesuffix(".py") for name in READERS} == set(READER_SIDE)
+def test_the_digest_of_the_code_leaves_out_what_does_not_measure():
+    """A run goes on when the reader side or the command line changes, and only then."""
+    assert {name.removesuffix(".py") for name in READERS} == {*READER_SIDE, *FRONT}
+
+
+def test_nothing_leans_on_the_command_line():
+    """Whatever the command line can do, a notebook and a script can do without it."""
+    everything = {part_of(path) for path in sources()} - set(FRONT)
+    assert {part for part in everything if parts_imported(part) & set(FRONT)} == set()
 
 
 @pytest.mark.parametrize("part", RUN_SIDE)

@@ -65,10 +65,6 @@ def clone(tmp_path: Path) -> Path:
 def installed(clone: Path) -> Path:
     """Return a clone whose set-up is done, with a Python that notes what it is asked and runs FAKE_PYTHON."""
     script(clone / ".venv" / "bin" / "python", '#!/bin/sh\necho "$@" >> asked\neval "$FAKE_PYTHON"\n')
-    script(
-        clone / ".venv" / "bin" / "jupyter-book",
-        "#!/bin/sh\nmkdir -p _build/html\n: > _build/html/index.html\n",
-    )
     for name in ("pyvenv.cfg", ".installed-uv", ".installed-report"):
         (clone / ".venv" / name).touch()
     return clone
@@ -152,13 +148,13 @@ def test_an_unknown_profile_is_refused_before_the_set_up(clone: Path) -> None:
 
 @needs_make
 def test_report_hands_profile_workers_and_run_id_to_papermill(installed: Path) -> None:
-    """`make report` passes its variables on as parameters, and prints the path of the first page."""
+    """`make report` passes its variables on as parameters, and then builds the book."""
     done = make(installed, "report", "WORKERS=[1, 2]", "RUN_ID=again")
     assert done.returncode == 0, done.stderr
     asked = (installed / "asked").read_text()
     assert "papermill notebooks/single_node.ipynb out/single_node.ipynb" in asked
     assert "-f notebooks/profiles/quick.yaml -y workers: [1, 2] -r run_id again" in asked
-    assert f"{installed}/_build/html/index.html" in done.stdout
+    assert asked.splitlines()[-1] == "-m lab book"
 
 
 @needs_make
@@ -187,7 +183,7 @@ def test_a_failed_experiment_ends_with_its_message(installed: Path, monkeypatch:
     assert "ParameterError: workers is 0:\naccepted is 1 to 256\n" in done.stderr
     assert "Traceback" not in done.stderr
     assert "out/single_node.log" in done.stderr
-    assert not (installed / "_build").exists()
+    assert "lab book" not in (installed / "asked").read_text()
 
 
 @needs_make
@@ -198,7 +194,24 @@ def test_ctrl_c_ends_with_the_way_to_go_on(installed: Path, monkeypatch: pytest.
     done = make(installed, "report")
     assert done.returncode != 0
     assert "To go on: make report PROFILE=quick RUN_ID=mine\n" in done.stderr
-    assert not (installed / "_build").exists()
+    assert "lab book" not in (installed / "asked").read_text()
+
+
+@needs_make
+def test_own_hands_work_items_and_workers_to_the_command(installed: Path) -> None:
+    """`make own` is `lab run` and then `lab book`."""
+    done = make(installed, "own", "WORK=my job.py:work", "ITEMS=my job.py:items", "WORKERS=1,2")
+    assert done.returncode == 0, done.stderr
+    run = "-m lab run my job.py:work --items my job.py:items --workers 1,2"
+    assert (installed / "asked").read_text().splitlines() == [run, "-m lab book"]
+
+
+@needs_make
+def test_own_work_that_fails_has_no_book(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where `lab run` fails, make fails with it, and no book is built."""
+    monkeypatch.setenv("FAKE_PYTHON", "exit 1")
+    assert make(installed, "own", "WORK=my_job.py:work").returncode != 0
+    assert (installed / "asked").read_text() == "-m lab run my_job.py:work\n"
 
 
 @needs_make

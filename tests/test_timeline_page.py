@@ -102,7 +102,7 @@ def test_the_typical_trial_of_the_largest_size_is_shown(tmp_path: Path) -> None:
     assert (row["nodes"], row["workers"]) == (4, 4)
     assert "4 containers on one host; a single trial of " in text
     assert text.count('<div class="lab-timeline"') == 1
-    assert f"`python -m lab.trace data/multi_node/run --trial {trial[1]}`" in text
+    assert f"`lab trace multi_node/run --trial {trial[1]}`" in text
     assert "| node 4 | `000004` | 3 | " in text
 
 

@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,10 +13,11 @@ from mishaps import odd_run, run_of
 from synthetic import docker_run, multi_node_run, synthetic_run
 from written import write_run
 
-from lab import trace as lab_trace
+from lab import paths
+from lab.cli import main
 from lab.data.store import read_run
 from lab.errors import DataError
-from lab.trace import main, trace, typical_trial
+from lab.trace import trace, typical_trial
 
 REQUIRED = {
     "M": {"name", "ph", "pid", "tid", "args"},
@@ -163,7 +163,7 @@ def test_the_command_writes_a_file_and_says_what_opens_it(several, tmp_path, mon
     """Without further words it writes a gzipped file to the folder that one is in, named after the trial."""
     run = write_run(tmp_path / "multi_node" / "a run", several)
     monkeypatch.chdir(tmp_path)
-    main([str(run)])
+    assert main(["trace", str(run)]) == 0
     trial = typical_trial(read_run(run))
     path = tmp_path / f"a run-{trial}.trace.json.gz"
     found = json.loads(gzip.decompress(path.read_bytes()))
@@ -184,8 +184,8 @@ def test_plain_json_where_the_name_says_so(several, tmp_path):
     """A file of another name than .gz is plain JSON; a folder will do; one trial gives equal bytes."""
     run = write_run(tmp_path / "run", several)
     for name in ("one.json", "two.json", "one.json.gz", "two.json.gz"):
-        main([str(run), "--trial", "003-1", "-o", str(tmp_path / name)])
-    main([str(run), "--trial", "003-1", "-o", str(tmp_path)])
+        assert main(["trace", str(run), "--trial", "003-1", "-o", str(tmp_path / name)]) == 0
+    assert main(["trace", str(run), "--trial", "003-1", "-o", str(tmp_path)]) == 0
     assert (tmp_path / "run-003-1.trace.json.gz").read_bytes() == (tmp_path / "one.json.gz").read_bytes()
     check(json.loads((tmp_path / "one.json").read_text()))
     for kind in ("json", "json.gz"):
@@ -202,24 +202,22 @@ def test_plain_json_where_the_name_says_so(several, tmp_path):
         (["{run}", "-o", "{run}/tasks.csv/x"], "cannot be written (Not a directory): name another file"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line(several, tmp_path, arguments, said):
+def test_what_cannot_be_done_is_said_in_one_line(several, tmp_path, capsys, arguments, said):
     """A wrong trial, folder or file ends the command with a message, without a traceback."""
     run = write_run(tmp_path / "run", several)
-    with pytest.raises(SystemExit) as ended:
-        main([one.format(run=run) for one in arguments])
-    message = str(ended.value.code)
-    assert message.startswith("lab.trace: ")
+    assert main(["trace", *(one.format(run=run) for one in arguments)]) == 1
+    message = capsys.readouterr().err
+    assert message.startswith("DataError: ")
     assert said in message
-    assert "\n" not in message
+    assert message.count("\n") == 1
 
 
-def test_it_runs_as_a_module_without_what_draws(several, tmp_path):
-    """`python -m lab.trace` works where nothing that draws is installed: no matplotlib, and no Ray."""
+def test_it_runs_without_what_draws(several, tmp_path):
+    """`lab trace` works where nothing that draws is installed: no matplotlib, and no Ray."""
     run = write_run(tmp_path / "run", several)
     blocked = "import sys; sys.modules.update(dict.fromkeys(('matplotlib', 'scipy', 'ray', 'gmpy2')));"
-    script = f"{blocked} from lab.trace import main; main(sys.argv[1:])"
-    command = [sys.executable, "-c", script, str(run), "-o", str(tmp_path / "x.json")]
-    root = Path(lab_trace.__file__).parent.parent
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    script = f"{blocked} from lab.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", script, "trace", str(run), "-o", str(tmp_path / "x.json")]
+    done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     check(json.loads((tmp_path / "x.json").read_text()))

@@ -18,10 +18,10 @@ from lab.data.ledger import Table
 from lab.data.records import Check, NodeWindow, Sample, Trial
 from lab.data.store import read_environment, read_table
 from lab.errors import ClusterError
-from lab.validation import __main__ as validate
 from lab.validation import containers, windows
-from lab.validation.__main__ import Pairs, memory_then
+from lab.validation import run as validate
 from lab.validation.containers import Memory, size_bytes
+from lab.validation.run import Pairs, memory_then
 from lab.validation.times import Rows, task_checks
 from lab.validation.windows import OFF, ON, SAMPLE_SECONDS, Windows, measure_in_turn
 from lab.workloads import WORKLOADS

@@ -39,8 +39,10 @@ READERS = (
     "invariants.py",
     "formats.py",
     "trace.py",
+    "cli",
+    "__main__.py",
 )
-"""Parts of `lab/` that only read what was measured: a run goes on when they change."""
+"""Parts of `lab/` that only read what was measured, or only call: a run goes on when they change."""
 
 CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 """Files that Docker and Podman put into each container."""

@@ -121,5 +121,5 @@ def _file(study: Study, trial: str) -> str:
     """Say how to get a trial as a file for Perfetto."""
     return (
         "Warm-up tasks are not drawn. Any trial as a file that [Perfetto](https://ui.perfetto.dev) opens: "
-        f"`python -m lab.trace data/{study.experiment}/{study.run.run_id} --trial {trial}`"
+        f"`lab trace {study.experiment}/{study.run.run_id} --trial {trial}`"
     )

@@ -1,4 +1,4 @@
-"""Proves the lab's own measuring: `python -m lab.validation`, or `make validate`, beside other instruments.
+"""Proves the lab's own measuring beside other instruments: what `lab validate` does.
 
 Task times beside Ray's own events; memory beside `docker stats`; throughput with measuring on beside off; the
 processor time of all processes beside the cgroup's counter. Rows of `lab.data.records.Check` go to
@@ -9,20 +9,18 @@ import contextlib
 import dataclasses
 import datetime
 import hashlib
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lab import paths
 from lab.clusters.compose import ComposeCluster, check_docker, compose
 from lab.clusters.embedded import check_ray_version, embedded
 from lab.clusters.jobs import Jobs
 from lab.clusters.wire import Message
 from lab.data.ledger import Table, write_environment
 from lab.data.records import SCHEMA_VERSION, Check, NodeFacts, NodeWindow, Sample, Trial
-from lab.errors import ClusterError, LabError
+from lab.errors import ClusterError
 from lab.experiment.run import new_run_id
 from lab.experiment.sites import refusal
 from lab.measure.environment import code_facts, machine_facts, session_facts, utc_now, versions
@@ -206,18 +204,3 @@ def _in_containers(pairs: Pairs, run_id: str) -> dict[str, str]:
     with compose(pairs.asked.nodes, NODE_CORES, True, READY_SECONDS) as found:
         on_compose(pairs, found, run_id)
         return {"image": found.image_id}
-
-
-def main() -> None:
-    """Validate into the folder of the lab's data; an error ends it with the error's message."""
-    try:
-        directory = validate(paths.data_folder())
-    except LabError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
-    except KeyboardInterrupt:
-        sys.exit("stopped; the rows so far are kept")
-    print(f"done: {directory / FILE}; `make book` shows it on the page Validation")
-
-
-if __name__ == "__main__":
-    main()

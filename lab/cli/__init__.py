@@ -1,0 +1,104 @@
+"""The command line: `lab COMMAND ...`; exit status 0 fine, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C."""
+
+import argparse
+import difflib
+import importlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+
+from lab.errors import LabError
+
+COMMANDS: Mapping[str, str] = {
+    "run": "measure your own function on Ray and beside it, with ever more workers",
+    "resume": "go on with a run that was stopped, of any experiment",
+    "book": "build the report from the measurements in data/",
+    "list": "list all runs",
+    "trace": "write one trial of a run as a file for Perfetto",
+    "validate": "measure the lab's own measuring beside other instruments",
+}
+"""Each has a module of its name in `lab.cli.commands`: `add_arguments`, `carry_out`, and an EXAMPLE."""
+
+FAILED, WRONG_USAGE, STOPPED = 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out what the command line asks for and return the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in ("-h", "--help"):
+        print(overview(), end="")
+        return 0
+    name, rest = given[0], given[1:]
+    if name not in COMMANDS:
+        print(
+            f"lab: there is no command {name!r}{meant(name, COMMANDS)}\n{overview()}", file=sys.stderr, end=""
+        )
+        return WRONG_USAGE
+    # each command brings its own imports, so that the others start without them
+    command = importlib.import_module(f"lab.cli.commands.{name}")
+    return guarded(lambda: carry_out(command, name, rest))
+
+
+def overview() -> str:
+    """Return what `lab --help` prints."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {words}" for name, words in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: lab COMMAND ...\n",
+            "How far does my work scale on Ray, why no further, and how many nodes should I use?\n",
+            *lines,
+            "\n`lab COMMAND --help` explains a command. The shortest way to a report of your own:\n",
+            "  lab run my_job.py:work --items my_job.py:items --workers 1,2,4",
+            "  lab book\n",
+        ]
+    )
+
+
+def carry_out(command: ModuleType, name: str, arguments: Sequence[str]) -> None:
+    """Read a command's arguments and do what they ask for; ends with status 2 where they are wrong."""
+    parser = argparse.ArgumentParser(
+        prog=f"lab {name}",
+        usage=getattr(command, "USAGE", None),
+        description=f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}.",
+        epilog=f"example:\n{command.EXAMPLE}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.add_arguments(parser)
+    refuse_unknown(parser, arguments)
+    command.carry_out(parser.parse_args(arguments))
+
+
+def refuse_unknown(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    """End with status 2 for an option that does not exist, before argparse misses what it swallowed."""
+    known = [option for action in parser._actions for option in action.option_strings]
+    for one in arguments:
+        option = one.partition("=")[0]
+        if option == "--":
+            return
+        if option.startswith("--") and option not in known:
+            parser.error(
+                f"there is no option {option}{meant(option, known)}; `{parser.prog} --help` lists all"
+            )
+
+
+def meant(name: str, known: Sequence[str] | Mapping[str, str]) -> str:
+    """Return a question for the name that was probably meant; empty where none is close."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def guarded(work: Callable[[], None]) -> int:
+    """Return the exit status of work, and say in one message why it failed or how to go on."""
+    try:
+        work()
+    except LabError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt as stop:
+        # an experiment that was under way has told how to go on
+        told = getattr(stop, "__notes__", ())
+        print("\n" + ("\n".join(told) or "stopped"), file=sys.stderr)
+        return STOPPED
+    return 0

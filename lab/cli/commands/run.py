@@ -1,0 +1,56 @@
+"""`lab run WORK`: measures a function of the user's own."""
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from lab.cli.options import add_options, meaning_of, reader
+
+USAGE = "lab run FILE.py:FUNCTION --items ITEMS [--workers 1,2,4] [OPTION ...]"
+EXAMPLE = """\
+  lab run my_job.py:work --items my_job.py:items --workers 1,2,4
+  lab run my_job.py:work --items 1000 --workers 2 --nodes 1,2 --cluster compose
+  lab run my_job.py:work --items items.jsonl --dry-run
+afterwards:
+  lab book"""
+
+SAME_RESULTS = "same_results"
+
+
+def add_arguments(parser: argparse.ArgumentParser, kind: type[Any] | None = None) -> None:
+    """Add the work, an option for every parameter of own work, and what only the command line has."""
+    kind = kind or own_parameters()
+    work = next(field for field in dataclasses.fields(kind) if field.name == "work")
+    parser.add_argument("work", metavar="WORK", type=reader(work.metadata["rule"]), help=meaning_of(work))
+    parser.add_argument(
+        "--dry-run", action="store_true", help="run a few items here, say what a run would do, write nothing"
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="where the run goes (default: data/ of the lab)"
+    )
+    parser.add_argument(
+        "--different-results",
+        dest=SAME_RESULTS,
+        action="store_false",
+        default=argparse.SUPPRESS,
+        help="the results of an item may differ from run to run: they are not compared",
+    )
+    add_options(parser, kind, left_out=("work", SAME_RESULTS))
+
+
+def own_parameters() -> type[Any]:
+    """Return the dataclass of own work's parameters."""
+    from lab.experiment.parameters import Own
+
+    return Own
+
+
+def carry_out(given: argparse.Namespace) -> None:
+    """Run the work, and say where its rows are and what comes next."""
+    from lab.api import run
+    from lab.cli.outcome import tell
+
+    asked = vars(given)
+    work, items = asked.pop("work"), asked.pop("items", None)
+    tell(run(work, items, **asked))

@@ -1,0 +1,26 @@
+"""`lab validate`: measures the lab's own measuring beside other instruments."""
+
+import argparse
+from pathlib import Path
+
+EXAMPLE = "  lab validate"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add where the rows go."""
+    parser.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="where the run goes (default: data/ of the lab)"
+    )
+
+
+def carry_out(given: argparse.Namespace) -> None:
+    """Measure, which takes about 7 minutes, and say where the rows are."""
+    from lab import paths
+    from lab.validation.run import FILE, validate
+
+    try:
+        directory = validate(given.data or paths.data_folder())
+    except KeyboardInterrupt as stop:
+        stop.add_note("stopped; the rows so far are kept")
+        raise
+    print(f"done: {directory / FILE}; `lab book` shows it on the page Validation")

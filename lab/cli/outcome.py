@@ -1,0 +1,36 @@
+"""What a run came to, on the terminal: where its rows are, one line for each size, and what comes next."""
+
+import pandas as pd
+
+from lab.cli.commands.list import table
+from lab.data.store import Run, Timings
+from lab.errors import EngineError
+
+HEADS = ("work", "engine", "nodes", "workers", "trials", "median s", "per second")
+SIZES = ["mode", "engine", "schedule", "nodes", "workers"]
+
+
+def tell(run: Run | Timings) -> None:
+    """Print how the trials ended; raises `EngineError` where none ended well."""
+    trials = run.trials if isinstance(run, Run) else run.timings
+    good = trials[trials["status"] == "ok"]
+    if good.empty:
+        first = next(iter(trials["error_message"].dropna()), "no message")
+        raise EngineError(f"no trial of {run.directory} ended well; the first: {first}")
+    if isinstance(run, Run):
+        print(table([HEADS, *sizes(good[good["arm"] != "copy"])]))
+    bad = len(trials) - len(good)
+    print(f"{len(trials)} trials, {bad or 'none'} of them failed. Rows: {run.directory}")
+    print("The report: lab book")
+
+
+def sizes(good: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Return a row for each size of each engine: its median duration, and its units per second at that."""
+    rows = []
+    for key, own in good.groupby(SIZES, sort=False, dropna=False):
+        mode, engine, schedule, nodes, workers = key
+        name = engine if schedule == "dynamic" or engine == "serial" else f"{engine}, {schedule}"
+        seconds = float(own["duration_seconds"].median())
+        rate = float((own["units"] / own["duration_seconds"]).median())
+        rows.append((mode, name, f"{nodes}", f"{workers}", f"{len(own)}", f"{seconds:.3g}", f"{rate:.4g}"))
+    return sorted(rows, key=lambda row: (row[0], row[1], int(row[2]), int(row[3])))
