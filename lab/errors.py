@@ -9,6 +9,10 @@ class ParameterError(LabError):
     """A parameter is unknown, missing, of the wrong type or out of range."""
 
 
+class WorkError(LabError):
+    """The work that was brought cannot be run: its file, its function, its items or its results."""
+
+
 class DataError(LabError):
     """A file under `data/` is damaged, foreign, of another schema, or cannot be written."""
 

@@ -85,14 +85,28 @@ class Head:
 
     def ask(self, method: str, path: str, body: Any = None, seconds: float = REQUEST_SECONDS) -> Any:
         """Send a request to this address alone and return the JSON of its answer, or raise `ClusterError`."""
+        content = None if body is None else json.dumps(body).encode()
+        return self._content(path, *self._answer(method, path, content, "application/json", seconds))
+
+    def upload(self, path: str, content: bytes, seconds: float) -> None:
+        """Put bytes to this address, or raise `ClusterError`."""
+        status, text = self._answer("PUT", path, content, "application/octet-stream", seconds)
+        if status != 200:
+            raise ClusterError(
+                f"the head at {self.address} answers {status} to {path}: {text.strip()[-200:]}"
+            )
+
+    def _answer(
+        self, method: str, path: str, content: bytes | None, kind_of: str, seconds: float
+    ) -> tuple[int, str]:
         parts = urlsplit(self.address)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        headers = {"Content-Type": "application/json", **self.headers()}
+        headers = {"Content-Type": kind_of, **self.headers()}
         try:
             with contextlib.closing(kind(parts.hostname or "", parts.port, timeout=seconds)) as connection:
-                connection.request(method, path, None if body is None else json.dumps(body), headers)
+                connection.request(method, path, content, headers)
                 answer = connection.getresponse()
-                status, text = answer.status, answer.read().decode(errors="replace")
+                return answer.status, answer.read().decode(errors="replace")
         except OSError as error:
             raise ClusterError(
                 f"the head at {self.address} does not answer ({str(error) or type(error).__name__}): look "
@@ -100,7 +114,6 @@ class Head:
             ) from error
         except http.client.HTTPException as error:
             raise self.stranger("its answer is no HTTP") from error
-        return self._content(path, status, text)
 
     def stranger(self, found: str) -> ClusterError:
         """Return the error for a server that is not Ray's."""

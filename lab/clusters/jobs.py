@@ -7,12 +7,12 @@ authentication, so that an embedded Ray no longer starts after it.
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import queue
 import re
 import secrets
-import shlex
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -28,6 +28,7 @@ from lab.clusters.addresses import (
     check_reachable,
 )
 from lab.clusters.embedded import PINNED_RAY
+from lab.clusters.package import packed
 from lab.clusters.wire import Message, Receiver
 from lab.errors import ClusterError, LabError
 
@@ -40,6 +41,8 @@ PATIENCE_SECONDS = 4.0
 STOP_SECONDS = 5.0
 """Ray itself gives a job 3 s between SIGTERM and SIGKILL."""
 ORPHAN_SECONDS = 30.0
+PACKAGES = "/api/packages/gcs/"
+REQUEST_FILE = "lab_request.json"
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 KEPT = "the rows so far are kept; run it again to go on"
 
@@ -76,15 +79,25 @@ class Jobs:
             self._head.ask("POST", f"{JOBS}{name}/stop")
         _retry(self._refuse_others, ORPHAN_SECONDS if orphans else STOP_SECONDS)
 
-    def run(self, request: Mapping[str, Any], run_id: str, receive: Callable[[Message], None]) -> None:
+    def run(
+        self,
+        request: Mapping[str, Any],
+        run_id: str,
+        receive: Callable[[Message], None],
+        folder: Path | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         """Run the job for a request and hand over each message once, in order, until the last has come.
 
+        The request is sent as a file, beside those of `folder`, which is the working folder of all workers;
+        `variables` are set in their environment.
         Raises `ClusterError` where the job or the head ends before that; what was received stays received.
         Whatever ends this call early, an interrupt too, stops the job.
         """
         job = _Job(self._head, self._silence_seconds, receive)
         try:
-            job.submit(f"{self._entrypoint} {shlex.quote(json.dumps(request))}", run_id)
+            package = packed(folder, {REQUEST_FILE: json.dumps(request).encode()})
+            job.submit(f"{self._entrypoint} {REQUEST_FILE}", run_id, package, variables or {})
             job.follow()
         except BaseException:
             with contextlib.suppress(LabError):
@@ -119,9 +132,16 @@ class _Job:
         self._characters = 0
         self._delivering, self._gone = False, False
 
-    def submit(self, entrypoint: str, run_id: str) -> None:
-        """Have the head start the job."""
-        body = {"entrypoint": entrypoint, "submission_id": self._name, "metadata": {"lab_run": run_id}}
+    def submit(self, entrypoint: str, run_id: str, package: bytes, variables: Mapping[str, str]) -> None:
+        """Have the head keep the files, and start the job among them."""
+        name = f"_ray_pkg_{hashlib.sha256(package).hexdigest()[:32]}.zip"
+        self._head.upload(f"{PACKAGES}{name}", package, SUBMIT_SECONDS)
+        body = {
+            "entrypoint": entrypoint,
+            "submission_id": self._name,
+            "metadata": {"lab_run": run_id},
+            "runtime_env": {"working_dir": f"gcs://{name}", "env_vars": dict(variables)},
+        }
         self._head.ask("POST", JOBS, body, SUBMIT_SECONDS)
         self._heard_at = time.monotonic()
 

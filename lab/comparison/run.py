@@ -24,9 +24,9 @@ from lab.data.store import ENVIRONMENT, Timings, file_digests, read_environment,
 from lab.engines.compared import ON_RAY
 from lab.errors import EngineError
 from lab.experiment.parameters import BreakEven, Comparison, RayVersusMultiprocessing, parameters_from
+from lab.experiment.primes import search_payloads
 from lab.experiment.profiles import with_true_profile
 from lab.experiment.run import WORKER_BYTES, check_disk, check_memory, facts_of, new_run_id
-from lab.experiment.session import search_payloads
 from lab.measure.environment import utc_now
 from lab.measure.node import find_cgroup, usable_memory_bytes
 from lab.workloads.images import size_of
@@ -112,7 +112,7 @@ def _run(
     check_memory(max(parameters.workers), 1, parameters.object_store_megabytes, memory)
     directory = data / experiment / (parameters.run_id or new_run_id(parameters.profile))
     check_disk(data, len(plan))
-    facts = facts_of(experiment, directory.name, parameters, len(plan), cgroup)
+    facts = facts_of(experiment, directory.name, parameters, {}, len(plan), cgroup)
     facts["session"] |= session
     with Ledger(directory, facts, TIMINGS) as ledger:
         _carry_out(parameters, plan, ledger)

@@ -9,7 +9,7 @@ from typing import Any
 from lab.comparison.plan import SERIAL, PlannedTiming
 from lab.engines import Call
 from lab.experiment.parameters import Comparison, RayVersusMultiprocessing
-from lab.experiment.session import search_payloads
+from lab.experiment.primes import search_payloads
 from lab.measure.task import measure_task, run_bare
 from lab.workloads import Outcome
 from lab.workloads.images import image_tasks, process, size_of

@@ -13,9 +13,8 @@ from typing import Any, Protocol
 
 from lab.errors import EngineError
 from lab.measure.task import Measurement, measure_task
-from lab.workloads import Outcome
 
-Call = Callable[[Callable[[Any], Outcome], Any], Measurement]
+Call = Callable[[Any, Any], Measurement]
 """Runs a function on one payload: `measure_task`, or `run_bare`."""
 
 
@@ -23,7 +22,7 @@ Call = Callable[[Callable[[Any], Outcome], Any], Measurement]
 class Work:
     """A function and the payloads to call it with, one a task; the deadline is on the monotonic clock."""
 
-    function: Callable[[Any], Outcome]
+    function: Any
     payloads: Sequence[Any]
     deadline: float
     task_seconds: float | None = None

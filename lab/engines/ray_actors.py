@@ -13,7 +13,7 @@ others, at most `MOST_ATTEMPTS` times.
 import contextlib
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import psutil
@@ -22,7 +22,6 @@ from lab.engines import Call, Completion, Observer, Place, Watch, Work, shares
 from lab.errors import EngineError
 from lab.measure.node_watch import NodeWatch, Window
 from lab.measure.task import Measurement, first_line
-from lab.workloads import Outcome
 
 CALL_SECONDS = 0.2
 SHORTEST_CALL_SECONDS = 0.01
@@ -58,9 +57,7 @@ class Worker:
 
         return ray.get_runtime_context().get_node_id()[:12], os.getpid()
 
-    def run(
-        self, call: Call, function: Callable[[Any], Outcome], payloads: Sequence[Any]
-    ) -> tuple[float, list[Measurement]]:
+    def run(self, call: Call, function: Any, payloads: Sequence[Any]) -> tuple[float, list[Measurement]]:
         """Run a batch of tasks; return its seconds and a measurement for each."""
         began = time.monotonic()
         measurements = [call(function, payload) for payload in payloads]

@@ -26,6 +26,7 @@ from lab.errors import ClusterError, DataError, LabError, ParameterError
 from lab.experiment.job import Request
 from lab.experiment.parameters import MultiNode, parameters_from
 from lab.experiment.plan import multi_node_plan
+from lab.experiment.primes import works_of
 from lab.experiment.profiles import notebook_parameters, profile_file, with_true_profile
 from lab.experiment.run import facts_of, new_run_id, run_plan, slots_to_run, write_interrupted
 from lab.experiment.sites import Elsewhere, request_for
@@ -45,13 +46,14 @@ def make_request(profile: str, changes: Mapping[str, str], data: Path | None = N
     run_id = parameters.run_id or new_run_id(parameters.profile)
     parameters = dataclasses.replace(parameters, run_id=run_id)
     plan = multi_node_plan(parameters)
-    facts = facts_of(EXPERIMENT, run_id, parameters, len(plan), find_cgroup())
+    works = works_of(parameters)
+    facts = facts_of(EXPERIMENT, run_id, parameters, works, len(plan), find_cgroup())
     with Ledger((data or paths.data_folder()) / EXPERIMENT / run_id, facts) as ledger:
         write_interrupted(plan, ledger)
         to_do = slots_to_run(plan, ledger)
         if not to_do:
             raise DataError(f"the run {run_id} has all of its trials: leave run_id out for a new one")
-        return request_for(EXPERIMENT, parameters, to_do, ledger.digests(), BY_FILE["cluster"], 0.0)
+        return request_for(EXPERIMENT, parameters, works, to_do, ledger.digests(), BY_FILE["cluster"], 0.0)
 
 
 def take_rows(request: Request, log: str, cut: bool = False, data: Path | None = None) -> Run:
@@ -68,7 +70,7 @@ def take_rows(request: Request, log: str, cut: bool = False, data: Path | None =
             "and save the log again; where it died, add --cut to keep the rows that are there"
         )
     parameters = parameters_from(MultiNode, request.parameters)
-    own = request_for(EXPERIMENT, parameters, (), {}, request.cluster, 0.0)
+    own = request_for(EXPERIMENT, parameters, {}, (), {}, request.cluster, 0.0)
     if (own.code, own.versions) != (request.code, request.versions):
         raise DataError(
             "the request was written with another version of the lab, or of what it needs, than is here: "
@@ -76,7 +78,8 @@ def take_rows(request: Request, log: str, cut: bool = False, data: Path | None =
         )
     site = Elsewhere(request.cluster, saved, request.start_seconds, {})
     sites = {request.cluster: lambda: nullcontext(site)}
-    return run_plan(EXPERIMENT, parameters, multi_node_plan(parameters), data, find_cgroup(), lambda _: sites)
+    plan = multi_node_plan(parameters)
+    return run_plan(EXPERIMENT, parameters, works_of(parameters), plan, data, find_cgroup(), lambda _: sites)
 
 
 class SavedLog:
@@ -95,9 +98,18 @@ class SavedLog:
             receiver.feed(line)
         return receiver.complete
 
-    def run(self, request: Mapping[str, Any], run_id: str, receive: Callable[[Message], None]) -> None:
+    def run(
+        self,
+        request: Mapping[str, Any],
+        run_id: str,
+        receive: Callable[[Message], None],
+        folder: Path | None = None,  # noqa: ARG002  nothing is sent any more
+        variables: Mapping[str, str] | None = None,  # noqa: ARG002
+    ) -> None:
         """Hand over what the log holds; `ClusterError` where it answers another request, or lacks its end."""
-        other = [name for name, value in _plain(request).items() if value != self._asked[name]]
+        # the work follows from the parameters, and one pickle of it may differ from the next
+        given = {name: value for name, value in _plain(request).items() if name not in ("works", "files")}
+        other = [name for name, value in given.items() if value != self._asked[name]]
         if other:
             raise ClusterError(
                 f"this is not the request that the run {run_id} would make now (other: {', '.join(other)}): "

@@ -1,14 +1,17 @@
 """What runs on the head of a remote cluster, through the Jobs API: `python -m lab.experiment.job REQUEST`.
 
-The request is JSON text, or the name of a file that holds it: the experiment and its parameters, which slots
-of its plan to run, and what the client has installed. Rows go to standard output as the lines of
+The request is JSON text, or the name of a file that holds it: which trials to run, the work, and what the
+client has installed. Rows go to standard output as the lines of
 `lab.clusters.wire`; nothing is written to a disk.
 """
 
+import base64
 import contextlib
 import dataclasses
 import json
+import pickle
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,11 +19,12 @@ from typing import Any
 
 from lab.clusters.attached import Cluster
 from lab.clusters.embedded import connected
+from lab.clusters.package import unpack
 from lab.clusters.wire import Sender
 from lab.errors import ClusterError, LabError
-from lab.experiment.parameters import parameters_from
-from lab.experiment.session import REMOTE, Assignment, payloads_of, run_slots
-from lab.experiment.trial import Setting
+from lab.experiment.plan import Configuration, PlannedTrial
+from lab.experiment.session import Assignment, Works, run_slots
+from lab.experiment.trial import SETTINGS, Setting
 from lab.measure.environment import NODE_PACKAGES, code_facts, versions
 
 BEAT_SECONDS = 2.0
@@ -28,16 +32,23 @@ BEAT_SECONDS = 2.0
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Request:
-    """What the client asks for: `slots` are pairs of a slot and the number of the attempt at it."""
+    """What the client asks for: trials, each with its place in the plan, and what they need.
+
+    `works` is the pickled work of all modes, and `files` an archive of the folder that it lies in, both in
+    base 64; `files` is empty where the job is started among them.
+    """
 
     experiment: str
     parameters: Mapping[str, Any]
     cluster: str
-    slots: Sequence[Sequence[int]]
+    trials: Sequence[Mapping[str, Any]]
+    settings: Mapping[str, float]
     digests: Mapping[str, str]
     start_seconds: float
     code: str
     versions: Mapping[str, str]
+    works: str
+    files: str = ""
 
 
 def main(text: str) -> None:
@@ -48,7 +59,9 @@ def main(text: str) -> None:
 
 def serve(carry_out: Callable[[Sender], None]) -> None:
     """Do a job's work; a fault that the lab knows is told to the client, any other ends the job."""
-    sender = Sender(sys.stdout)
+    # what the work prints must not come between the lines of the wire
+    stream, sys.stdout = sys.stdout, sys.stderr
+    sender = Sender(stream)
     with _heartbeat(sender):
         try:
             carry_out(sender)
@@ -57,32 +70,47 @@ def serve(carry_out: Callable[[Sender], None]) -> None:
         sender.end()
 
 
+def assignments_of(trials: Sequence[Mapping[str, Any]]) -> list[Assignment]:
+    """Return the trials that a request asks for."""
+    names = [field.name for field in dataclasses.fields(Configuration)]
+    return [
+        Assignment(
+            PlannedTrial(one["slot"], one["block"], Configuration(**{name: one[name] for name in names})),
+            one["attempt"],
+        )
+        for one in trials
+    ]
+
+
 def _carry_out(request: Request, sender: Sender) -> None:
     _check_same(request)
-    kind, plan_of = REMOTE[request.experiment]
-    parameters = parameters_from(kind, request.parameters)
-    by_slot = {planned.slot: planned for planned in plan_of(parameters)}
-    assignments = [Assignment(by_slot[slot], attempt) for slot, attempt in request.slots]
-    wait_seconds = parameters.wait_seconds
+    assignments = assignments_of(request.trials)
     most = max(one.planned.configuration.nodes for one in assignments)
-    with connected(address="auto"):
+    with _working_folder(request.files) as options, connected(address="auto", **options):
+        works: Works = pickle.loads(base64.b64decode(request.works))
         cluster = Cluster(request.cluster, request.start_seconds)
-        cluster.need(most, wait_seconds)
-        setting = Setting(
-            sender,
-            cluster,
-            parameters.sample_seconds,
-            parameters.deadline_seconds,
-            parameters.stall_seconds,
-            wait_seconds,
-        )
+        sample, deadline, stall, wait = (float(request.settings[name]) for name in SETTINGS)
+        setting = Setting(sender, cluster, sample, deadline, stall, wait)
+        cluster.need(most, setting.wait_seconds)
 
         def told(ones: Sequence[Assignment]) -> Iterable[Assignment]:
             for one in ones:
                 sender.tell("slot", slot=one.planned.slot)
                 yield one
 
-        run_slots(assignments, payloads_of(parameters), dict(request.digests), setting, told)
+        run_slots(assignments, works, dict(request.digests), setting, told)
+
+
+@contextlib.contextmanager
+def _working_folder(files: str) -> Iterator[dict[str, Any]]:
+    """Have the work's files at hand; yields the options with which Ray brings them to all nodes."""
+    if not files:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="ray-scaling-lab-") as folder:
+        unpack(base64.b64decode(files), Path(folder))
+        sys.path.insert(0, folder)
+        yield {"runtime_env": {"working_dir": folder}}
 
 
 def _check_same(request: Request) -> None:

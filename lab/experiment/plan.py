@@ -4,7 +4,7 @@ import dataclasses
 import random
 from collections.abc import Callable, Sequence
 
-from lab.experiment.parameters import Docker, MultiNode, Primes, SingleNode
+from lab.experiment.parameters import Docker, Experiment, MultiNode, Own, SingleNode
 
 BASELINE_SCHEDULE = "dynamic"
 """The plain processes share one counter: the best that one would write by hand."""
@@ -56,7 +56,7 @@ def single_node_plan(parameters: SingleNode, cores: int) -> Plan:
         copied = min(ray, key=lambda one: (abs(one.workers - cores), one.schedule != parameters.schedules[0]))
         return [serial, *processes, *ray, dataclasses.replace(copied, arm="copy")]
 
-    return _in_blocks(parameters, configurations)
+    return _in_blocks(parameters, parameters.modes, configurations)
 
 
 def multi_node_plan(parameters: MultiNode) -> Plan:
@@ -79,7 +79,7 @@ def multi_node_plan(parameters: MultiNode) -> Plan:
         baseline = [] if dataclasses.replace(alone, arm="experiment") in asked else [alone]
         return [*baseline, *asked, _copy(asked)]
 
-    return _in_blocks(parameters, configurations)
+    return _in_blocks(parameters, parameters.modes, configurations)
 
 
 def docker_plan(parameters: Docker) -> Plan:
@@ -90,7 +90,42 @@ def docker_plan(parameters: Docker) -> Plan:
         contained = _sizes(mode, "experiment", "compose", *sizes)
         return [*contained, *_sizes(mode, "baseline", "local", *sizes), _copy(contained)]
 
-    return _in_blocks(parameters, configurations)
+    return _in_blocks(parameters, parameters.modes, configurations)
+
+
+def own_plan(parameters: Own, mode: str, cores: int) -> Plan:
+    """Return one's own work on every engine, with every number of workers on every number of nodes.
+
+    One worker on one node is in every plan, as the baseline of Ray where it is not asked for. The A/A arm
+    copies the first engine that is no baseline, on all nodes, with as many workers as a node has cores.
+    """
+
+    def configurations(mode: str) -> list[Configuration]:
+        found = [one for engine in parameters.used_engines for one in _on_engine(engine, mode, parameters)]
+        asked = [one for one in found if one.arm == "experiment"]
+        if not asked:
+            return found
+        first = [one for one in asked if one.engine == asked[0].engine]
+        alone = dataclasses.replace(first[0], arm="baseline", nodes=1, workers_per_node=1)
+        several = len(parameters.nodes) > 1 and dataclasses.replace(alone, arm="experiment") not in first
+        copied = max(first, key=lambda one: (one.nodes, -abs(one.workers_per_node - cores)))
+        return [*found, *([alone] if several else []), dataclasses.replace(copied, arm="copy")]
+
+    return _in_blocks(parameters, (mode,), configurations)
+
+
+def _on_engine(engine: str, mode: str, parameters: Own) -> list[Configuration]:
+    """Return the configurations of one engine: the loop has one worker, only Ray has schedules and nodes."""
+    if engine == "serial":
+        return [Configuration(mode, "baseline", engine, "static", parameters.cluster, 1, 1)]
+    if engine == "ray":
+        sizes = parameters.schedules, parameters.nodes, parameters.workers
+        return _sizes(mode, "experiment", parameters.cluster, *sizes)
+    arm = "baseline" if engine == "processes" else "experiment"
+    return [
+        Configuration(mode, arm, engine, BASELINE_SCHEDULE, parameters.cluster, 1, count)
+        for count in parameters.workers
+    ]
 
 
 def _sizes(
@@ -116,9 +151,11 @@ def _copy(asked: Sequence[Configuration]) -> Configuration:
     return dataclasses.replace(copied, arm="copy")
 
 
-def _in_blocks(parameters: Primes, configurations: Callable[[str], list[Configuration]]) -> Plan:
+def _in_blocks(
+    parameters: Experiment, modes: Sequence[str], configurations: Callable[[str], list[Configuration]]
+) -> Plan:
     """Return every configuration once per block; the order within a block is shuffled by the seed."""
-    every = [one for mode in parameters.modes for one in configurations(mode)]
+    every = [one for mode in modes for one in configurations(mode)]
     shuffle = random.Random(parameters.seed).shuffle
     order: list[tuple[int, Configuration]] = []
     for block in range(parameters.repeats):

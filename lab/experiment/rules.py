@@ -109,6 +109,7 @@ class Several:
 
     of: Whole | Real | Choice
     distinct: bool = True
+    may_be_empty: bool = False
 
     def accept(self, value: Any) -> tuple[Any, ...]:
         """Return the values as a tuple, or raise `ValueError` with the rule."""
@@ -116,7 +117,9 @@ class Several:
             value = _literal(value)
         items = tuple(value) if isinstance(value, list | tuple) else (value,)
         accepted = tuple(self.of.accept(item) for item in items)
-        if not accepted or (self.distinct and len(set(accepted)) != len(accepted)):
+        if (not accepted and not self.may_be_empty) or (
+            self.distinct and len(set(accepted)) != len(accepted)
+        ):
             raise ValueError(self.describe())
         return accepted
 
@@ -127,12 +130,31 @@ class Several:
         )
 
 
-Rule = Whole | Real | Flag | Choice | Text | Several
+@dataclasses.dataclass(frozen=True, slots=True)
+class Items:
+    """Accepts what names items: text, their number, or a list of them."""
+
+    def accept(self, value: Any) -> Any:
+        """Return the text, the number or the list, or raise `ValueError` with the rule."""
+        if isinstance(value, str) and value.lstrip().startswith("["):
+            value = _literal(value)
+        if isinstance(value, bool) or not isinstance(value, str | int | list | tuple):
+            raise ValueError(self.describe())
+        return list(value) if isinstance(value, tuple) else value
+
+    def describe(self) -> str:
+        """Return the rule in words."""
+        return (
+            "my_job.py:items, a file (items.jsonl or items.txt), a whole number N for 0 to N - 1, or a list"
+        )
 
 
-def parameter(rule: Rule, unit: str = "") -> Any:
-    """Return a dataclass field that carries its rule and unit."""
-    return dataclasses.field(metadata={"rule": rule, "unit": unit})
+Rule = Whole | Real | Flag | Choice | Text | Several | Items
+
+
+def parameter(rule: Rule, unit: str = "", meaning: str = "", **default: Any) -> Any:
+    """Return a dataclass field that carries its rule, its unit and, for the command line, its meaning."""
+    return dataclasses.field(metadata={"rule": rule, "unit": unit, "meaning": meaning}, **default)
 
 
 def _literal(text: str) -> Any:

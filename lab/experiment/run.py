@@ -18,11 +18,20 @@ from lab.data.ledger import Ledger
 from lab.data.records import Trial
 from lab.data.store import Run, file_digests, read_run
 from lab.errors import DataError, ParameterError
-from lab.experiment.parameters import Docker, Experiment, MultiNode, Primes, SingleNode, parameters_from
+from lab.experiment.parameters import Docker, Experiment, MultiNode, SingleNode, parameters_from
 from lab.experiment.plan import Plan, docker_plan, multi_node_plan, single_node_plan
+from lab.experiment.primes import works_of
 from lab.experiment.profiles import with_true_profile
-from lab.experiment.session import Assignment, Payloads, payloads_of
-from lab.experiment.sites import Job, Site, address_site, compose_site, embedded_site, local_site
+from lab.experiment.session import Assignment, Works
+from lab.experiment.sites import (
+    AnyParameters,
+    Job,
+    Site,
+    address_site,
+    compose_site,
+    embedded_site,
+    local_site,
+)
 from lab.measure.environment import code_facts, machine_facts, session_facts, utc_now, versions
 from lab.measure.node import Cgroup, find_cgroup, usable_cores, usable_memory_bytes
 
@@ -50,7 +59,7 @@ def single_node(namespace: Mapping[str, Any], data: Path | None = None) -> Run:
     check_port(parameters.dashboard_port)
     plan = single_node_plan(parameters, cores=int(usable_cores(cgroup)))
     sites = {"embedded": partial(embedded_site, parameters)}
-    return run_plan("single_node", parameters, plan, data, cgroup, lambda _: sites)
+    return run_plan("single_node", parameters, works_of(parameters), plan, data, cgroup, lambda _: sites)
 
 
 def multi_node(namespace: Mapping[str, Any], data: Path | None = None) -> Run:
@@ -74,7 +83,8 @@ def multi_node(namespace: Mapping[str, Any], data: Path | None = None) -> Run:
             "address": partial(address_site, parameters, run_id),
         }
 
-    return run_plan("multi_node", parameters, multi_node_plan(parameters), data, cgroup, sites)
+    plan = multi_node_plan(parameters)
+    return run_plan("multi_node", parameters, works_of(parameters), plan, data, cgroup, sites)
 
 
 def docker(namespace: Mapping[str, Any], data: Path | None = None) -> Run:
@@ -96,7 +106,8 @@ def docker(namespace: Mapping[str, Any], data: Path | None = None) -> Run:
             "local": partial(local_site, parameters),
         }
 
-    return run_plan("docker", parameters, docker_plan(parameters), data, cgroup, sites)
+    plan = docker_plan(parameters)
+    return run_plan("docker", parameters, works_of(parameters), plan, data, cgroup, sites)
 
 
 def check_memory(workers: int, nodes: int, object_store_megabytes: int, memory_bytes: int) -> None:
@@ -128,7 +139,12 @@ def new_run_id(profile: str) -> str:
 
 
 def facts_of(
-    experiment: str, run_id: str, parameters: Experiment, planned_trials: int, cgroup: Cgroup
+    experiment: str,
+    run_id: str,
+    parameters: Experiment,
+    works: Works,
+    planned_trials: int,
+    cgroup: Cgroup,
 ) -> dict[str, Any]:
     """Return the content of environment.json; all but the session must be equal when a run goes on."""
     values = {name: getattr(parameters, name) for name in parameters.__dataclass_fields__}
@@ -138,6 +154,7 @@ def facts_of(
         "experiment": experiment,
         "run_id": run_id,
         "parameters": {**values, "run_id": run_id},
+        "works": {mode: dict(prepared.facts) for mode, prepared in works.items()},
         "planned_trials": planned_trials,
         "code": code_facts(),
         "versions": versions(),
@@ -148,27 +165,28 @@ def facts_of(
 
 def run_plan(
     experiment: str,
-    parameters: Primes,
+    parameters: AnyParameters,
+    works: Works,
     plan: Plan,
     data: Path | None,
     cgroup: Cgroup,
     sites: Callable[[str], Sites],
 ) -> Run:
     """Check what can be checked beforehand, carry the plan out, and return the rows."""
-    data, payloads = data or paths.data_folder(), payloads_of(parameters)
+    data = data or paths.data_folder()
     directory = data / experiment / (parameters.run_id or new_run_id(parameters.profile))
-    check_disk(data, sum(len(payloads[one.configuration.mode]) for one in plan))
-    facts = facts_of(experiment, directory.name, parameters, len(plan), cgroup)
+    check_disk(data, sum(len(works[one.configuration.mode].items) for one in plan))
+    facts = facts_of(experiment, directory.name, parameters, works, len(plan), cgroup)
     with Ledger(directory, facts) as ledger:
-        _carry_out(experiment, parameters, plan, payloads, ledger, sites(directory.name))
+        _carry_out(experiment, parameters, works, plan, ledger, sites(directory.name))
     return read_run(directory)
 
 
 def _carry_out(
     experiment: str,
-    parameters: Primes,
+    parameters: AnyParameters,
+    works: Works,
     plan: Plan,
-    payloads: Payloads,
     ledger: Ledger,
     sites: Sites,
 ) -> None:
@@ -191,7 +209,7 @@ def _carry_out(
         try:
             with _bar(len(to_do)) as started:
                 for kind, ones in groupby(to_do, key=lambda one: one.planned.configuration.cluster):
-                    ready[kind].carry_out(Job(experiment, parameters, payloads, tuple(ones), ledger, started))
+                    ready[kind].carry_out(Job(experiment, parameters, works, tuple(ones), ledger, started))
         except KeyboardInterrupt:
             told = f"stopped; all finished trials are kept. Go on with the same command and: -r run_id {name}"
             print(f"\n{told}", file=sys.stderr, flush=True)

@@ -1,9 +1,12 @@
 """Where trials are carried out: on a Ray in this process, or by a job on a cluster elsewhere."""
 
+import base64
 import contextlib
 import dataclasses
 import os
+import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from lab.clusters.attached import Cluster
@@ -14,15 +17,21 @@ from lab.clusters.local import local
 from lab.clusters.wire import Message
 from lab.data.ledger import Ledger
 from lab.data.records import Trial
-from lab.errors import ClusterError, DataError, LabError, ParameterError
+from lab.errors import ClusterError, DataError, EngineError, LabError, ParameterError, WorkError
 from lab.experiment.job import Request
-from lab.experiment.parameters import MultiNode, Nodes, Primes, SingleNode
-from lab.experiment.session import Assignment, Payloads, run_slots
-from lab.experiment.trial import Setting
+from lab.experiment.parameters import MultiNode, Nodes, Own, Primes, SingleNode
+from lab.experiment.session import Assignment, Works, run_slots
+from lab.experiment.trial import SETTINGS, Setting
 from lab.measure.environment import code_facts, versions
+from lab.workload import Body, Prepared
 
 PATIENCE_SECONDS = 60.0
 """How long an embedded Ray may take to show its node."""
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+"""What numerical libraries read when they are loaded."""
+
+AnyParameters = Primes | Own
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,8 +39,8 @@ class Job:
     """What a site is asked to do, and whom it tells when a trial starts."""
 
     experiment: str
-    parameters: Primes
-    payloads: Payloads
+    parameters: AnyParameters
+    works: Works
     assignments: Sequence[Assignment]
     ledger: Ledger
     started: Callable[[Assignment], None]
@@ -57,28 +66,29 @@ class Here:
 
     def carry_out(self, job: Job) -> None:
         """Run the trials in this process."""
-        parameters = job.parameters
-        setting = Setting(
-            job.ledger,
-            self._cluster,
-            parameters.sample_seconds,
-            parameters.deadline_seconds,
-            parameters.stall_seconds,
-            self._wait_seconds,
-        )
+        settings = settings_of(job.parameters) | {"wait_seconds": self._wait_seconds}
+        sample, deadline, stall, wait = (settings[name] for name in SETTINGS)
+        setting = Setting(job.ledger, self._cluster, sample, deadline, stall, wait)
 
         def told(ones: Sequence[Assignment]) -> Iterable[Assignment]:
             for one in ones:
                 job.started(one)
                 yield one
 
-        run_slots(job.assignments, job.payloads, job.ledger.digests(), setting, told)
+        run_slots(job.assignments, job.works, job.ledger.digests(), setting, told)
 
 
 class Carrier(Protocol):
     """What brings a request to a job, and the job's messages back: `Jobs`, or a log that was saved."""
 
-    def run(self, request: Mapping[str, Any], run_id: str, receive: Callable[[Message], None]) -> None:
+    def run(
+        self,
+        request: Mapping[str, Any],
+        run_id: str,
+        receive: Callable[[Message], None],
+        folder: Path | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         """Hand over each message once, in order; raises `ClusterError` where they do not all come."""
 
 
@@ -94,6 +104,7 @@ class Elsewhere:
         request = request_for(
             job.experiment,
             job.parameters,
+            job.works,
             job.assignments,
             job.ledger.digests(),
             self._kind,
@@ -110,12 +121,19 @@ class Elsewhere:
                 if isinstance(message.content, Trial):
                     job.ledger.sync()
 
-        self._jobs.run(dataclasses.asdict(request), job.ledger.directory.name, receive)
+        self._jobs.run(
+            dataclasses.asdict(request),
+            job.ledger.directory.name,
+            receive,
+            folder_of(job.works),
+            thread_variables(job.parameters),
+        )
 
 
 def request_for(
     experiment: str,
-    parameters: Primes,
+    parameters: AnyParameters,
+    works: Works,
     assignments: Sequence[Assignment],
     digests: Mapping[str, str],
     kind: str,
@@ -126,41 +144,85 @@ def request_for(
         experiment=experiment,
         parameters=dataclasses.asdict(parameters),
         cluster=kind,
-        slots=[(one.planned.slot, one.attempt) for one in assignments],
+        trials=[
+            {
+                "slot": one.planned.slot,
+                "block": one.planned.block,
+                "attempt": one.attempt,
+                **dataclasses.asdict(one.planned.configuration),
+            }
+            for one in assignments
+        ],
+        settings=settings_of(parameters),
         digests=digests,
         start_seconds=start_seconds,
         code=code_facts()["digest"],
         versions=versions(),
+        works=base64.b64encode(pickle.dumps(_elsewhere(works), 5)).decode(),
     )
+
+
+def settings_of(parameters: AnyParameters) -> dict[str, float]:
+    """Return how trials are watched and given up."""
+    names = ("sample_seconds", "deadline_seconds", "stall_seconds")
+    return {
+        **{name: getattr(parameters, name) for name in names},
+        "wait_seconds": getattr(parameters, "wait_seconds", PATIENCE_SECONDS),
+    }
+
+
+def thread_variables(parameters: AnyParameters) -> dict[str, str]:
+    """Return the environment that gives numerical libraries so many threads; empty where they choose."""
+    threads = getattr(parameters, "threads", 0)
+    return dict.fromkeys(THREAD_VARIABLES, str(threads)) if threads else {}
+
+
+def folder_of(works: Works) -> Path | None:
+    """Return the one folder that the work's files lie in; None where none is needed."""
+    folders = {one.folder for one in works.values() if one.folder is not None}
+    return Path(folders.pop()) if folders else None
+
+
+def _elsewhere(works: Works) -> dict[str, Prepared]:
+    """Return the work as another machine needs it: its files are in the working folder there."""
+    return {
+        mode: dataclasses.replace(
+            one,
+            folder=None,
+            facts={},
+            function=one.function.elsewhere() if isinstance(one.function, Body) else one.function,
+        )
+        for mode, one in works.items()
+    }
 
 
 def refusal(told: Mapping[str, Any]) -> LabError:
     """Return the error that the job has told of."""
-    known = {kind.__name__: kind for kind in (ClusterError, DataError, ParameterError)}
+    kinds = (ClusterError, DataError, EngineError, ParameterError, WorkError)
+    known = {kind.__name__: kind for kind in kinds}
     return known.get(told["kind"], LabError)(told["message"])
 
 
 @contextlib.contextmanager
-def embedded_site(parameters: SingleNode | MultiNode) -> Iterator[Site]:
-    """Start Ray in this process."""
-    if isinstance(parameters, SingleNode):
-        cpus, port = max(parameters.workers), parameters.dashboard_port
-    else:
-        cpus, port = max(parameters.workers_per_node), 0
+def embedded_site(parameters: SingleNode | MultiNode | Own, spare_cpus: int = 0) -> Iterator[Site]:
+    """Start Ray in this process, with CPUs beyond the workers where the work starts tasks of its own."""
+    workers = parameters.workers_per_node if isinstance(parameters, MultiNode) else parameters.workers
+    cpus, port = max(workers) + spare_cpus, getattr(parameters, "dashboard_port", 0)
     with embedded(cpus, parameters.object_store_megabytes, port) as cluster:
         yield Here(cluster, PATIENCE_SECONDS)
 
 
 @contextlib.contextmanager
-def local_site(parameters: Nodes) -> Iterator[Site]:
+def local_site(parameters: Nodes | Own) -> Iterator[Site]:
     """Start as many raylets on this host as the largest cluster has nodes."""
-    most, cpus = max(parameters.nodes), max(parameters.workers_per_node)
+    most = max(parameters.nodes)
+    cpus = max(parameters.workers if isinstance(parameters, Own) else parameters.workers_per_node)
     with local(most, cpus, parameters.object_store_megabytes) as cluster:
         yield Here(cluster, parameters.wait_seconds)
 
 
 @contextlib.contextmanager
-def compose_site(parameters: Nodes, run_id: str) -> Iterator[Site]:
+def compose_site(parameters: Nodes | Own, run_id: str) -> Iterator[Site]:
     """Have as many containers as the largest cluster has nodes; 0 cores each means equal shares of all."""
     most = max(parameters.nodes)
     cores = parameters.node_cores or (os.cpu_count() or 1) / most
@@ -171,7 +233,7 @@ def compose_site(parameters: Nodes, run_id: str) -> Iterator[Site]:
 
 
 @contextlib.contextmanager
-def address_site(parameters: MultiNode, run_id: str) -> Iterator[Site]:
+def address_site(parameters: MultiNode | Own, run_id: str) -> Iterator[Site]:
     """Reach a cluster that is there."""
     jobs = Jobs(parameters.address, token_from_environment())
     jobs.check(run_id)

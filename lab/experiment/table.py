@@ -12,7 +12,7 @@ FUNCTIONS: Mapping[str, str] = {
     "single_node": "lab.experiment.run:single_node",
     "multi_node": "lab.experiment.run:multi_node",
     "docker": "lab.experiment.run:docker",
-    "own": "lab.experiment.run:own",
+    "own": "lab.experiment.own:own",
     "ray_vs_multiprocessing": "lab.comparison.run:ray_vs_multiprocessing",
     "break_even": "lab.comparison.run:break_even",
 }

@@ -1,30 +1,21 @@
 """One trial from start to end: workers up, warm-up, the timed window, and every row of it in the ledger."""
 
-import contextlib
 import dataclasses
 import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from lab.clusters.attached import Cluster
 from lab.data.records import TaskRecord, Trial
-from lab.engines import Completion, Team, Work, processes, ray_actors, serial
+from lab.engines import Completion, Team, Work
+from lab.engines.compared import COMPARED, ON_RAY, Engine
 from lab.errors import ClusterError, DataError, EngineError
 from lab.experiment.plan import PlannedTrial
 from lab.measure.environment import utc_now
-from lab.measure.task import first_line
-from lab.workloads import Outcome
-
-Engine = Callable[[int, int], contextlib.AbstractContextManager[Team]]
-"""Takes the workers in all, and the nodes that they are spread over."""
-
-ENGINES: Mapping[str, Engine] = {
-    "serial": serial.team,
-    "processes": processes.team,
-    "ray": ray_actors.team,
-}
+from lab.measure.task import Outcome, first_line
+from lab.workload import Prepared
 
 
 class Sink(Protocol):
@@ -47,19 +38,56 @@ class Setting:
     deadline_seconds: float
     stall_seconds: float
     wait_seconds: float
-    engines: Mapping[str, Engine] = dataclasses.field(default_factory=lambda: ENGINES)
+    engines: Mapping[str, Engine] = dataclasses.field(default_factory=lambda: COMPARED)
+
+
+SETTINGS = ("sample_seconds", "deadline_seconds", "stall_seconds", "wait_seconds")
+"""The numbers of a setting, in order, as a request to another machine names them."""
+
+
+class Expected:
+    """What the trials of one kind of work come to: the digest of all results, and those of single tasks."""
+
+    def __init__(self, digest: str | None = None) -> None:
+        self.digest, self._outcomes = digest, dict[int, Outcome]()
+
+    def check(self, digest: str, outcomes: Mapping[int, Outcome]) -> None:
+        """Keep what the first trial came to; raise `EngineError` where another comes to something else."""
+        if self.digest is None:
+            self.digest, self._outcomes = digest, dict(outcomes)
+        elif digest != self.digest:
+            found = _difference(self._outcomes, outcomes)
+            raise EngineError(
+                f"its results differ: digest {digest}, where earlier trials of this work have "
+                f"{self.digest}{found}"
+            )
+
+
+def _difference(before: Mapping[int, Outcome], now: Mapping[int, Outcome]) -> str:
+    """Name the first task whose outcome is another one, with both."""
+    for task in sorted(before.keys() | now.keys() if before else ()):
+        told = [_told(side.get(task)) for side in (before, now)]
+        if told[0] != told[1]:
+            return f"; item {task} came to {told[0]} before and to {told[1]} now"
+    return ""
+
+
+def _told(outcome: Outcome | None) -> str:
+    return "an error" if outcome is None else f"{outcome.shown or outcome.digest} ({outcome.units} units)"
 
 
 class Recorder:
     """The observer of a window: writes a row for each completion and keeps what the trial's row needs."""
 
-    def __init__(self, trial_id: str, setting: Setting, warmup: bool) -> None:
-        self.trial_id, self.setting, self.warmup = trial_id, setting, warmup
+    def __init__(self, trial_id: str, setting: Setting, warmup: bool, fail_fast: bool = False) -> None:
+        self.trial_id, self.setting, self.warmup, self.fail_fast = trial_id, setting, warmup, fail_fast
         self.origin = 0.0
         self.last_received: float | None = None
         self.outcomes: dict[int, Outcome] = {}
-        self.task_cpu_seconds = 0.0
+        self.task_cpu_seconds = self.task_seconds = 0.0
         self.failures: list[str] = []
+        self.raised: dict[int, str] = {}
+        """What the work itself raised, by task: these tasks have ended, if not well."""
         self._submitted = self._ended = 0
 
     def submitted(self, tasks: int) -> None:
@@ -76,35 +104,44 @@ class Recorder:
         self._ended += 1
         self.last_received = completion.received
         measurement = completion.measurement
-        self.task_cpu_seconds += 0.0 if measurement is None else measurement.cpu_seconds
+        if measurement is not None:
+            self.task_cpu_seconds += measurement.cpu_seconds
+            self.task_seconds += measurement.finished - measurement.started
         if measurement is not None and measurement.outcome is not None:
             self.outcomes[completion.task] = measurement.outcome
-        else:
-            self.failures.append(f"{record.error_kind}: {record.error_message}")
+            return
+        self.failures.append(f"{record.error_kind}: {record.error_message}")
+        if measurement is not None:
+            self.raised[completion.task] = str(record.error_kind)
+            if self.fail_fast:
+                raise EngineError(f"item {completion.task} raised {self.failures[-1]}")
 
     def queue_length(self) -> int:
         """Return submitted minus completed."""
         return self._submitted - self._ended
 
     def check(self, tasks: int) -> None:
-        """Raise `EngineError` where a task has no result."""
-        missing = tasks - len(self.outcomes)
+        """Raise `EngineError` where a task has not ended, or each of them raised."""
+        missing = tasks - len(self.outcomes.keys() | self.raised.keys())
+        last = self.failures[-1] if self.failures else "none was reported"
         if missing:
-            last = self.failures[-1] if self.failures else "none was reported"
             raise EngineError(f"{missing} of {tasks} tasks have no result; the last failure: {last}")
+        if tasks and not self.outcomes:
+            raise EngineError(f"the work raised on each of {tasks} items; the last failure: {last}")
 
     def digest(self) -> str:
-        """Return the digest of all results in task order, 16 hexadecimal digits."""
-        texts = (self.outcomes[task].digest for task in sorted(self.outcomes))
+        """Return the digest of all results in task order, 16 hexadecimal digits; of a raised one its type."""
+        ended = {task: f"raised {kind}" for task, kind in self.raised.items()}
+        ended |= {task: outcome.digest for task, outcome in self.outcomes.items()}
+        texts = (ended[task] for task in sorted(ended))
         return hashlib.sha256("".join(texts).encode()).hexdigest()[:16]
 
 
 def run_trial(
     planned: PlannedTrial,
     attempt: int,
-    function: Callable[[Any], Outcome],
-    payloads: Sequence[Any],
-    expected_digest: str | None,
+    prepared: Prepared,
+    expected: "Expected",
     setting: Setting,
 ) -> Trial:
     """Run a trial and write its row, whatever happens; a fault of engine or cluster makes it a failed one.
@@ -126,12 +163,9 @@ def run_trial(
         "status": "interrupted",
     }
     try:
-        _measure(row, function, payloads, setting)
-        if expected_digest not in (None, row["digest"]):
-            raise EngineError(
-                f"its results differ: digest {row['digest']}, where earlier trials of mode {row['mode']} "
-                f"have {expected_digest}"
-            )
+        outcomes = _measure(row, prepared, setting)
+        if prepared.same_results:
+            expected.check(row["digest"], outcomes)
         row["status"] = "ok"
     except BaseException as error:
         row["error_kind"], row["error_message"] = type(error).__name__, first_line(error)
@@ -177,10 +211,9 @@ def task_record(
     )
 
 
-def _measure(
-    row: dict[str, Any], function: Callable[[Any], Outcome], payloads: Sequence[Any], setting: Setting
-) -> None:
-    """Fill the row: nodes there, workers up and warm, then the window."""
+def _measure(row: dict[str, Any], prepared: Prepared, setting: Setting) -> Mapping[int, Outcome]:
+    """Fill the row: nodes there, workers up and warm, then the window; return the outcomes by task."""
+    payloads, warm_one = prepared.items, prepared.items[prepared.warm]
     deadline = time.monotonic() + setting.deadline_seconds
     setting.cluster.need(row["nodes"], setting.wait_seconds)
     for facts in setting.cluster.take_new():
@@ -191,15 +224,21 @@ def _measure(
         setting.cluster.synchronize(team)
         warm = Recorder(row["trial_id"], setting, warmup=True)
         warm.origin = began = time.monotonic()
-        work = Work(function, [payloads[0]] * row["workers"], deadline, stall_seconds=setting.stall_seconds)
+        work = Work(
+            prepared.function,
+            [warm_one] * row["workers"],
+            deadline,
+            stall_seconds=setting.stall_seconds,
+            call=prepared.call,
+        )
         team.run(work, "static", warm)
         row["warmup_seconds"] = time.monotonic() - began
         warm.check(row["workers"])
-        if warm.failures:
+        if len(warm.failures) > len(warm.raised):
             raise EngineError(f"a worker was lost in its warm-up: {warm.failures[-1]}")
-        task_seconds = warm.task_cpu_seconds / row["workers"]
+        task_seconds = warm.task_seconds / row["workers"]
         work = dataclasses.replace(work, payloads=payloads, task_seconds=task_seconds)
-        recorder = Recorder(row["trial_id"], setting, warmup=False)
+        recorder = Recorder(row["trial_id"], setting, False, prepared.fail_fast)
         try:
             _window(row, team, work, recorder, setting)
         finally:
@@ -212,13 +251,14 @@ def _measure(
                 "task_cpu_seconds": recorder.task_cpu_seconds,
             }
         recorder.check(len(payloads))
+        return recorder.outcomes
 
 
 def _window(row: dict[str, Any], team: Team, work: Work, recorder: Recorder, setting: Setting) -> None:
     """Run the work between two readings of the clocks, with all nodes sampled in between."""
     cluster = setting.cluster
     recorder.origin = cluster.begin(
-        row["trial_id"], team, setting.sample_seconds, row["engine"] == "ray", recorder.queue_length
+        row["trial_id"], team, setting.sample_seconds, row["engine"] in ON_RAY, recorder.queue_length
     )
     try:
         team.run(work, row["schedule"], recorder)

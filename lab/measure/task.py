@@ -5,15 +5,25 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from lab.workloads import Outcome
-
 UNKNOWN = float("nan")
+
+
+class Outcome(NamedTuple):
+    """What is kept of a result: `units` is what throughput counts, `digest` is equal for equal results.
+
+    `shown` is a short result as text, for a message where two engines differ.
+    """
+
+    units: int
+    digest: str
+    shown: str = ""
 
 
 class Measurement(NamedTuple):
     """What a worker knows of one task: monotonic seconds of its host, processor seconds, and the result.
 
-    A tuple, since one travels home for each task, and costs a third of a dataclass to pickle.
+    A tuple, since one travels home for each task, and costs a third of a dataclass to pickle. `result` is
+    what the function returned: it travels as it would without the lab, and nobody keeps it.
     """
 
     started: float
@@ -23,43 +33,66 @@ class Measurement(NamedTuple):
     result_bytes: int | None
     error_kind: str | None = None
     error_message: str | None = None
+    result: Any = None
 
 
-def measure_task(function: Callable[[Any], Outcome], payload: Any) -> Measurement:
-    """Run one task and measure it; an exception of the workload becomes part of the measurement.
+def itself(result: Any) -> Outcome:
+    """Return a result that is an outcome already."""
+    if not isinstance(result, Outcome):
+        raise TypeError(f"a workload returns an Outcome, not {type(result).__name__}")
+    return result
+
+
+def measure_task(
+    function: Callable[[Any], Any], item: Any, outcome_of: Callable[[Any], Outcome] = itself
+) -> Measurement:
+    """Run one task and measure it; an exception of the function becomes part of the measurement.
 
     The processor time is that of the calling thread: Ray's own threads in a worker, and the one that samples
-    a node, are no part of the task. A workload that starts threads of its own would hide their time.
+    a node, are no part of the task. A function that starts threads of its own would hide their time.
 
     The processor time is read between the body and the end: Linux holds a cgroup that has used up its quota
-    back at the next system call, and a quota that the body used up is the body's to wait for.
+    back at the next system call, and a quota that the body used up is the body's to wait for. Units, digest
+    and size of the result are made after the end.
     """
-    outcome, kind, message = None, None, None
+    outcome, size, kind, message, result = None, None, None, None, None
     cpu, started = time.thread_time(), time.monotonic()
     try:
-        outcome = _checked(function(payload))
-    except Exception as error:  # noqa: BLE001  whatever the workload raises is a failed task, and is recorded
+        result = function(item)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever it raises is a failed task
         kind, message = type(error).__name__, first_line(error)
     cpu_end, finished = time.thread_time(), time.monotonic()
-    size = None if outcome is None else len(pickle.dumps(outcome))
-    return Measurement(started, finished, cpu_end - cpu, outcome, size, kind, message)
+    if kind is None:
+        try:
+            size = size_of(result)
+            outcome = outcome_of(result)
+        except Exception as error:  # noqa: BLE001  as above: units and digest are the user's, too
+            result, size, kind, message = None, None, type(error).__name__, first_line(error)
+    home = None if outcome_of is itself else result
+    return Measurement(started, finished, cpu_end - cpu, outcome, size, kind, message, home)
 
 
-def run_bare(function: Callable[[Any], Outcome], payload: Any) -> Measurement:
+def size_of(result: Any) -> int:
+    """Return the bytes of a pickled result, arrays included; raises `TypeError` where it cannot travel."""
+    buffers: list[pickle.PickleBuffer] = []
+    try:
+        pickled = pickle.dumps(result, 5, buffer_callback=buffers.append)
+    except Exception as error:
+        raise TypeError(
+            f"the result cannot be pickled, so it cannot travel home: {first_line(error)}; return plain data"
+        ) from error
+    return len(pickled) + sum(one.raw().nbytes for one in buffers)
+
+
+def run_bare(function: Callable[[Any], Outcome], item: Any) -> Measurement:
     """Run one task and measure nothing: its times are NaN. For tasks so short that measuring would tell.
 
-    Errors of the workload become part of the measurement, as in `measure_task`.
+    Errors of the function become part of the measurement, as in `measure_task`.
     """
     try:
-        return Measurement(UNKNOWN, UNKNOWN, UNKNOWN, _checked(function(payload)), None)
+        return Measurement(UNKNOWN, UNKNOWN, UNKNOWN, itself(function(item)), None)
     except Exception as error:  # noqa: BLE001  as in measure_task
         return Measurement(UNKNOWN, UNKNOWN, UNKNOWN, None, None, type(error).__name__, first_line(error))
-
-
-def _checked(outcome: Any) -> Outcome:
-    if not isinstance(outcome, Outcome):
-        raise TypeError(f"a workload returns an Outcome, not {type(outcome).__name__}")
-    return outcome
 
 
 def first_line(error: BaseException) -> str:

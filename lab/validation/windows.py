@@ -9,7 +9,9 @@ from lab.engines import ray_actors
 from lab.engines.ray_actors import Actors
 from lab.errors import ClusterError
 from lab.experiment.plan import Configuration, PlannedTrial
-from lab.experiment.trial import Setting, Sink, run_trial
+from lab.experiment.trial import Expected, Setting, Sink, run_trial
+from lab.measure.task import measure_task
+from lab.workload import Prepared
 from lab.workloads import WORKLOADS
 from lab.workloads.primes import Window, search_tasks
 
@@ -57,21 +59,21 @@ def measure_in_turn(
     configuration = Configuration(
         "search", "experiment", "ray", "dynamic", asked.cluster, asked.nodes, asked.workers_per_node
     )
-    order, function = asked.order(), WORKLOADS["search"].function
+    order, function, expected = asked.order(), WORKLOADS["search"].function, Expected()
     cluster.need(asked.nodes, WAIT_SECONDS)
     with ray_actors.team(configuration.workers, asked.nodes) as team:
         setting = _setting(team, cluster, sink)
         pilot = PlannedTrial(len(order), asked.blocks, configuration)
-        first = run_trial(pilot, 1, function, work(PILOT_TASKS), None, setting)
+        first = run_trial(pilot, 1, Prepared(function, work(PILOT_TASKS), measure_task), Expected(), setting)
         if first.status != "ok" or not first.duration_seconds:
             raise ClusterError(f"the work cannot be done here: {first.error_message}")
-        payloads = work(max(PILOT_TASKS, round(PILOT_TASKS * asked.window_seconds / first.duration_seconds)))
-        digest = None
+        tasks = max(PILOT_TASKS, round(PILOT_TASKS * asked.window_seconds / first.duration_seconds))
+        prepared = Prepared(function, work(tasks), measure_task)
         for slot, (block, arm) in enumerate(order):
             told(slot)
             planned = PlannedTrial(slot, block, configuration)
             measured = dataclasses.replace(setting, sample_seconds=SAMPLE_SECONDS[arm])
-            digest = run_trial(planned, 1, function, payloads, digest, measured).digest
+            run_trial(planned, 1, prepared, expected, measured)
 
 
 def _setting(team: Actors, cluster: Cluster, sink: Sink) -> Setting:

@@ -5,17 +5,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+from lab.measure.task import Outcome
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The result of one task, small enough to send home from every worker.
-
-    `units` is what throughput counts (primes found, numbers factored); `digest` is 16 hexadecimal digits of
-    the canonical result, equal wherever the same task ran.
-    """
-
-    units: int
-    digest: str
+__all__ = ["Outcome", "Workload", "digest"]
 
 
 @dataclass(frozen=True, slots=True)

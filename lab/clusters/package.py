@@ -1,0 +1,58 @@
+"""The files that a job needs on a cluster, as one archive: the request, and the folder of one's own work."""
+
+import io
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from lab.errors import WorkError
+
+LARGEST_BYTES = 100_000_000
+"""Ray itself takes five times as much, but keeps it in the head's memory and sends it to every node."""
+LEFT_OUT = ("__pycache__", "node_modules", "_build", "data", "out", "build", "dist", "venv")
+"""Folders that hold no code; those that begin with a dot, and egg-infos, are left out too."""
+SHOWN = 5
+
+
+def packed(folder: Path | None, files: Mapping[str, bytes] | None = None) -> bytes:
+    """Return a zip of the folder's files and of those given by name; raises `WorkError` for too many bytes.
+
+    Times are left out, so that equal files make equal archives.
+    """
+    found = [] if folder is None else sorted(_files(folder))
+    total = sum(path.stat().st_size for path in found)
+    if folder is not None and total > LARGEST_BYTES:
+        largest = sorted(found, key=lambda path: -path.stat().st_size)[:SHOWN]
+        told = ", ".join(f"{one.relative_to(folder)} ({one.stat().st_size / 1e6:.0f} MB)" for one in largest)
+        raise WorkError(
+            f"the folder of the work is sent to the cluster, and holds {total / 1e6:.0f} MB, more than "
+            f"{LARGEST_BYTES / 1e6:.0f}: the largest files are {told}. Move them, or the work, elsewhere"
+        )
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in found:
+            _add(archive, path.relative_to(folder).as_posix() if folder else path.name, path.read_bytes())
+        for name, data in (files or {}).items():
+            _add(archive, name, data)
+    return content.getvalue()
+
+
+def unpack(archive: bytes, folder: Path) -> None:
+    """Write an archive's files into a folder."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as content:
+        content.extractall(folder)
+
+
+def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for root, folders, names in os.walk(folder):
+        folders[:] = [one for one in folders if _is_kept(one)]
+        yield from (path for name in names if _is_kept(name) and (path := Path(root, name)).is_file())
+
+
+def _is_kept(name: str) -> bool:
+    return not (name.startswith(".") or name in LEFT_OUT or name.endswith((".egg-info", ".pyc")))

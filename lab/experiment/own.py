@@ -1,0 +1,149 @@
+"""One's own work as an experiment: prepared, tried on a few items, refused where it cannot work, and run."""
+
+import dataclasses
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from lab.clusters.embedded import check_port, check_ray_version
+from lab.data.store import Run
+from lab.errors import ParameterError, WorkError
+from lab.experiment.parameters import Own, parameters_from
+from lab.experiment.pilot import Pilot, in_words, pilot, slowest_seconds
+from lab.experiment.plan import Plan, own_plan
+from lab.experiment.run import Sites, check_memory, run_plan
+from lab.experiment.sites import address_site, compose_site, embedded_site, local_site, thread_variables
+from lab.loading import prepare
+from lab.measure.node import find_cgroup, usable_cores, usable_memory_bytes
+from lab.workload import Prepared
+
+
+def own(namespace: Mapping[str, Any], data: Path | None = None) -> Run:
+    """Run one's own work with the parameters of a notebook's namespace.
+
+    Rows, resume and errors as in `lab.experiment.run.single_node`.
+    """
+    run = own_work(namespace, {}, data)
+    assert run is not None
+    return run
+
+
+def own_work(
+    namespace: Mapping[str, Any],
+    objects: Mapping[str, Any],
+    data: Path | None = None,
+    dry_run: bool = False,
+) -> Run | None:
+    """Run one's own work; `objects` are functions and items that were given themselves, not by name.
+
+    Raises `LabError` before any work starts where something cannot be right; None from a dry run.
+    """
+    check_ray_version()
+    parameters = parameters_from(Own, namespace)
+    cgroup = find_cgroup()
+    memory, cores = usable_memory_bytes(cgroup), int(usable_cores(cgroup))
+    if parameters.cluster in ("embedded", "local"):
+        nodes = max(parameters.nodes)
+        check_memory(max(parameters.workers) * nodes, nodes, parameters.object_store_megabytes, memory)
+    check_port(parameters.dashboard_port)
+    with _environment(thread_variables(parameters)), _apart():
+        mode, prepared = _own_prepared(parameters, objects, memory)
+        plan = own_plan(parameters, mode, cores)
+        at_once = sum(_nodes_cores(parameters, cores))
+        found = pilot(mode, prepared)
+        prepared = dataclasses.replace(prepared, warm=found.warm)
+        _refuse_unfit(parameters, mode, prepared, plan, found, at_once)
+        print("\n".join(in_words(mode, prepared, plan, found, at_once)), flush=True)
+        if dry_run:
+            return None
+
+        def sites(run_id: str) -> Sites:
+            return {
+                "embedded": partial(embedded_site, parameters, int(found.uses_ray)),
+                "local": partial(local_site, parameters),
+                "compose": partial(compose_site, parameters, run_id),
+                "address": partial(address_site, parameters, run_id),
+            }
+
+        return run_plan("own", parameters, {mode: prepared}, plan, data, cgroup, sites)
+
+
+def _own_prepared(parameters: Own, objects: Mapping[str, Any], memory_bytes: int) -> tuple[str, Prepared]:
+    given = {
+        name: objects.get(name, getattr(parameters, name)) for name in ("work", "units", "digest", "set_up")
+    }
+    if not given["work"]:
+        raise ParameterError("work is empty: name the function, as in my_job.py:work")
+    return prepare(
+        given.pop("work"),
+        objects.get("items", parameters.items),
+        unit=parameters.unit,
+        words=parameters.words,
+        same_results=parameters.same_results,
+        fail_fast=parameters.fail_fast,
+        memory_bytes=memory_bytes,
+        **given,
+    )
+
+
+def _nodes_cores(parameters: Own, cores: int) -> list[int]:
+    """Return the cores of each node, as far as they are known before there is a cluster."""
+    if parameters.cluster in ("embedded", "local"):
+        return [max(1, cores)]
+    return [max(1, round(parameters.node_cores))] * max(parameters.nodes)
+
+
+def _refuse_unfit(
+    parameters: Own, mode: str, prepared: Prepared, plan: Plan, found: Pilot, cores: int
+) -> None:
+    """Raise for what the pilot shows cannot work: trials beyond their deadline, Ray within other engines."""
+    longest = slowest_seconds(plan, len(prepared.items), found.item_seconds, cores)
+    if longest > parameters.deadline_seconds:
+        raise ParameterError(
+            f"a trial of {mode} would take about {longest:.0f} s, and deadline_seconds is "
+            f"{parameters.deadline_seconds:g}: give fewer items, more workers, or a later deadline"
+        )
+    others = [one for one in parameters.used_engines if one != "ray"]
+    if found.uses_ray and others:
+        raise WorkError(
+            f"{mode} uses Ray itself (ray.init, or tasks and actors of its own), which {', '.join(others)} "
+            "cannot run beside the lab's: give engines ray alone (--engines ray), or name the function that "
+            "does the work"
+        )
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """Have no process that is started import the script which called: it would start the run once more.
+
+    `multiprocessing` and loky import the main module by its name or its file, where it has one. Functions of
+    the script are sent by value, and do not need it.
+    """
+    main = sys.modules["__main__"]
+    spec, file = getattr(main, "__spec__", None), main.__dict__.pop("__file__", None)
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        main.__spec__ = spec
+        if file is not None:
+            main.__file__ = file
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Have variables in this process, which workers inherit, and all as it was in the end."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

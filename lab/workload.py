@@ -1,0 +1,143 @@
+"""The contract for work: a plain function of one item, its items, and what the lab may have to know of both.
+
+The function knows nothing of Ray or of the lab. A file of its own holds it, and names it: `my_job.py:work`;
+`lab.loading` finds it there, and `Body` is how every worker of every engine runs it.
+"""
+
+import functools
+import importlib
+import os
+import pickle
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lab.errors import WorkError
+from lab.measure.digest import digest_of
+from lab.measure.task import Measurement, Outcome, first_line, measure_task
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Work that a file declares in one place; a plain function will do where the defaults suit.
+
+    `units` returns how many units a result counts, 1 without it; `unit` is their plural noun, in which
+    throughput is told. `digest` returns a text that is equal for equal results; without it the value's own
+    is taken. `same_results` says that every engine must come to the same. `set_up` is called once in every
+    worker before its first item, to open a model or a file. `words` is a sentence for the page.
+    """
+
+    function: Callable[[Any], Any]
+    items: Iterable[Any] | Callable[[], Iterable[Any]] = ()
+    name: str = ""
+    unit: str = "items"
+    units: Callable[[Any], int] | None = None
+    digest: Callable[[Any], str] | None = None
+    same_results: bool = True
+    set_up: Callable[[], Any] | None = None
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a worker finds an object: by name in a module, or as pickled code.
+
+    `folder` is where modules are looked for first; None on another machine, whose working folder they are in.
+    """
+
+    folder: str | None
+    module: str = ""
+    name: str = ""
+    code: bytes | None = None
+
+    def load(self) -> Any:
+        """Return the object; raises `WorkError` where a module is missing here."""
+        if self.folder is not None and self.folder not in sys.path:
+            sys.path.insert(0, self.folder)
+        try:
+            if self.code is not None:
+                return pickle.loads(self.code)
+            return functools.reduce(getattr, self.name.split("."), importlib.import_module(self.module))
+        except ModuleNotFoundError as error:
+            raise WorkError(
+                f"the module {error.name} is missing where the work runs: put it beside the file of the "
+                f"work, whose folder is sent along, or install it there (pip install {error.name})"
+            ) from error
+
+
+@dataclass(frozen=True)
+class Body:
+    """What a worker runs for each item: it loads the function once, sets up once, measures every call."""
+
+    function: Source
+    units: Source | None = None
+    digest: Source | None = None
+    set_up: Source | None = None
+    driver: int = 0
+    """The process that hands out: what is printed elsewhere goes nowhere, be it a word or 100 MB."""
+
+    def __call__(self, item: Any) -> Measurement:
+        """Run and measure one item; what the function raises is part of the measurement."""
+        function, outcome_of = _loaded(self)
+        return measure_task(function, item, outcome_of)
+
+    def elsewhere(self) -> "Body":
+        """Return what another machine runs: its files are in the working folder there."""
+        there = [one and replace(one, folder=None) for one in (self.units, self.digest, self.set_up)]
+        return Body(replace(self.function, folder=None), *there, driver=self.driver)
+
+    def load(self) -> None:
+        """Load and set up now; raises what the file or its set-up raises."""
+        _loaded(self)
+
+
+@functools.lru_cache(maxsize=8)
+def _loaded(body: Body) -> tuple[Callable[[Any], Any], Callable[[Any], Outcome]]:
+    """Return the function, and what makes an outcome of a result; once in a process."""
+    if os.getpid() != body.driver:
+        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115  for as long as the process lives
+    function = body.function.load()
+    units = None if body.units is None else body.units.load()
+    digest = digest_of if body.digest is None else body.digest.load()
+    if body.set_up is not None:
+        body.set_up.load()()
+
+    def outcome_of(result: Any) -> Outcome:
+        count = 1 if units is None else units(result)
+        if not isinstance(count, int):
+            raise TypeError(f"units returned {type(count).__name__}, a whole number is needed")
+        return Outcome(count, str(digest(result))[:64], _shown(result))
+
+    return function, outcome_of
+
+
+def _shown(result: Any) -> str:
+    """Return a plain result as text, so that two that differ can be shown."""
+    return repr(result)[:60] if type(result) in (int, float, str, bool, type(None)) else ""
+
+
+def run_body(body: Body, item: Any) -> Measurement:
+    """Run one item of a body: how engines call it."""
+    return body(item)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Work that is ready for a run: what workers call for each item, the items, and facts that a run keeps.
+
+    `call` runs `function` on one item, as in `lab.engines.Work`. `warm` is the index of the item that warms
+    the workers up. `folder` is what has to be sent along to another machine, None where nothing has.
+    """
+
+    function: Any
+    items: Sequence[Any]
+    call: Callable[[Any, Any], Measurement] = run_body
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    same_results: bool = True
+    fail_fast: bool = False
+    warm: int = 0
+    folder: str | None = None
+
+
+__all__ = ["Body", "Outcome", "Prepared", "Source", "Workload", "first_line", "run_body"]
