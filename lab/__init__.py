@@ -10,11 +10,11 @@ from typing import Any
 if sys.version_info < (3, 11):
     raise ImportError(f"Python {sys.version.split()[0]} is too old: the lab needs 3.11 or later")
 
-__all__ = ["Workload", "run"]  # noqa: F822  imported below
+__all__ = ["Workload", "run"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for: a worker that imports a part of the lab needs no more."""
+    """Import what is asked for only then: a worker that imports a part of the lab needs no more."""
     if name == "run":
         from lab.api import run
 

@@ -84,8 +84,9 @@ class Body:
 
     def elsewhere(self) -> "Body":
         """Return what another machine runs: its files are in the working folder there."""
-        there = [one and replace(one, folder=None) for one in (self.units, self.digest, self.set_up)]
-        return Body(replace(self.function, folder=None), *there, driver=self.driver)
+        sources = (self.units, self.digest, self.set_up)
+        units, digest, set_up = (one and replace(one, folder=None) for one in sources)
+        return Body(replace(self.function, folder=None), units, digest, set_up, self.driver)
 
     def load(self) -> None:
         """Load and set up now; raises what the file or its set-up raises."""

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from lab.clusters.embedded import check_port, check_ray_version
 from lab.data.store import Run
 from lab.errors import ParameterError, WorkError
@@ -136,11 +138,13 @@ def _apart() -> Iterator[None]:
 
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Have variables in this process, which workers inherit, and all as it was in the end."""
+    """Have numbers of threads in this process, which workers inherit, and all as it was in the end."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
-        yield
+        # the libraries that this process has loaded already, for the plain loop
+        with threadpool_limits(int(next(iter(variables.values()))) if variables else None):
+            yield
     finally:
         for name, value in before.items():
             if value is None:
