@@ -34,9 +34,12 @@ def _examples(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]
     monkeypatch.syspath_prepend(str(EXAMPLES))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
+    before = {name: sys.modules.pop(name, None) for name in NAMES}
     yield
-    for name in NAMES:
+    for name, module in before.items():
         sys.modules.pop(name, None)
+        if module is not None:
+            sys.modules[name] = module
 
 
 def job(name: str) -> tuple[Callable[[Any], Any], list[Any], Callable[[Any], Any]]:
