@@ -437,6 +437,41 @@ def test_damage_is_named_by_file_line_and_column(tmp_path, change, words):
     assert path.read_bytes() == content
 
 
+def test_an_older_minor_version_is_read_with_unknowns(tmp_path):
+    """A file without optional columns is read, with unknowns; one without a required column is refused."""
+
+    def without(*names):
+        def change(content):
+            table = [row.split(",") for row in content.splitlines()]
+            kept = [place for place, name in enumerate(table[0]) if name not in names]
+            return "\n".join(",".join(row[place] for place in kept) for row in table) + "\n"
+
+        return change
+
+    gone = ("received_seconds", "digest", "result_bytes")
+    path = damaged(tmp_path / "a", "tasks.csv", without(*gone))
+    found = read_run(path.parent).tasks
+    assert list(found.columns) == header(TaskRecord)[1:]
+    assert found[list(gone)].isna().all(axis=None)
+    assert found["task"].tolist() == [0, 1]
+    assert found.dtypes.to_dict() == read_table(written(tmp_path / "b", TASK) / "tasks.csv").dtypes.to_dict()
+    with pytest.raises(DataError, match="was begun by an older version of this lab"):
+        Ledger(path.parent, facts())
+    path = damaged(tmp_path / "c", "tasks.csv", without("worker", "digest"))
+    with pytest.raises(DataError, match=r"missing: \['worker'\], foreign: none"):
+        read_run(path.parent)
+
+
+def test_a_mode_is_free_text_and_an_engine_is_one_of_the_table(tmp_path):
+    """Own work has any name and any engine that the lab knows; another engine is damage."""
+    mine = dataclasses.replace(TRIAL, mode="my own: <work>", engine="pool", arm="experiment")
+    trials = read_run(written(tmp_path / "a", mine)).trials
+    assert trials[["mode", "engine"]].to_numpy().tolist() == [["my own: <work>", "pool"]]
+    path = damaged(tmp_path / "b", "trials.csv", lambda text: text.replace(",ray,", ",fay,"))
+    with pytest.raises(DataError, match="column engine: 'fay' is none of serial, processes, pool"):
+        read_run(path.parent)
+
+
 def test_bytes_that_are_no_text_are_refused(tmp_path):
     """A binary file under the name of a table is damage, not a crash."""
     path = written(tmp_path / "a", TASK) / "tasks.csv"

@@ -144,6 +144,11 @@ def _open_for_append(path: Path, record: type) -> int:
     whole = content.rfind(b"\n") + 1
     if whole or not head.startswith(content):
         read_table(path)
+    if whole and not content.startswith(head):
+        raise DataError(
+            f"{path} was begun by an older version of this lab, with fewer columns: finish the run with that "
+            "version, or choose another run_id"
+        )
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.ftruncate(handle, whole)
     if not whole:

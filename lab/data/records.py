@@ -40,7 +40,7 @@ class Trial:
     slot: int = column("", "place in the plan, counted from 0")
     attempt: int = column("", "1, or more where an earlier attempt of the slot was cut short")
     block: int = column("", "the repeat that the trial belongs to: every configuration once per block")
-    mode: str = column("", "the work: search, find or factor", choices=("search", "find", "factor"))
+    mode: str = column("", "the work: search, find or factor, or the name of your own")
     arm: str = column(
         "",
         "experiment, baseline, or copy (the A/A arm: an experiment once more)",
@@ -48,8 +48,9 @@ class Trial:
     )
     engine: str = column(
         "",
-        "serial (a loop in the driver), processes (plain Python processes) or ray",
-        choices=("serial", "processes", "ray"),
+        "what ran the tasks: serial (a loop in the driver), processes (plain Python processes), ray, or "
+        "another of those that the page on engines tells of",
+        choices=tuple(ENGINES),
     )
     schedule: str = column(
         "",
@@ -85,7 +86,9 @@ class Trial:
     lost_workers: int | None = column(
         "workers", "workers that were lost before the last task was done", default=None
     )
-    units: int | None = column("units", "primes found, or numbers factored", default=None)
+    units: int | None = column(
+        "units", "primes found, numbers factored, or what your own work counts", default=None
+    )
     digest: str | None = column(
         "", "of all results in task order; equal work gives equal digests", default=None
     )
@@ -123,7 +126,11 @@ class TaskRecord:
     attempt: int = column("", "1, or more where a worker was lost under the task")
     warmup: bool = column("", "true for the task that a worker ran before the window; never in a result")
     node_id: str = column("", "the node, as in nodes.csv")
-    worker: int = column("", "the worker, counted from 0 within the trial")
+    worker: int = column(
+        "",
+        "the worker, counted from 0 within the trial; -1 where it is not known: lost, or of an engine that "
+        "reports all results at the end",
+    )
     submitted_seconds: float = column("s", "when the driver handed the task to the engine")
     started_seconds: float | None = column(
         "s", "when the body began: the worker's monotonic clock, set to the driver's", default=None
@@ -136,7 +143,7 @@ class TaskRecord:
     status: str = column("", "ok or failed", choices=("ok", "failed"))
     error_kind: str | None = column("", "type of the error", default=None)
     error_message: str | None = column("", "first line of the error", default=None)
-    units: int | None = column("units", "primes found, or numbers factored", default=None)
+    units: int | None = column("units", "as in trials.csv", default=None)
     digest: str | None = column("", "of the task's result", default=None)
     result_bytes: int | None = column("B", "size of the pickled result", default=None)
 

@@ -160,7 +160,9 @@ def read_table(path: Path) -> pd.DataFrame:
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} is damaged ({error}): restore it from git or run it again") from error
     frame = pd.read_csv(io.StringIO(text), dtype="str", keep_default_na=False)
-    return pd.DataFrame({column.name: _typed(path, frame[column.name], column) for column in columns(record)})
+    # a file of an older minor version lacks columns that came later: what they would hold is not known
+    known = frame.reindex(columns=[column.name for column in columns(record)], fill_value="").astype("str")
+    return pd.DataFrame({column.name: _typed(path, known[column.name], column) for column in columns(record)})
 
 
 def _typed(path: Path, texts: pd.Series, column: Column) -> pd.Series:
@@ -196,7 +198,6 @@ def _typed(path: Path, texts: pd.Series, column: Column) -> pd.Series:
 def _check_lines(path: Path, text: str, record: type) -> None:
     """Check header, schema version and number of fields, each before pandas guesses around it."""
     rows = csv.reader(io.StringIO(text))
-    expected = header(record)
     found = next(rows, [])
     if found[:1] != [VERSION_COLUMN]:
         raise DataError(
@@ -209,11 +210,13 @@ def _check_lines(path: Path, text: str, record: type) -> None:
             raise DataError(
                 f"{path}, line {line}: {len(row)} fields where {len(found)} belong; the row is damaged"
             )
-    if found != expected:
-        missing, foreign = set(expected) - set(found), set(found) - set(expected)
+    names = {column.name: column.optional for column in columns(record)}
+    missing = [name for name, optional in names.items() if not optional and name not in found]
+    foreign = sorted(set(found[1:]) - set(names))
+    if missing or foreign or found != [name for name in header(record) if name in found]:
         raise DataError(
-            f"{path} has another header than this lab writes (missing: {sorted(missing) or 'none'}, "
-            f"foreign: {sorted(foreign) or 'none'}): it comes from another version; run the experiment again"
+            f"{path} has another header than this lab writes (missing: {missing or 'none'}, foreign: "
+            f"{foreign or 'none'}): it comes from another version; run the experiment again"
         )
 
 
