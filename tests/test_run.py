@@ -169,7 +169,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
     stand_in(monkeypatch, fakes)
     with pytest.raises(KeyboardInterrupt):
         single_node(TINY | SMALL, tmp_path)
-    assert "Go on with the same command and: -r run_id tiny" in capsys.readouterr().err
+    assert "To go on: lab resume tiny\n" in capsys.readouterr().err
     cut = read_run(tmp_path / "single_node" / "tiny")
     assert list(cut.trials["status"]) == ["ok", "ok", "interrupted"]
     assert not cut.complete

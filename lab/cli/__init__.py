@@ -97,8 +97,8 @@ def guarded(work: Callable[[], None]) -> int:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt as stop:
-        # an experiment that was under way has told how to go on
-        told = getattr(stop, "__notes__", ())
-        print("\n" + ("\n".join(told) or "stopped"), file=sys.stderr)
+        # what was under way has said how to go on, and noted so
+        if not getattr(stop, "__notes__", ()):
+            print("\nstopped", file=sys.stderr)
         return STOPPED
     return 0

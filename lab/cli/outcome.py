@@ -11,7 +11,7 @@ SIZES = ["mode", "engine", "schedule", "nodes", "workers"]
 
 
 def tell(run: Run | Timings) -> None:
-    """Print how the trials ended; raises `EngineError` where none ended well."""
+    """Print how the trials ended, and what comes next; raises `EngineError` where none ended well."""
     trials = run.trials if isinstance(run, Run) else run.timings
     good = trials[trials["status"] == "ok"]
     if good.empty:
@@ -28,9 +28,9 @@ def sizes(good: pd.DataFrame) -> list[tuple[str, ...]]:
     """Return a row for each size of each engine: its median duration, and its units per second at that."""
     rows = []
     for key, own in good.groupby(SIZES, sort=False, dropna=False):
-        mode, engine, schedule, nodes, workers = key
+        mode, engine, schedule, nodes, workers = map(str, key)
         name = engine if schedule == "dynamic" or engine == "serial" else f"{engine}, {schedule}"
         seconds = float(own["duration_seconds"].median())
         rate = float((own["units"] / own["duration_seconds"]).median())
-        rows.append((mode, name, f"{nodes}", f"{workers}", f"{len(own)}", f"{seconds:.3g}", f"{rate:.4g}"))
+        rows.append((mode, name, nodes, workers, f"{len(own)}", f"{seconds:.3g}", f"{rate:.4g}"))
     return sorted(rows, key=lambda row: (row[0], row[1], int(row[2]), int(row[3])))

@@ -141,9 +141,10 @@ def _carry_out(parameters: Comparison, plan: Plan, ledger: Ledger) -> None:
                     ledger.sync()
                     _tell(timing, told)
                     bar.update()
-    except KeyboardInterrupt:
-        kept = f"stopped; all that was timed is kept. Go on with the same command and: -r run_id {name}"
+    except KeyboardInterrupt as stop:
+        kept = f"stopped; all that was timed is kept. To go on: lab resume {name}"
         print(f"\n{kept}", file=sys.stderr, flush=True)
+        stop.add_note(kept)
         raise
     ledger.note(finished_at=utc_now(), files=file_digests(ledger.directory, TIMINGS))
 

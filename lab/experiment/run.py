@@ -210,9 +210,10 @@ def _carry_out(
             with _bar(len(to_do)) as started:
                 for kind, ones in groupby(to_do, key=lambda one: one.planned.configuration.cluster):
                     ready[kind].carry_out(Job(experiment, parameters, works, tuple(ones), ledger, started))
-        except KeyboardInterrupt:
-            told = f"stopped; all finished trials are kept. Go on with the same command and: -r run_id {name}"
+        except KeyboardInterrupt as stop:
+            told = f"stopped; all finished trials are kept. To go on: lab resume {name}"
             print(f"\n{told}", file=sys.stderr, flush=True)
+            stop.add_note(told)
             raise
     ledger.note(finished_at=utc_now(), files=file_digests(ledger.directory))
 

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lab.errors import ParameterError
+from lab.measure.environment import CONTAINER_MARKS
+
 EXAMPLE = """\
   lab resume 20260101T120000Z-work
   lab resume 20260101T120000Z-work --work elsewhere/my_job.py:work"""
@@ -22,23 +25,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def carry_out(given: argparse.Namespace) -> None:
-    """Go on with the run."""
+    """Go on with the run, and say what it came to."""
     from lab.cli.outcome import tell
     from lab.cli.runs import find_run
     from lab.data.store import read_environment
+    from lab.experiment.own import own_work
     from lab.experiment.table import function_of
 
     folder = find_run(given.run, given.data)
-    environment = read_environment(folder)
-    parameters = parameters_of(
-        environment, {"work": given.work, "items": given.items, "address": given.address}
-    )
-    tell(function_of(str(environment["experiment"]))(parameters, folder.parent.parent))
+    environment, data = read_environment(folder), folder.parent.parent
+    experiment = str(environment["experiment"])
+    parameters = parameters_of(environment, given.address)
+    moved = {name: value for name in ("work", "items") if (value := getattr(given, name)) is not None}
+    if moved and experiment != "own":
+        raise ParameterError(f"a run of {experiment} has the lab's own work: leave --work and --items out")
+    refuse_elsewhere(environment, parameters)
+    # what a run goes on with is what it was begun with: only the places are others
+    found = own_work(parameters, moved, data) if moved else function_of(experiment)(parameters, data)
+    assert found is not None
+    tell(found)
 
 
-def parameters_of(environment: Mapping[str, Any], changes: Mapping[str, str | None]) -> dict[str, Any]:
+def refuse_elsewhere(environment: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+    """Raise for a run that only the place where it began can go on with: a container, or a script."""
+    run, experiment = environment["run_id"], environment["experiment"]
+    contained = bool(environment.get("machine", {}).get("container"))
+    if contained and not any(path.exists() for path in CONTAINER_MARKS):
+        command = f"make run COMPARISON={experiment} PROFILE={parameters.get('profile')} RUN_ID={run}"
+        raise ParameterError(f"the run {run} was begun in a container. To go on: {command}")
+    if experiment == "own" and not parameters.get("work"):
+        raise ParameterError(
+            f"the run {run} was given a function itself, not its name: go on from the script that began it, "
+            f"with run(..., run_id={run!r})"
+        )
+
+
+def parameters_of(environment: Mapping[str, Any], address: str | None = None) -> dict[str, Any]:
     """Return the parameters that a run was begun with; no run keeps its cluster's address: it is given."""
     parameters: dict[str, Any] = dict(environment["parameters"])
     if "cluster" in parameters:
-        parameters["address"] = ""
-    return parameters | {name: value for name, value in changes.items() if value is not None}
+        parameters["address"] = address or ""
+    return parameters

@@ -53,4 +53,6 @@ def carry_out(given: argparse.Namespace) -> None:
 
     asked = vars(given)
     work, items = asked.pop("work"), asked.pop("items", None)
-    tell(run(work, items, **asked))
+    found = run(work, items, **asked)
+    if found is not None:
+        tell(found)

@@ -1,6 +1,7 @@
 """`lab validate`: measures the lab's own measuring beside other instruments."""
 
 import argparse
+import sys
 from pathlib import Path
 
 EXAMPLE = "  lab validate"
@@ -21,6 +22,8 @@ def carry_out(given: argparse.Namespace) -> None:
     try:
         directory = validate(given.data or paths.data_folder())
     except KeyboardInterrupt as stop:
-        stop.add_note("stopped; the rows so far are kept")
+        told = "stopped; the rows so far are kept"
+        print(f"\n{told}", file=sys.stderr)
+        stop.add_note(told)
         raise
     print(f"done: {directory / FILE}; `lab book` shows it on the page Validation")
