@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -242,15 +243,13 @@ def test_ctrl_c_ends_with_130_and_how_to_go_on(asked: Asked, capsys: pytest.Capt
 
 @pytest.fixture
 def written(tmp_path: Path) -> Run:
-    """Return a small run with one failed trial."""
-    trials, *others = synthetic_run(workers=(1, 2), blocks=2)
-    trials = trials.copy()
-    trials.loc[trials.index[0], ["status", "error_kind", "error_message"]] = [
-        "failed",
-        "EngineError",
-        "no luck",
-    ]
-    return read_run(write_run(tmp_path / "single_node" / "mine", (trials, *others)))
+    """Return a small run with one failed trial and one failed task."""
+    trials, tasks, *others = synthetic_run(workers=(1, 2), blocks=2)
+    trials, tasks = trials.copy(), tasks.copy()
+    told = ["status", "error_kind", "error_message"]
+    trials.loc[trials.index[0], told] = ["failed", "EngineError", "no luck"]
+    tasks.loc[tasks.index[-1], told] = ["failed", "ValueError", "not seven"]
+    return read_run(write_run(tmp_path / "single_node" / "mine", (trials, tasks, *others)))
 
 
 def test_a_run_ends_with_a_line_for_each_size(
@@ -259,12 +258,10 @@ def test_a_run_ends_with_a_line_for_each_size(
     """Sizes with trials, seconds and rate; how many trials failed; where the rows are; what comes next."""
     asked.answer = written
     assert main(["run", "a.py:f", "--items", "1"]) == 0
-    head, *rows, ended, following = capsys.readouterr().out.splitlines()
+    head, *rows, failed, ended, following = capsys.readouterr().out.splitlines()
     assert head.split()[:4] == ["work", "engine", "nodes", "workers"]
-    engines = {tuple(row.split()[1:2]) for row in rows}
-    assert {("serial",), ("processes",), ("ray",)} <= engines | {
-        (row.split()[1].rstrip(","),) for row in rows
-    }
+    assert {row.split()[1].rstrip(",") for row in rows} == {"serial", "processes", "ray"}
+    assert re.fullmatch(r"1 of \d+ items failed, as item \d+ did: ValueError: not seven", failed)
     assert ended == f"{len(written.trials)} trials, 1 of them failed. Rows: {written.directory}"
     assert following == "The report: lab book"
 

@@ -13,15 +13,28 @@ SIZES = ["mode", "engine", "schedule", "nodes", "workers"]
 def tell(run: Run | Timings) -> None:
     """Print how the trials ended, and what comes next; raises `EngineError` where none ended well."""
     trials = run.trials if isinstance(run, Run) else run.timings
+    # what was cut off was done again
+    trials = trials[trials["status"] != "interrupted"]
     good = trials[trials["status"] == "ok"]
     if good.empty:
         first = next(iter(trials["error_message"].dropna()), "no message")
         raise EngineError(f"no trial of {run.directory} ended well; the first: {first}")
     if isinstance(run, Run):
         print(table([HEADS, *sizes(good[good["arm"] != "copy"])]))
+        print(failures(run.tasks), end="")
     bad = len(trials) - len(good)
     print(f"{len(trials)} trials, {bad or 'none'} of them failed. Rows: {run.directory}")
     print("The report: lab book")
+
+
+def failures(tasks: pd.DataFrame) -> str:
+    """Return a line on the items that failed and how the first did; empty where none failed."""
+    bad = tasks[(tasks["status"] != "ok") & ~tasks["warmup"].astype(bool)]
+    if bad.empty:
+        return ""
+    first, every = bad.iloc[0], tasks.loc[~tasks["warmup"].astype(bool), "task"].nunique()
+    told = f"{first['error_kind']}: {first['error_message']}"
+    return f"{bad['task'].nunique()} of {every} items failed, as item {first['task']} did: {told}\n"
 
 
 def sizes(good: pd.DataFrame) -> list[tuple[str, ...]]:
