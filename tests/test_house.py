@@ -383,6 +383,17 @@ def test_the_readme_shows_both_ways() -> None:
     assert re.search(r"!\[[^\]]{20,}\]\(book/images/report\.png\)", readme)
 
 
+def test_the_readme_leads_with_one_s_own_work() -> None:
+    """The first screen shows a whole job, that of examples/first.py, and what is typed to measure it."""
+    readme = read("README.md")
+    job = read("examples/first.py").split('"""', 2)[2].strip()
+    assert f"```python\n{job}\n```" in readme
+    measured = "lab run my_job.py:work --items my_job.py:items --workers 1,2,4"
+    for command in ("make setup", measured, "lab book"):
+        assert f"\n{command}\n" in readme
+    assert readme.index("lab run my_job.py:work") < readme.index("make report")
+
+
 def test_links_between_documents_lead_somewhere() -> None:
     """Every relative link of the documents at the root points to a file that is there."""
     for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):

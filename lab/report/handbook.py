@@ -12,6 +12,7 @@ from lab.experiment.parameters import (
     Docker,
     Experiment,
     MultiNode,
+    Own,
     RayVersusMultiprocessing,
     SingleNode,
     parameters_from,
@@ -26,6 +27,7 @@ NOTEBOOKS: dict[type[Experiment], Path] = {
         (Docker, "docker"),
         (RayVersusMultiprocessing, "ray_vs_multiprocessing"),
         (BreakEven, "break_even"),
+        (Own, "own"),
     )
 }
 
