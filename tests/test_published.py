@@ -66,7 +66,7 @@ def test_ray_keeps_up_with_plain_processes(study: Study) -> None:
 
 def test_the_search_tasks_are_of_50_ms_or_longer(study: Study) -> None:
     """The comparison with plain processes is one of tasks of 50 ms and longer."""
-    alone = study.rows("search", "serial loop")
+    alone = study.rows("search", "plain loop")
     assert (alone["run_p50_seconds"] >= 0.05).all()
 
 

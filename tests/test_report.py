@@ -17,12 +17,11 @@ from lab.errors import DataError
 from lab.experiment.parameters import Docker, Experiment, MultiNode, SingleNode
 from lab.report import (
     claims_single_node,
-    efficient,
     error_rates,
     failures,
     noise,
     provenance,
-    single_node,
+    scaling,
     timeline,
     waiting,
 )
@@ -35,14 +34,14 @@ from lab.report.selection import select_run
 from lab.report.study import Study
 
 SECTIONS: tuple[Callable[[Study], Markdown], ...] = (
-    single_node.summary,
-    single_node.speedup,
-    single_node.answer,
-    single_node.throughput,
-    single_node.against_processes,
-    single_node.usage,
-    single_node.over_time,
-    efficient.efficiency,
+    scaling.summary,
+    scaling.speedup,
+    scaling.answer,
+    scaling.throughput,
+    scaling.against_processes,
+    scaling.usage,
+    scaling.over_time,
+    scaling.efficiency,
     waiting.latency,
     waiting.queue,
     timeline.after_the_fact,
@@ -171,7 +170,7 @@ def test_a_damaged_newest_run_stops_the_build(tmp_path: Path, small: Frames) -> 
 def test_the_paragraph_answers_from_the_data(tmp_path: Path) -> None:
     """Scaling, cost of Ray and workers to use are those of the made-up law: level beyond the cores."""
     write_run(tmp_path / "single_node" / "run", synthetic_run(blocks=5, modes=("search",)))
-    text = shown(tmp_path).show(single_node.summary).text
+    text = shown(tmp_path).show(scaling.summary).text
     assert "With 4 workers on 4 cores, Ray did the same work 3." in text
     assert "times as fast as with one worker (95 % interval" in text
     assert "workers, Ray reached" in text
@@ -185,7 +184,7 @@ def test_a_machine_where_ray_costs_more_gets_another_sentence(tmp_path: Path) ->
     ray = trials["engine"] == "ray"
     trials.loc[ray, "duration_seconds"] *= 1.5
     write_run(tmp_path / "single_node" / "run", (trials, *others))
-    assert ": it cost 3" in shown(tmp_path).show(single_node.summary).text
+    assert ": it cost 3" in shown(tmp_path).show(scaling.summary).text
 
 
 def test_a_machine_that_is_not_quiet_gets_a_warning(tmp_path: Path) -> None:
@@ -195,12 +194,12 @@ def test_a_machine_that_is_not_quiet_gets_a_warning(tmp_path: Path) -> None:
     frames[2]["cpu_cores"] += 1.0
     write_run(tmp_path / "busy" / "single_node" / "run", frames)
     quiet, busy = shown(tmp_path / "quiet"), shown(tmp_path / "busy")
-    assert "not quiet" not in quiet.show(single_node.summary).text
+    assert "not quiet" not in quiet.show(scaling.summary).text
     assert quiet.mention(warning).text == ""
     assert "| 10 % | 0 of 16 |" in quiet.show(noise.noise).text
     assert "used more than 10 % of the cores in 16 of 16 trials" in busy.mention(warning).text
-    assert "not quiet" not in busy.show(single_node.answer).text
-    assert "**The machine was not quiet**" in busy.show(single_node.summary).text
+    assert "not quiet" not in busy.show(scaling.answer).text
+    assert "**The machine was not quiet**" in busy.show(scaling.summary).text
     assert busy.show(claims_single_node.verdicts).text.count("| **cannot be told** |") == 4
     assert "But the machine was not quiet: in 4 of 4 trials" in busy.show(claims_single_node.verdicts).text
     assert "not quiet" not in quiet.show(claims_single_node.verdicts).text
@@ -210,8 +209,8 @@ def test_the_reference_report_stands_beside_ours(tmp_path: Path, small: Frames) 
     """Its ratios, CPU use, memory and efficiency curve are in the tables, and each claim has its verdicts."""
     write_run(tmp_path / "single_node" / "run", small)
     made = shown(tmp_path)
-    assert "| 1.81 |" in made.show(single_node.throughput).text
-    assert "| 84.4 |" in made.show(single_node.usage).text
+    assert "| 1.81 |" in made.show(scaling.throughput).text
+    assert "| 84.4 |" in made.show(scaling.usage).text
     assert "| 0.650 |" in made.show(claims_single_node.replay).text
     verdicts = made.show(claims_single_node.verdicts).text
     assert verdicts.count("| search, dynamic |") == verdicts.count("| find, static |") == 4
@@ -298,7 +297,7 @@ def test_how_many_workers_to_use(
     """The smallest count measured has no fewer beside it; one block cannot tell counts apart."""
     frames = list(synthetic_run(workers=(1, 2), blocks=blocks, modes=("search",)))
     write_run(tmp_path / "single_node" / "run", slowed(frames, factors))
-    text = shown(tmp_path).show(single_node.summary).text
+    text = shown(tmp_path).show(scaling.summary).text
     assert said in text
     assert not any(one in text for one in unsaid), text
 
@@ -330,7 +329,7 @@ def test_failed_trials_are_listed_and_drawn(tmp_path: Path, small: Frames) -> No
     text = made.show(failures.trials).text
     assert "1 trial did not end well" in text
     assert "`EngineError: lost \\| *all* 'w'`" in text
-    assert "failed trial" in made.show(single_node.throughput).text
+    assert "failed trial" in made.show(scaling.throughput).text
     assert "83" not in text
 
 

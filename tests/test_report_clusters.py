@@ -15,10 +15,10 @@ from lab.report import (
     docker,
     error_rates,
     failures,
-    multi_node,
     nodes,
     noise,
     provenance,
+    scaling,
     timeline,
     waiting,
 )
@@ -44,13 +44,13 @@ SHARED: Sections = (
 )
 SECTIONS: dict[str, Sections] = {
     "multi_node": (
-        multi_node.answer,
-        multi_node.summary,
-        multi_node.speedup,
-        multi_node.throughput,
-        multi_node.efficiency,
-        multi_node.usage,
-        multi_node.start,
+        scaling.answer,
+        scaling.summary,
+        scaling.speedup,
+        scaling.throughput,
+        scaling.efficiency,
+        scaling.usage,
+        scaling.start,
         waiting.queue,
         claims_cluster.schedules,
         claims_cluster.verdicts,
@@ -61,7 +61,7 @@ SECTIONS: dict[str, Sections] = {
         docker.summary,
         docker.comparison,
         docker.verdict,
-        docker.throughput,
+        scaling.throughput,
         docker.costs,
         docker.cores,
         docker.levels,
@@ -109,7 +109,7 @@ def unmeasured(frames: Frames) -> Frames:
 def test_the_answer_of_containers(tmp_path: Path) -> None:
     """Scaling, efficiency and number to use are those of the made-up law, under the host's name."""
     made = shown(tmp_path, "multi_node", multi_node_run(nodes=(1, 2, 4), blocks=5))
-    text = made.show(multi_node.answer).text
+    text = made.show(scaling.answer).text
     assert text.startswith(
         "4 containers on one host, each with 0.25 cores and 1 worker, did the same work 3."
     )
@@ -122,7 +122,7 @@ def test_the_answer_of_containers(tmp_path: Path) -> None:
 
 def test_raylets_that_share_cores_answer_no_purchase(tmp_path: Path) -> None:
     """Of raylets on one host nothing is said of how many nodes to buy."""
-    text = shown(tmp_path, "multi_node", multi_node_run(cluster="local")).show(multi_node.answer).text
+    text = shown(tmp_path, "multi_node", multi_node_run(cluster="local")).show(scaling.answer).text
     assert "4 raylets on one host" in text
     assert "How many nodes to buy cannot be concluded: these are raylets on one host that share" in text
     assert "Use " not in text
@@ -131,7 +131,7 @@ def test_raylets_that_share_cores_answer_no_purchase(tmp_path: Path) -> None:
 def test_machines_of_their_own_are_nodes(tmp_path: Path) -> None:
     """Nodes on hosts of their own are called nodes, and may be bought."""
     made = shown(tmp_path, "multi_node", multi_node_run(cluster="address", blocks=5))
-    text = made.show(multi_node.answer).text
+    text = made.show(scaling.answer).text
     assert text.startswith("4 nodes, each with 4 cores and 1 worker, did the same work")
     assert "Use 4 nodes:" in text
     assert "one host" not in "".join(made.show(one).text for one in SECTIONS["multi_node"])
@@ -140,7 +140,7 @@ def test_machines_of_their_own_are_nodes(tmp_path: Path) -> None:
 def test_shared_hosts_are_named_everywhere(tmp_path: Path) -> None:
     """Every axis and every table head says that the nodes are containers on one host."""
     made = shown(tmp_path, "multi_node", multi_node_run())
-    for section in (multi_node.throughput, multi_node.efficiency, multi_node.usage, waiting.latency):
+    for section in (scaling.throughput, scaling.efficiency, scaling.usage, waiting.latency):
         text = made.show(section).text
         assert ">containers on one host</text>" in text
         assert "| containers on one host |" in text
@@ -151,10 +151,10 @@ def test_shared_hosts_are_named_everywhere(tmp_path: Path) -> None:
 def test_the_reference_report_stands_beside(tmp_path: Path) -> None:
     """Its throughput relative to one node and its efficiency are in the tables of as many workers."""
     made = shown(tmp_path, "multi_node", multi_node_run(nodes=(1, 2), workers_per_node=(1, 2)))
-    ratios = made.show(multi_node.throughput).text
+    ratios = made.show(scaling.throughput).text
     assert "| reference report, 1 each | reference report, 2 each |" in ratios
     assert "| 2.92 | 1.65 |" in ratios
-    efficiencies = made.show(multi_node.efficiency).text
+    efficiencies = made.show(scaling.efficiency).text
     for one in ("0.995", "0.890", "0.790", "0.770", "0.650", "0.620"):
         assert f"| {one} |" in efficiencies
 
@@ -173,7 +173,7 @@ def test_a_loud_cluster_tells_nothing(tmp_path: Path) -> None:
     frames[3]["cpu_seconds"] += 2.0 * frames[3]["ended_seconds"]
     made = shown(tmp_path, "multi_node", frames)
     assert "Processes that are not the lab's used more than 10 % of the cores" in made.mention(warning).text
-    assert "The machine was not quiet" in made.show(multi_node.summary).text
+    assert "The machine was not quiet" in made.show(scaling.summary).text
     assert made.show(claims_cluster.verdicts).text.count("**cannot be told**") == 6
 
 
@@ -187,8 +187,8 @@ def test_a_trial_that_lost_workers_is_a_cross_and_in_no_mean(tmp_path: Path) -> 
     text = made.show(failures.trials).text
     assert "1 trial did not end well, or not with all workers. 1 trial finished the work" in text
     assert "`workers lost before the last task was done: 1`" in text
-    assert "failed trial" in made.show(multi_node.throughput).text
-    assert "| 2–3 |" in made.show(multi_node.throughput).text
+    assert "failed trial" in made.show(scaling.throughput).text
+    assert "| 2–3 |" in made.show(scaling.throughput).text
     assert "(1 of them after losing workers:" in made.show(provenance.how_measured).text
 
 

@@ -66,6 +66,15 @@ class Attempts:
         return summed(self.place, weights, places)
 
 
+def unplaced(tasks: pd.DataFrame) -> frozenset[str]:
+    """Return the trials whose engine reports all results at the end: their tasks' worker is below 0.
+
+    Where a single worker was lost under its task, that is not known either, but of a failed attempt only.
+    """
+    told = (tasks["worker"] < 0) & (tasks["status"] == "ok") & ~tasks["warmup"].astype(bool)
+    return frozenset(tasks.loc[told, "trial_id"])
+
+
 def read_places(run: Run) -> tuple[pd.DataFrame, Places]:
     """Return one row per place, numbered from 0, and the place of every row of tasks.csv, or -1.
 
@@ -113,7 +122,8 @@ def read_attempts(run: Run, of_row: Places) -> Attempts:
     tasks = run.tasks
     rows = np.flatnonzero(~tasks["warmup"].to_numpy(dtype=bool) & (of_row >= 0))
     worker = tasks["worker"].to_numpy(dtype=np.int64)[rows]
-    segment = of_row[rows].astype(np.int64) * (int(worker.max(initial=0)) + 1) + worker
+    # one more than the workers: that of a lost attempt may be -1
+    segment = of_row[rows].astype(np.int64) * (int(worker.max(initial=0)) + 2) + worker + 1
     started = _numbers(tasks["started_seconds"], rows)
     order = np.argsort(_narrow(segment), kind="stable")
     first = changes(segment[order])

@@ -1,14 +1,14 @@
 """What is wrong with a run's files: each fault is named, and what it spoils is unknown, not guessed."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lab.analysis.attempts import Attempts, Marks, Places, overlaps, read_attempts, read_places
+from lab.analysis.attempts import Attempts, Marks, Places, overlaps, read_attempts, read_places, unplaced
 from lab.data.store import Run
 from lab.formats import count
 
@@ -60,7 +60,8 @@ class Examined:
 
 
 def examine(run: Run) -> Examined:
-    """Return a run with everything that is wrong with it."""
+    """Return a run with everything that is wrong with it, without the trials that know of no workers."""
+    run = _placed(run)
     places, of_row = read_places(run)
     attempts = read_attempts(run, of_row)
     found = [
@@ -71,6 +72,19 @@ def examine(run: Run) -> Examined:
         *_of_rows(run, of_row),
     ]
     return Examined(run, places, attempts, tuple(found))
+
+
+def _placed(run: Run) -> Run:
+    """Return the run without the trials of engines that report all results at the end."""
+    gone = unplaced(run.tasks)
+    if not gone:
+        return run
+    kept = {
+        name: rows[~rows["trial_id"].isin(gone)].reset_index(drop=True)
+        for name in ("trials", "tasks", "samples", "windows")
+        for rows in (getattr(run, name),)
+    }
+    return replace(run, **kept)
 
 
 def doubts(run: Run) -> tuple[str, ...]:

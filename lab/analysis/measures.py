@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from lab.analysis.attempts import unplaced
 from lab.analysis.nodes import latest, own_cores, throttled
 from lab.analysis.queue import mean_and_max, queue_lengths
 from lab.analysis.trials import sound
@@ -47,20 +48,24 @@ def measures(
     - wait (started - submitted), run (finished - started) and latency (received - submitted) of successful
       attempts, each as _p50_seconds, _p95_seconds and _p99_seconds
     - queue_mean, queue_max (tasks), as in lab.analysis.queue
+    - of engines that report all results at the end neither waiting nor latency nor queue is known
     - cpu_percent, memory_percent, gpu_percent, lab_memory_bytes, object_store_bytes, as in lab.analysis.usage
     - throttled_percent of the window, a mean over nodes, as in lab.analysis.nodes
     """
     done = sound(trials).set_index("trial_id")
     mine = tasks[tasks["trial_id"].isin(done.index)]
     window = mine[~mine["warmup"].astype(bool)]
+    told = window[~window["trial_id"].isin(unplaced(window))]
     in_use = _nodes_in_use(mine, nodes)
     parts = [
         done[KEPT],
         _rates(done),
         _efficiencies(done, window, in_use),
         _attempts(window),
-        _delays(window),
-        _queues(done, window),
+        _delays(window, "run", "started_seconds", "finished_seconds"),
+        _delays(told, "wait", "submitted_seconds", "started_seconds"),
+        _delays(told, "latency", "submitted_seconds", "received_seconds"),
+        _queues(done, told),
         usage(samples[samples["trial_id"].isin(done.index)], in_use),
         throttled(windows[windows["trial_id"].isin(done.index)], nodes),
     ]
@@ -126,19 +131,13 @@ def _attempts(window: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _delays(window: pd.DataFrame) -> pd.DataFrame:
+def _delays(window: pd.DataFrame, name: str, begin: str, end: str) -> pd.DataFrame:
     succeeded = window[window["status"] == "ok"]
-    columns = {}
-    for name, begin, end in (
-        ("wait", "submitted_seconds", "started_seconds"),
-        ("run", "started_seconds", "finished_seconds"),
-        ("latency", "submitted_seconds", "received_seconds"),
-    ):
-        seconds = succeeded[end].astype(float) - succeeded[begin].astype(float)
-        for percent in (50, 95, 99):
-            quantile = seconds.groupby(succeeded["trial_id"]).quantile(percent / 100)
-            columns[f"{name}_p{percent}_seconds"] = quantile
-    return pd.DataFrame(columns)
+    seconds = succeeded[end].astype(float) - succeeded[begin].astype(float)
+    of_trial = seconds.groupby(succeeded["trial_id"])
+    return pd.DataFrame(
+        {f"{name}_p{percent}_seconds": of_trial.quantile(percent / 100) for percent in (50, 95, 99)}
+    )
 
 
 def _queues(done: pd.DataFrame, window: pd.DataFrame) -> pd.DataFrame:

@@ -63,7 +63,10 @@ class Timeline:
 
 
 def timeline(run: Run, trial_id: str) -> Timeline:
-    """Return the timeline of a trial, whatever became of it; raises `DataError` where there is none."""
+    """Return the timeline of a trial, whatever became of it; raises `DataError` where there is none.
+
+    Attempts whose worker is not known are on no lane.
+    """
     trial = _trial(run, trial_id)
     tasks, samples, windows = (
         frame[frame["trial_id"] == trial_id] for frame in (run.tasks, run.samples, run.windows)
@@ -72,7 +75,7 @@ def timeline(run: Run, trial_id: str) -> Timeline:
     seconds = _window_seconds(trial, window, samples)
     lost_workers = not pd.isna(trial["lost_workers"]) and int(trial["lost_workers"]) > 0
     lanes: dict[str, list[Lane]] = {}
-    for (node_id, worker), rows in tasks.groupby(["node_id", "worker"]):
+    for (node_id, worker), rows in tasks[tasks["worker"] >= 0].groupby(["node_id", "worker"]):
         attempts = rows[~rows["warmup"].astype(bool)]
         lanes.setdefault(str(node_id), []).append(
             Lane(int(str(worker)), tuple(spans_of(attempts, seconds, lost_workers)))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ class Listed:
     trials: int | None = None
     planned_trials: int | None = None
     work: str = ""
+    reason: str = ""
+    """Why it is damaged."""
 
     @property
     def experiment(self) -> str:
@@ -51,25 +54,31 @@ def listed(folder: Path) -> Listed:
         return dataclasses.replace(unread, state=state)
     try:
         trials = read_table(folder / trials_file(folder.parent.name))
-    except DataError:
-        return unread
+    except DataError as error:
+        return dataclasses.replace(unread, reason=_reason(folder, error))
     ended = int(trials.loc[trials["status"] != "interrupted", "slot"].nunique())
     state = "complete" if is_complete(trials, environment) else "unfinished"
     return dataclasses.replace(unread, state=state, trials=ended)
 
 
-def all_listed(data: Path) -> tuple[Listed, ...]:
-    """Return the lines of all runs of all experiments, newest first; a damaged one has a line as well."""
-    folders = [path.parent for path in data.glob(f"*/*/{ENVIRONMENT}")]
+def all_listed(data: Path, experiment: str = "*") -> tuple[Listed, ...]:
+    """Return the lines of all runs, or of an experiment's, newest first; a damaged one has a line as well."""
+    folders = [path.parent for path in data.glob(f"{experiment}/*/{ENVIRONMENT}")]
     return tuple(sorted(map(_listed_or_damaged, folders), key=lambda one: one.started_at, reverse=True))
 
 
 def _listed_or_damaged(folder: Path) -> Listed:
     try:
         return listed(folder)
-    except DataError:
+    except DataError as error:
         changed = datetime.datetime.fromtimestamp((folder / ENVIRONMENT).stat().st_mtime, datetime.UTC)
-        return Listed(folder.name, changed.isoformat(timespec="milliseconds"), "", "", "damaged", folder)
+        began = changed.isoformat(timespec="milliseconds")
+        return Listed(folder.name, began, "", "", "damaged", folder, reason=_reason(folder, error))
+
+
+def _reason(folder: Path, error: DataError) -> str:
+    """Return why a run is damaged, without the path of this machine, which pages must not show."""
+    return str(error).replace(f"{folder}{os.sep}", "").replace(str(folder), folder.name)
 
 
 def _work(environment: Mapping[str, Any]) -> str:

@@ -136,6 +136,11 @@ def read_environment(directory: Path) -> dict[str, Any]:
     if not isinstance(environment, dict) or environment.get("schema_version") != SCHEMA_VERSION:
         found = environment.get("schema_version") if isinstance(environment, dict) else None
         raise DataError(_other_schema(path, found))
+    works = environment.get("works", {})
+    objects = [environment.get(name, {}) for name in ("parameters", "machine", "versions", "code")]
+    objects += [works, *(works.values() if isinstance(works, dict) else ())]
+    if not all(isinstance(one, dict) for one in objects):
+        raise DataError(f"{path} is damaged: its parameters, machine, versions, code and works are objects")
     sessions = environment.get("sessions")
     begun = isinstance(sessions, list) and sessions and all("started_at" in one for one in sessions)
     if not begun or not isinstance(environment.get("planned_trials"), int):

@@ -73,7 +73,7 @@ LOOKS: Mapping[str, Look] = {
     "Ray, dynamic": Look(BLUE, "-", "o"),
     "Ray, static": Look(VERMILION, "--", "s"),
     "plain processes": Look(GREEN, "-.", "^"),
-    "serial loop": Look(INK, ":", "D"),
+    "plain loop": Look(INK, ":", "D"),
     "reference report": Look(PURPLE, "--", "v"),
 }
 """The look of each series, the same in every figure."""
@@ -104,7 +104,9 @@ IDEAL = Look(INK, "-", "")
 def looks_of(names: Sequence[str]) -> dict[str, Look]:
     """Return the look of each series: its own, or the next further one."""
     further = [name for name in names if name not in LOOKS]
-    return {**LOOKS, **{name: FURTHER[place % len(FURTHER)] for place, name in enumerate(further)}}
+    taken = [LOOKS[name] for name in names if name in LOOKS]
+    free = [look for look in FURTHER if look not in taken]
+    return {**LOOKS, **{name: free[place % len(free)] for place, name in enumerate(further)}}
 
 
 def styled() -> AbstractContextManager[None]:

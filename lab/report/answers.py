@@ -3,7 +3,8 @@
 from lab.analysis.intervals import Estimate
 from lab.formats import bounds, count, decimals, estimate, fixed, level, percent
 from lab.report.disturbances import in_short
-from lab.report.study import UNITS, Study, estimate_of
+from lab.report.markdown import safe
+from lab.report.study import Study, estimate_of
 
 NEAR_BEST = 0.97
 """Workers are enough where the mean throughput reaches this part of the highest."""
@@ -13,19 +14,23 @@ ALIKE = "no difference that these trials could tell"
 IN_PROSE = {
     "Ray, dynamic": "Ray",
     "Ray, static": "Ray with equal shares",
-    "plain processes": "plain processes",
-    "serial loop": "a plain loop",
+    "plain loop": "a plain loop",
 }
 """The series as a sentence calls them."""
 
 
+def in_prose(series: str) -> str:
+    """Return what a sentence calls a series."""
+    return IN_PROSE.get(series, series)
+
+
 def scaling(study: Study) -> str:
     """Say how much faster the work got with as many workers as cores, and what more workers brought."""
-    mode, series = study.main_mode, study.ray_series(study.main_mode) or "plain processes"
+    mode, series = study.main_mode, study.main_series(study.main_mode)
     counts = study.counts(mode, series)
     if 1 not in counts or len(counts) < 2:
         return (
-            f"How far the work scales cannot be told from this run: {IN_PROSE[series]} was measured with "
+            f"How far the work scales cannot be told from this run: {in_prose(series)} was measured with "
             f"{count(counts[0], 'worker')} only."
             if len(counts) == 1
             else "How far the work scales cannot be told from this run: it has no trial with 1 worker."
@@ -33,7 +38,7 @@ def scaling(study: Study) -> str:
     middle, most = reached_cores(study, counts), counts[-1]
     gained = study.ratio(mode, (series, middle), (series, 1))
     first = (
-        f"With {count(middle, 'worker')} on {count(study.cores, 'core')}, {IN_PROSE[series]} did the same "
+        f"With {count(middle, 'worker')} on {count(study.cores, 'core')}, {in_prose(series)} did the same "
         f"work {estimate(gained, 'times as fast as with one worker')}."
     )
     if gained.low is not None and gained.high is not None and gained.low <= 1 <= gained.high:
@@ -66,7 +71,7 @@ def _beyond(ratio: Estimate, most: int, middle: int) -> str:
 def cost_of_ray(study: Study) -> str:
     """Say how Ray's throughput compares with as many plain processes doing the same work."""
     mode = study.main_mode
-    series = study.ray_series(mode)
+    series = next(iter(study.rays(mode)), None)
     counts, ratio = study.cost(mode, series) if series else ((), None)
     if series is None or ratio is None or ratio.value is None:
         return (
@@ -74,7 +79,7 @@ def cost_of_ray(study: Study) -> str:
             "plain processes."
         )
     lead = (
-        f"{over_workers(counts)}, {IN_PROSE[series]} reached "
+        f"{over_workers(counts)}, {in_prose(series)} reached "
         f"{estimate(ratio, 'of the throughput of as many plain processes')}"
     )
     return f"{lead}: {cost_in_words(ratio)}."
@@ -105,14 +110,14 @@ def over_workers(counts: tuple[int, ...]) -> str:
 
 def workers_to_use(study: Study) -> str:
     """Say how many workers are enough: the fewest that come near the highest mean throughput."""
-    mode, series = study.main_mode, study.ray_series(study.main_mode) or "plain processes"
+    mode, series = study.main_mode, study.main_series(study.main_mode)
     levels = study.levels(mode, "throughput", (series,)).sort_values("workers").reset_index(drop=True)
     if len(levels) < 2:
         return "How many workers to use takes a run with several worker counts."
     best = levels.sort_values("value").iloc[-1]
     place = int(levels.index[levels["value"] >= NEAR_BEST * best["value"]][0])
     enough = int(levels["workers"].iloc[place])
-    highest = estimate(estimate_of(levels[levels["workers"] == best["workers"]]), UNITS[mode])
+    highest = estimate(estimate_of(levels[levels["workers"] == best["workers"]]), safe(study.unit(mode)))
     part = percent(NEAR_BEST, 2)
     if enough != best["workers"]:
         reason = (

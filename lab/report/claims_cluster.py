@@ -41,7 +41,7 @@ def schedules(study: Study) -> Markdown:
         )
         if not ratios.empty:
             parts += [
-                f"{mode.capitalize()}, throughput of dynamic / static:",
+                f"{study.title(mode)}, throughput of dynamic / static:",
                 level_table(ratios, axis=study.axis),
             ]
             parts += [_pooled(study, mode, name, static) for name, static in both]

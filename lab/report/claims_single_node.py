@@ -8,7 +8,7 @@ import pandas as pd
 
 from lab.analysis.disturbances import QUIET
 from lab.analysis.replay import SCHEDULES, given_up, random_searches, replayed_efficiency
-from lab.figures import single_node as figures
+from lab.figures import scaling as figures
 from lab.formats import count, estimate, fixed, number
 from lab.published import report_a as reference
 from lab.published.single_node_claims import Verdict, single_node_verdicts, where_quiet

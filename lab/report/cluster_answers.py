@@ -6,8 +6,9 @@ from lab.analysis.intervals import Estimate
 from lab.formats import count, estimate, listing, number, percent
 from lab.report.answers import ALIKE, NEAR_BEST
 from lab.report.disturbances import in_short as noisy
+from lab.report.markdown import safe
 from lab.report.nodes import own_cores, sized
-from lab.report.study import UNITS, Study, estimate_of
+from lab.report.study import Study, estimate_of
 
 
 def scaling(study: Study) -> str:
@@ -80,7 +81,7 @@ def nodes_to_use(study: Study) -> str:
     place = int(levels.index[levels["value"] >= NEAR_BEST * best["value"]][0])
     enough = int(levels["nodes"].iloc[place])
     other = int(levels["nodes"].iloc[place - 1 if place else 1])
-    highest = estimate(estimate_of(levels[levels["nodes"] == best["nodes"]]), UNITS[mode])
+    highest = estimate(estimate_of(levels[levels["nodes"] == best["nodes"]]), safe(study.unit(mode)))
     reason = (
         f"the highest mean throughput measured, {highest}"
         if enough == best["nodes"]
@@ -117,11 +118,14 @@ def _only_here(study: Study) -> str:
 
 
 def _series(study: Study) -> str:
+    return widest_series(study, study.main_mode)
+
+
+def widest_series(study: Study, mode: str) -> str:
     """Return the series that the answers speak of: dynamic, with fewest workers on most nodes."""
-    mode = study.main_mode
-    names = study.rays(mode)
-    schedule = study.known[names[0]]["schedule"]
-    alike = [name for name in names if study.known[name]["schedule"] == schedule]
+    names = study.rays(mode) or study.series(mode)
+    schedule = study.known[names[0]].get("schedule")
+    alike = [name for name in names if study.known[name].get("schedule") == schedule]
     return max(alike, key=lambda name: (study.counts(mode, name)[-1], -alike.index(name)))
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 from lab.analysis.configurations import pooled_pairs
 from lab.analysis.intervals import ratio_estimate
 from lab.analysis.nodes import latest
-from lab.figures import docker as figures
+from lab.figures.scaling import sides
 from lab.formats import UNKNOWN, memory, number, seconds, short_estimate
 from lab.published.cluster_claims import docker_verdict
 from lab.report import containers
@@ -13,7 +13,7 @@ from lab.report.disturbances import in_short
 from lab.report.levels import intervals, level_table
 from lab.report.markdown import Markdown, figure, folded, paragraphs, table
 from lab.report.series import SIDES
-from lab.report.study import UNITS, Study
+from lab.report.study import Study
 
 COSTS = {
     "startup_seconds": ("cold start of the workers, s", 1.0),
@@ -46,7 +46,7 @@ def comparison(study: Study) -> Markdown:
             continue
         each = {key: containers.of_one(study, choice) for key, choice in choices.items()}
         ratios = study.ratio_frame((name, x, one.ratio) for (name, x), one in each.items())
-        drawn = figures.ratios(ratios, containers.margin(study), f"Containers / host, {mode}", study.axis)
+        drawn = sides(ratios, containers.margin(study), f"Containers / host, {mode}", study.axis)
         caption = f"Mode {mode}. Ratios of throughput, paired by block, with {intervals(study)}."
         parts.append(figure(drawn, caption))
         pooled = containers.of_all(study, mode)
@@ -87,26 +87,6 @@ def verdict(study: Study) -> Markdown:
         rows.append((f"**{one.outcome}**", one.claim, mode, one.evidence))
     head = ("here it", "claim of the report", "work", "evidence")
     return Markdown(table(head, rows) if rows else "")
-
-
-def throughput(study: Study) -> Markdown:
-    """Show the throughput of both sides for every mode."""
-    parts = []
-    for mode in study.modes:
-        levels = study.levels(mode, "throughput")
-        if levels.empty:
-            continue
-        title = f"Throughput of containers and host against workers, {mode}"
-        drawn = figures.throughput(
-            levels, study.dots(mode), study.failed(mode), UNITS[mode], title, study.axis
-        )
-        caption = f"Mode {mode}. Means with {intervals(study)}; dots are single trials."
-        parts += [
-            f"**{mode.capitalize()}: {UNITS[mode]}**",
-            figure(drawn, caption),
-            level_table(levels, axis=study.axis),
-        ]
-    return paragraphs(*parts)
 
 
 def costs(study: Study) -> Markdown:

@@ -12,8 +12,6 @@ from lab.formats import count, percent
 from lab.report.markdown import Markdown, figure, folded, literal, paragraphs, table
 from lab.report.study import Study
 
-MODES = ("search", "find", "factor")
-
 
 def errors(study: Study) -> Markdown:
     """Show the error rate of every configuration with its exact interval, and the failures by kind."""
@@ -26,7 +24,7 @@ def errors(study: Study) -> Markdown:
         f"Over all trials that were not interrupted, those that failed or lost workers among them, "
         f"{int(found['failed'].sum()):,} of {count(whole.n, 'attempt')} at a task failed: {_rate(whole)}."
     )
-    parts = [part for mode in MODES for part in _drawn(study, found[found["mode"] == mode], mode)]
+    parts = [part for mode in study.every_mode for part in _drawn(study, found[found["mode"] == mode], mode)]
     return paragraphs(
         told,
         _by_kind(found) if whole.value else _bounds(found),
@@ -59,14 +57,17 @@ def _drawn(study: Study, found: pd.DataFrame, mode: str) -> list[str]:
         return []
     shown = pd.concat(known)[["series", study.axis.column, "value", "low", "high"]]
     drawn = figures.error_rate(shown, f"Error rate against {study.axis.label}, {mode}", study.axis)
-    caption = f"Mode {mode}. Attempts at a task that failed, with exact (Clopper–Pearson) 95 % intervals."
+    caption = (
+        f"{study.lead(mode)}. Attempts at a task that failed, with exact (Clopper–Pearson) 95 % intervals."
+    )
     return [figure(drawn, caption)]
 
 
 def _rates(study: Study, found: pd.DataFrame) -> str:
     rows = [
         (
-            *(row[name] for name in ("mode", "engine", "schedule", "nodes", "workers_per_node")),
+            study.name(row["mode"]),
+            *(row[name] for name in ("engine", "schedule", "nodes", "workers_per_node")),
             f"{row['attempts']:,}",
             row["failed"],
             _rate(Estimate(row["attempts"], row["value"], row["low"], row["high"])),

@@ -4,7 +4,7 @@ import pandas as pd
 
 from lab.analysis.trials import LOST
 from lab.formats import count
-from lab.report.markdown import Markdown, literal, paragraphs, table
+from lab.report.markdown import Markdown, literal, paragraphs, safe, table
 from lab.report.study import Study
 
 
@@ -15,8 +15,8 @@ def trials(study: Study) -> Markdown:
         return Markdown("No trial failed, none lost workers and none was interrupted.")
     rows = [
         (
-            row["trial_id"],
-            row["mode"],
+            safe(row["trial_id"]),
+            study.name(row["mode"]),
             row["engine"],
             row["schedule"],
             row["nodes"],

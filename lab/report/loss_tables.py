@@ -8,8 +8,8 @@ from lab.analysis.intervals import Estimate
 from lab.analysis.losses import PARTS, TERMS, WORK, shares
 from lab.formats import UNKNOWN, count, fixed, level, number
 from lab.report.levels import ABSENT
-from lab.report.markdown import table
-from lab.report.study import estimate_of
+from lab.report.markdown import safe, table
+from lab.report.study import estimate_of, shortened
 
 SIZE = ["nodes", "workers_per_node"]
 
@@ -85,7 +85,7 @@ def node_table(nodes: pd.DataFrame) -> str:
     trials = found.groupby("node_id")["trial_id"].count()
     means = found.groupby("node_id")[["workers", "quota_cores", *NAMES]].mean().sort_values(WORK)
     rows = [
-        (node, fixed(row["workers"], 0), number(row["quota_cores"]), *_cells(row), n)
+        (safe(node), fixed(row["workers"], 0), number(row["quota_cores"]), *_cells(row), n)
         for (node, row), n in zip(means.iterrows(), trials.reindex(means.index), strict=True)
     ]
     head = ("node", "workers", "cores", *TERMS.values(), "n")
@@ -98,7 +98,14 @@ def node_table(nodes: pd.DataFrame) -> str:
 def single_trials(trials: pd.DataFrame) -> str:
     """Return trials (rows of `Account.trials`) one by one, with their account as far as it is known."""
     rows = [
-        (trial, row["mode"], row["schedule"], size_name(*map(int, row[SIZE])), _why(row), *_cells(row))
+        (
+            safe(trial),
+            safe(shortened(row["mode"])),
+            row["schedule"],
+            size_name(*map(int, row[SIZE])),
+            _why(row),
+            *_cells(row),
+        )
         for trial, row in shares(trials).iterrows()
     ]
     head = ("trial", "mode", "schedule", "size", "why", *TERMS.values())

@@ -33,10 +33,9 @@ from lab.report.loss_tables import (
     size_name,
     sizes_of,
 )
-from lab.report.markdown import Markdown, figure, folded, literal, paragraphs
-from lab.report.study import Study
+from lab.report.markdown import Markdown, figure, folded, literal, paragraphs, safe
+from lab.report.study import Study, shortened
 
-MODES = ("search", "find", "factor")
 SCHEDULES = ("dynamic", "static")
 
 VIEW = ["mode", "schedule", "cluster"]
@@ -102,11 +101,13 @@ def where_the_time_went(study: Study) -> Markdown:
         figure(_drawn(selected.main, estimates, view), _caption(study, view)),
         _compared(selected.main),
         folded("What the terms mean", meanings()),
-        folded(f"Shares of the core time, %, {_named(view)}", share_table(estimates)),
-        folded(f"By node, {size_name(*selected.size)}, {_named(view)}, %", node_table(selected.of_nodes)),
+        folded(f"Shares of the core time, %, {safe(_named(view))}", share_table(estimates)),
+        folded(
+            f"By node, {size_name(*selected.size)}, {safe(_named(view))}, %", node_table(selected.of_nodes)
+        ),
         *(
             folded(
-                f"Shares of the core time, %, {_named(one)}",
+                f"Shares of the core time, %, {safe(_named(one))}",
                 share_table(loss_estimates(_chosen(selected.known, one))),
             )
             for one in others
@@ -153,15 +154,15 @@ def _selected(study: Study) -> Selected:
     found = account(study.run)
     ray = found.trials[(found.trials["engine"] == "ray") & (found.trials["arm"] != "copy")]
     known = ray[ray["sound"] & ray["available"].notna()]
-    return Selected(found, ray, known, _views(known))
+    return Selected(found, ray, known, _views(known, study.every_mode))
 
 
-def _views(known: pd.DataFrame) -> tuple[tuple[str, ...], ...]:
+def _views(known: pd.DataFrame, modes: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """Return mode, schedule and cluster of each figure or table, those of the experiment arm first."""
     asked = set(known.loc[known["arm"] == "experiment", "cluster"])
     every = known[VIEW].drop_duplicates().itertuples(index=False, name=None)
     return tuple(
-        sorted(every, key=lambda one: (one[2] not in asked, MODES.index(one[0]), SCHEDULES.index(one[1])))
+        sorted(every, key=lambda one: (one[2] not in asked, modes.index(one[0]), SCHEDULES.index(one[1])))
     )
 
 
@@ -175,7 +176,7 @@ def _in_prose(nodes: int, workers: int) -> str:
 
 def _named(view: Sequence[str]) -> str:
     mode, schedule, cluster = view
-    return f"{mode}, {schedule}, cluster {cluster}"
+    return f"{shortened(mode)}, {schedule}, cluster {cluster}"
 
 
 def _lost(part: pd.DataFrame, loss: Loss) -> str:
@@ -212,8 +213,8 @@ def _drawn(main: pd.DataFrame, estimates: pd.DataFrame, view: Sequence[str]) -> 
 
 def _caption(study: Study, view: Sequence[str]) -> str:
     return (
-        f"Mode {view[0]}, {view[1]} schedule. Means of the trials' shares; below, {intervals(study)}. The "
-        "parts of a bar add up to 100 %; gains stand to the left of 0."
+        f"{study.lead(view[0])}, {view[1]} schedule. Means of the trials' shares; below, {intervals(study)}. "
+        "The parts of a bar add up to 100 %; gains stand to the left of 0."
     )
 
 

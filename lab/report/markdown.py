@@ -43,5 +43,18 @@ def literal(text: str) -> str:
     return f"`{' '.join(text.replace('`', chr(39)).split())}`"
 
 
+def safe(text: object) -> str:
+    """Return foreign text for prose, cells, captions and summaries: none of it is read as Markdown or HTML.
+
+    Both read a reference to a character as that character. What cannot be printed, such as a character that
+    turns the direction of writing, is shown as missing.
+    """
+    line = " ".join(str(text).split())
+    return "".join(
+        one if one.isalnum() or one in " .,/()-" else f"&#{ord(one)};" if one.isprintable() else "\ufffd"
+        for one in line
+    )
+
+
 def _cell(value: object) -> str:
     return " ".join(str(value).split()).replace("|", "\\|")

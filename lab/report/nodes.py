@@ -4,7 +4,7 @@ import pandas as pd
 
 from lab.analysis.nodes import latest, node_windows
 from lab.formats import UNKNOWN, count, memory, number, seconds
-from lab.report.markdown import Markdown, literal, paragraphs, table
+from lab.report.markdown import Markdown, literal, paragraphs, safe, table
 from lab.report.study import Study
 
 SOURCES = {
@@ -41,7 +41,7 @@ def what_they_are(study: Study) -> str:
     placed = study.placement
     if not placed.shared:
         return "Each node is a machine of its own."
-    if study.experiment == "docker":
+    if study.kind == "docker":
         return "Containers and plain raylets lie on one host, and take turns, trial by trial."
     room = (
         f"their quotas together take {number(placed.most_quota_cores)} of its "
@@ -87,10 +87,10 @@ def nodes_table(study: Study) -> Markdown:
 def _told(facts: pd.DataFrame) -> str:
     models = sorted({str(one) for one in facts["cpu_model"].dropna()})
     return (
-        f"Processor: {', '.join(models) or UNKNOWN}. *Trials* counts those in which the node held workers; "
-        "*CPU* is the mean of its use of its own cores in their windows, *held back* the part of the window "
-        "in which its quota did; *clock known to* is the largest uncertainty of its clock against that of "
-        "the driver."
+        f"Processor: {safe(', '.join(models)) or UNKNOWN}. *Trials* counts those in which the node held "
+        "workers; *CPU* is the mean of its use of its own cores in their windows, *held back* the part of "
+        "the window in which its quota did; *clock known to* is the largest uncertainty of its clock against "
+        "that of the driver."
     )
 
 

@@ -11,8 +11,8 @@ from lab.figures import noise as figures
 from lab.formats import bounds, count, estimate, fixed, level, listing, percent, short_estimate
 from lab.report.disturbances import limits
 from lab.report.levels import ABSENT
-from lab.report.markdown import Markdown, figure, paragraphs, table
-from lab.report.study import Study
+from lab.report.markdown import Markdown, figure, paragraphs, safe, table
+from lab.report.study import Study, shortened
 
 NAMES: Mapping[str, str] = {
     "throughput": "throughput",
@@ -40,7 +40,7 @@ def copies(found: Sequence[CopyComparison], told: str) -> Markdown:
         return paragraphs(told)
     rows = [
         (
-            one.mode,
+            safe(shortened(one.mode)),
             _named(one),
             short_estimate(one.ratio) if one.ratio.n else ABSENT,
             one.ratio.n,
@@ -61,7 +61,7 @@ def _named(one: CopyComparison) -> str:
 
 def _judged(found: Sequence[CopyComparison]) -> str:
     """Say where a copy differs from its original."""
-    alarmed = [f"{_named(one)} of {one.mode}" for one in found if one.alarmed]
+    alarmed = [f"{_named(one)} of {safe(shortened(one.mode))}" for one in found if one.alarmed]
     if alarmed:
         return (
             f"By {listing(alarmed)} the interval leaves out 1: by chance, as one in twenty does, or because "

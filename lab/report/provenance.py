@@ -8,14 +8,15 @@ from typing import Any
 import pandas as pd
 
 from lab import paths
-from lab.data.records import COMPARISONS, files_of
+from lab.data.records import files_of
 from lab.data.store import ENVIRONMENT, trials_file
 from lab.formats import UNKNOWN, count, memory, number, percent, seconds
 from lab.invariants import nothing_left_out, one_trial_per_block, same_results, tasks_add_up, work_fits_window
 from lab.published import report_a as reference
-from lab.report.markdown import Markdown, literal, paragraphs, table
+from lab.report.markdown import Markdown, literal, paragraphs, safe, table
 from lab.report.nodes import own_cores, sized, workers_nodes
 from lab.report.selection import Shown
+from lab.report.series import COUNTED
 from lab.report.study import Study
 
 SYSTEM = ("system", "kernel", "architecture")
@@ -31,15 +32,15 @@ def reference_report() -> Markdown:
 
 def which_run(study: Study) -> Markdown:
     """Name the run, its machine and its repeats in one line, below the title."""
-    return named(study, one_machine(study) if study.experiment == "single_node" else _cluster(study))
+    return named(study, one_machine(study) if study.embedded else _cluster(study))
 
 
 def named(study: Shown, machine: str) -> Markdown:
     """Name a run on a machine, and its repeats."""
     why = "which the book pins" if study.pinned else "the newest complete one"
     return paragraphs(
-        f"*Run {literal(study.run.run_id)}, {why}, of {_day(_first(study).get('started_at'))}: "
-        f"{machine}; {count(study.blocks, 'block')}; Ray {_version(study, 'ray')}.*"
+        f"*Run {literal(study.run.run_id)}, {why}, of {day(_first(study).get('started_at'))}: "
+        f"{machine}; {count(study.blocks, 'block')}; Ray {safe(_version(study, 'ray'))}.*"
     )
 
 
@@ -47,7 +48,7 @@ def one_machine(study: Shown) -> str:
     """Return the machine in words."""
     machine = study.run.environment.get("machine", {})
     return (
-        f"{machine.get('cpu_model', 'processor not known')}, {_kind(study)} with "
+        f"{safe(machine.get('cpu_model', 'processor not known'))}, {_kind(study)} with "
         f"{count(study.cores, 'core')} and {memory(study.memory_bytes)}"
     )
 
@@ -65,7 +66,7 @@ def _cluster(study: Study) -> str:
     host = f", of a {_kind(study)} with {count(seen, 'core')}" if study.placement.shared and seen else ""
     most = int(study.run.trials["nodes"].max())
     what = f"up to {sized(study, most)}" if most > 1 else sized(study, most)
-    return f"{what}, {own_cores(study)} each{host}; {', '.join(models)}"
+    return f"{what}, {own_cores(study)} each{host}; {safe(', '.join(models))}"
 
 
 def how_measured(study: Study) -> Markdown:
@@ -93,8 +94,22 @@ def works(study: Study) -> str:
         "factor": f"*factor* factors {given['factor_tasks']} numbers of {given['factor_bits']} bits, "
         "one per task",
     }
-    listed = "; ".join(told[mode] for mode in study.modes)
-    return f"The work, the same in every trial of its mode: {listed}." if listed else ""
+    own = study.experiment not in COUNTED
+    listed = "; ".join(_own(study, mode) if own else told[mode] for mode in study.modes)
+    same = "same items in every trial" if own else "same in every trial of its mode"
+    return f"The work, the {same}: {listed}." if listed else ""
+
+
+def _own(study: Study, mode: str) -> str:
+    """Return what is known of somebody's own work: its items, their size, the digests of both."""
+    facts = collections.defaultdict(lambda: UNKNOWN, study.works.get(mode, {}))
+    items, size = facts["items"], facts["items_bytes"]
+    many = count(items, "item") if isinstance(items, int) else f"items {UNKNOWN}"
+    weight = memory(size) if isinstance(size, int) else f"size {UNKNOWN}"
+    return (
+        f"{literal(str(facts['source']))} (code digest {literal(str(facts['digest']))}) with {many}, "
+        f"{weight} pickled (digest {literal(str(facts['items_digest']))})"
+    )
 
 
 def sampler_cost(study: Study) -> str:
@@ -114,7 +129,7 @@ def cold_start(study: Study) -> str:
     if ray.empty:
         return ""
     starts = study.run.nodes["cluster_start_seconds"]
-    who = "Ray itself" if study.experiment == "single_node" else "the cluster"
+    who = "Ray itself" if study.embedded else "the cluster"
     return (
         f"Cold starts are outside every window: {who} took {seconds(float(starts.median()))}, its "
         f"workers took {seconds(float(ray['startup_seconds'].median()))} per trial (medians)."
@@ -129,16 +144,16 @@ def machine_table(study: Shown) -> str:
     changed = " with changes that are not committed" if first.get("uncommitted_changes") else ""
     versions = (_named(name, str(version)) for name, version in environment.get("versions", {}).items())
     rows = [
-        ("processor", machine.get("cpu_model", UNKNOWN)),
+        ("processor", safe(machine.get("cpu_model", UNKNOWN))),
         (
             "cores, and how many may be used",
-            f"{machine.get('cores', UNKNOWN)}, {machine.get('quota_cores', UNKNOWN)}",
+            safe(f"{machine.get('cores', UNKNOWN)}, {machine.get('quota_cores', UNKNOWN)}"),
         ),
         ("memory that may be used", memory(study.memory_bytes)),
-        ("system", " ".join(str(machine[key]) for key in SYSTEM if key in machine) or UNKNOWN),
+        ("system", safe(" ".join(str(machine[key]) for key in SYSTEM if key in machine)) or UNKNOWN),
         ("virtual machine", {True: "yes", False: "no"}.get(machine.get("hypervisor"), UNKNOWN)),
-        ("versions", ", ".join(versions) or UNKNOWN),
-        ("code", f"commit {commit[:12]}{changed}" if commit else UNKNOWN),
+        ("versions", safe(", ".join(versions)) or UNKNOWN),
+        ("code", f"commit {safe(commit[:12])}{changed}" if commit else UNKNOWN),
         ("sessions", len(environment["sessions"])),
     ]
     return table(("what", "found"), rows)
@@ -159,9 +174,9 @@ def other_runs(study: Shown) -> Markdown:
     rows = [
         (
             literal(one.run_id),
-            _day(one.started_at),
-            one.profile,
-            one.machine,
+            day(one.started_at),
+            safe(one.profile),
+            safe(one.machine),
             one.state if one.state != "unfinished" else f"{one.trials} of {one.planned_trials} trials",
             " ".join(link(one.directory, name) for name in names),
         )
@@ -173,15 +188,18 @@ def other_runs(study: Shown) -> Markdown:
 def limits(study: Study) -> Markdown:
     """Say what the run cannot tell."""
     theirs = "The reference report's numbers were read off its charts; they come from other machines."
-    return limits_of(study, study.run.trials, _reach(study), theirs)
+    more = (theirs,) if study.experiment in COUNTED else ()
+    hosts = None if study.embedded else int(study.run.environment.get("machine", {}).get("cores") or 0)
+    return limits_of(study, study.run.trials, _reach(study), *more, host_cores=hosts)
 
 
-def limits_of(study: Shown, trials: pd.DataFrame, reach: str, *more: str) -> Markdown:
+def limits_of(
+    study: Shown, trials: pd.DataFrame, reach: str, *more: str, host_cores: int | None = None
+) -> Markdown:
     """Say what a run with these trials cannot tell: how far it reaches, what its intervals hold, and more."""
     machine = study.run.environment.get("machine", {})
     steal = float(trials["steal_seconds"].sum())
-    alone = study.experiment in ("single_node", *COMPARISONS)
-    cores = study.cores if alone else int(machine.get("cores") or 0)
+    cores = study.cores if host_cores is None else host_cores
     core_seconds = float(trials["duration_seconds"].sum()) * cores
     stolen = percent(steal / core_seconds, 2) if core_seconds else UNKNOWN
     points = [
@@ -203,21 +221,23 @@ def limits_of(study: Shown, trials: pd.DataFrame, reach: str, *more: str) -> Mar
 
 def _reach(study: Study) -> str:
     """Say what kind of work and machines the run is about."""
-    if study.experiment == "single_node":
-        return (
-            "One machine and one kind of work, bound by the processor: it says nothing about input and "
-            "output, about large objects or about a network between nodes."
+    own = study.experiment not in COUNTED
+    work = "This work with these items" if own else "One kind of work, bound by the processor"
+    if study.embedded:
+        beyond = (
+            "how it scales over a network between nodes"
+            if own
+            else "input and output, about large objects or about a network between nodes"
         )
+        return f"One machine and {work[0].lower()}{work[1:]}: it says nothing about {beyond}."
     shared = (
         "All nodes lie on one host: they share its caches, its memory and its loopback, and no network lies "
         "between them. "
         if study.placement.shared
         else ""
     )
-    return (
-        f"{shared}One kind of work, bound by the processor: it says nothing about input and output or about "
-        "large objects."
-    )
+    beyond = "other items" if own else "input and output or about large objects"
+    return f"{shared}{work}: it says nothing about {beyond}."
 
 
 def link(directory: Path, name: str) -> str:
@@ -233,8 +253,12 @@ def _first(study: Shown) -> dict[str, Any]:
     return first
 
 
-def _day(moment: object) -> str:
-    return datetime.datetime.fromisoformat(str(moment)).strftime("%Y-%m-%d")
+def day(moment: object) -> str:
+    """Return the day of a moment; one that cannot be read is not known."""
+    try:
+        return datetime.datetime.fromisoformat(str(moment)).strftime("%Y-%m-%d")
+    except ValueError:
+        return UNKNOWN
 
 
 def _named(name: str, version: str) -> str:

@@ -1,36 +1,59 @@
-"""The series of each experiment's figures, and how the trials of each are found."""
+"""The series of each kind of run, and how the trials of each are found."""
 
 from collections.abc import Mapping
 
 import pandas as pd
 
+from lab.data.records import ENGINES
 from lab.formats import count
 
 Wanted = Mapping[str, object]
 """Values of columns that a series' trials have; a tuple stands for any of its values."""
 
-SINGLE_NODE: Mapping[str, Wanted] = {
-    "Ray, dynamic": {"arm": "experiment", "engine": "ray", "schedule": "dynamic"},
-    "Ray, static": {"arm": "experiment", "engine": "ray", "schedule": "static"},
-    "plain processes": {"arm": "baseline", "engine": "processes"},
-    "serial loop": {"arm": "baseline", "engine": "serial"},
-}
+LOOP = "serial"
+"""The engine that is a loop in the driver: it has one worker, whatever is asked for."""
 
 SIDES = {"containers": ("experiment", "compose"), "host": ("baseline", "local")}
 """What the Docker experiment compares: arm and cluster of each side."""
 
 COUNTED = {"single_node": "workers", "multi_node": "nodes", "docker": "workers_per_node"}
-"""What the series of each experiment run over."""
+"""What the series of each kind of run go over."""
 
 
-def series_of(experiment: str, trials: pd.DataFrame) -> Mapping[str, Wanted]:
-    """Return the series of a run: of several nodes or of Docker, as many as it has loads or sizes."""
-    if experiment == "single_node":
-        return SINGLE_NODE
-    if experiment == "multi_node":
-        arms = {"arm": ("experiment", "baseline"), "engine": "ray"}
-        loads = _planned(trials, "workers_per_node")
-        return {f"{count(one, 'worker')} each{_shares(by)}": {**arms, **by} for one, by in loads}
+def kind_of(experiment: str, trials: pd.DataFrame) -> str:
+    """Return the kind of a run, a key of COUNTED: own work is one of nodes where it ran on several."""
+    if experiment in COUNTED:
+        return experiment
+    return "multi_node" if (trials["nodes"] > 1).any() else "single_node"
+
+
+def name_of(engine: str, schedule: str = "") -> str:
+    """Return what figures, tables and sentences call an engine, with its schedule where it has several."""
+    return ", ".join(filter(None, ("Ray" if engine == "ray" else ENGINES[engine], schedule)))
+
+
+def series_of(kind: str, trials: pd.DataFrame) -> Mapping[str, Wanted]:
+    """Return the series of a run of a kind: those that it has trials of, Ray's first and the loop last."""
+    found: dict[str, Wanted] = {}
+    for engine in sorted(set(trials["engine"]), key=_rank) if kind != "docker" else ():
+        schedules = sorted(set(trials.loc[trials["engine"] == engine, "schedule"]))
+        wanted: Wanted = {"arm": ("experiment", "baseline"), "engine": engine}
+        if engine == LOOP:
+            found[name_of(engine)] = wanted
+        elif kind == "single_node":
+            told = engine == "ray" or len(schedules) > 1
+            found |= {name_of(engine, one * told): {**wanted, "schedule": one} for one in schedules}
+        else:
+            other = f", {name_of(engine)}" * (engine != "ray")
+            found |= {
+                f"{count(one, 'worker')} each{other}{_shares(by)}": {**wanted, **by}
+                for one, by in _planned(trials, "workers_per_node", engine)
+            }
+    return found or _of_sides(trials)
+
+
+def _of_sides(trials: pd.DataFrame) -> Mapping[str, Wanted]:
+    """Return the series of a run of Docker: both sides, as many as it has sizes."""
     sizes = _planned(trials, "nodes")
 
     def size(nodes: int) -> str:
@@ -49,9 +72,14 @@ def series_of(experiment: str, trials: pd.DataFrame) -> Mapping[str, Wanted]:
     }
 
 
-def _planned(trials: pd.DataFrame, column: str) -> list[tuple[int, Wanted]]:
+def _rank(engine: str) -> tuple[bool, bool, int]:
+    """Return the place of an engine in legends: this lab's dispatch, the others, the loop."""
+    return engine != "ray", engine == LOOP, list(ENGINES).index(engine)
+
+
+def _planned(trials: pd.DataFrame, column: str, engine: str = "ray") -> list[tuple[int, Wanted]]:
     """Return the values of a column that were planned, for each schedule: dynamic first, then ascending."""
-    ray = trials.loc[trials["engine"] == "ray", ["schedule", column]].drop_duplicates()
+    ray = trials.loc[trials["engine"] == engine, ["schedule", column]].drop_duplicates()
     rows = ray.sort_values(["schedule", column]).itertuples(index=False)
     return [(int(value), {"schedule": str(schedule), column: int(value)}) for schedule, value in rows]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.attempts import unplaced
 from lab.analysis.configurations import compare, compare_over_workers, configurations, failures, select
 from lab.analysis.disturbances import Disturbance, disturbances
 from lab.analysis.intervals import Estimate
@@ -16,11 +17,17 @@ from lab.data.listing import Listed
 from lab.data.store import Run
 from lab.figures.curves import Axis
 from lab.figures.style import looks_of
+from lab.report.markdown import safe
 from lab.report.selection import Selection
-from lab.report.series import COUNTED, Wanted, series_of
+from lab.report.series import COUNTED, LOOP, Wanted, kind_of, name_of, series_of
 
-UNITS = {"search": "primes/s", "find": "primes/s", "factor": "numbers/s"}
-"""What the throughput of each mode counts."""
+UNITS = {"search": "primes", "find": "primes", "factor": "numbers"}
+"""What the modes of runs count that do not say so themselves, the steadier work first."""
+
+PROCESSES = name_of("processes")
+
+MOST_LETTERS = 60
+"""Letters of the name of somebody's work, or of its unit, that a page shows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,9 +55,19 @@ class Study:
         return str(self.run.environment.get("experiment", "single_node"))
 
     @cached_property
+    def kind(self) -> str:
+        """Return the kind of run, which decides what its series go over: one node, several, or Docker."""
+        return kind_of(self.experiment, self.run.trials)
+
+    @property
+    def embedded(self) -> bool:
+        """Tell whether all of it ran on the driver's own machine, which samples it."""
+        return set(self.run.trials["cluster"]) == {"embedded"}
+
+    @cached_property
     def known(self) -> Mapping[str, Wanted]:
         """Return the series of the run and how their trials are found."""
-        return series_of(self.experiment, self.run.trials)
+        return series_of(self.kind, self.run.trials)
 
     @cached_property
     def placement(self) -> Placement:
@@ -60,7 +77,7 @@ class Study:
     @cached_property
     def axis(self) -> Axis:
         """Return what the series run over."""
-        column = COUNTED[self.experiment]
+        column = COUNTED[self.kind]
         label = {"workers": "workers", "nodes": self.placement.noun}.get(column, "workers on each node")
         return Axis(column, label, looks_of(tuple(self.known)))
 
@@ -92,10 +109,43 @@ class Study:
         return int(self.run.trials["block"].nunique())
 
     @property
+    def works(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return what the run says of the work of each mode; older runs say nothing."""
+        found: Mapping[str, Mapping[str, Any]] = self.run.environment.get("works", {})
+        return found
+
+    @cached_property
+    def every_mode(self) -> tuple[str, ...]:
+        """Return the modes that were tried, in the order of the works that the run lists, or of UNITS."""
+        tried = dict.fromkeys(self.run.trials["mode"].astype(str))
+        return tuple(mode for mode in dict.fromkeys([*self.works, *UNITS, *tried]) if mode in tried)
+
+    @property
     def modes(self) -> tuple[str, ...]:
-        """Return the modes that have a trial which ended well, the steadier work first."""
+        """Return the modes that have a trial which ended well."""
         found = set(self.measures["mode"])
-        return tuple(mode for mode in ("search", "find", "factor") if mode in found)
+        return tuple(mode for mode in self.every_mode if mode in found)
+
+    def unit(self, mode: str) -> str:
+        """Return what the throughput of a mode counts, as figures have it: 'primes/s'."""
+        found = str(self.works.get(mode, {}).get("unit") or UNITS.get(mode, "items"))
+        return f"{shortened(found)}/s"
+
+    def name(self, mode: str) -> str:
+        """Return the name of a mode for prose, where none of its characters is read as Markdown or HTML."""
+        return safe(shortened(mode))
+
+    def lead(self, mode: str) -> str:
+        """Return how the caption of a figure of a mode begins."""
+        return f"{'Mode' if mode in UNITS else 'Work:'} {self.name(mode)}"
+
+    def heading(self, mode: str) -> str:
+        """Return a mode and what its throughput counts, as they stand above a figure of it."""
+        return f"**{self.title(mode)}: {safe(self.unit(mode))}**"
+
+    def title(self, mode: str) -> str:
+        """Return the name of a mode as a line begins with it; that of somebody's work stays as it is."""
+        return self.name(mode).capitalize() if mode in UNITS else self.name(mode)
 
     @property
     def main_mode(self) -> str:
@@ -106,7 +156,7 @@ class Study:
     def others(self) -> pd.Series:
         """Return the part of the cores that others used in each trial: all in use, less what the lab took."""
         found, run = self.measures, self.run
-        if self.experiment != "single_node":
+        if not self.embedded:
             part = others_part(run.trials, run.windows, run.nodes)
             return part.reindex(found.index).dropna().astype(float)
         # a serial trial's tasks run in the driver, whose processor time holds theirs
@@ -117,19 +167,37 @@ class Study:
 
     def rows(self, mode: str, series: str | None = None) -> pd.DataFrame:
         """Return the measures of a mode, or of one of its series."""
+        if series is not None and series not in self.known:
+            return self.measures.head(0)
         return select(self.measures, {"mode": mode, **(self.known[series] if series else {})})
 
     def series(self, mode: str) -> tuple[str, ...]:
         """Return the series that a mode has trials of."""
         return tuple(name for name in self.known if not self.rows(mode, name).empty)
 
-    def ray_series(self, mode: str) -> str | None:
-        """Return the Ray series that the answers speak of: dynamic, or else static, few workers; or none."""
-        return next(iter(self.rays(mode)), None)
+    def main_series(self, mode: str) -> str:
+        """Return the series that answers speak of: this lab's dispatch, else Ray, else any, else a loop.
+
+        Of several the dynamic, then the first. Raises IndexError where the mode has none.
+        """
+        engines = {name: str(self.known[name]["engine"]) for name in self.series(mode)}
+        ranks = ("ray", "ray_tasks", "ray_actor_pool", "ray_pool")
+        return sorted(
+            engines, key=lambda name: (*(engines[name] != one for one in ranks), engines[name] == LOOP)
+        )[0]
 
     def rays(self, mode: str) -> tuple[str, ...]:
         """Return the series of a mode that ran on Ray."""
         return tuple(name for name in self.series(mode) if self.known[name]["engine"] == "ray")
+
+    @cached_property
+    def unplaced(self) -> frozenset[str]:
+        """Return the trials of engines that report all results at the end: no task has its worker."""
+        return unplaced(self.run.tasks)
+
+    def placed(self, mode: str, series: str) -> bool:
+        """Tell whether the workers of a series' tasks are known, and when the driver got each result."""
+        return self.unplaced.isdisjoint(self.rows(mode, series).index)
 
     def counts(self, mode: str, series: str) -> tuple[int, ...]:
         """Return the worker counts of a series, or its numbers of nodes, ascending."""
@@ -157,11 +225,11 @@ class Study:
 
         The counts are those that both have: 2 or more workers, or else 1. None of them gives n = 0.
         """
-        shared = set(self.counts(mode, series)) & set(self.counts(mode, "plain processes"))
+        shared = set(self.counts(mode, series)) & set(self.counts(mode, PROCESSES))
         counts = tuple(sorted({one for one in shared if one > 1} or shared))
         if not counts:
             return (), Estimate(0, None, None, None)
-        ray, plain = ({"mode": mode, **self.known[name]} for name in (series, "plain processes"))
+        ray, plain = ({"mode": mode, **self.known[name]} for name in (series, PROCESSES))
         return counts, compare_over_workers(self.measures, "throughput", ray, plain, counts)
 
     def speedups(self, mode: str) -> pd.DataFrame:
@@ -169,7 +237,7 @@ class Study:
         return self.ratio_frame(
             (name, count, self.ratio(mode, (name, count), (name, 1)))
             for name in self.series(mode)
-            if name != "serial loop" and 1 in self.counts(mode, name)
+            if self.known[name]["engine"] != LOOP and 1 in self.counts(mode, name)
             for count in self.counts(mode, name)
         )
 
@@ -201,7 +269,7 @@ class Study:
 
     def dots(self, mode: str) -> pd.DataFrame:
         """Return series, x and value of the throughput of single trials."""
-        parts = [
+        parts: list[pd.DataFrame] = [
             self.rows(mode, name)[[self.axis.column, "throughput"]]
             .rename(columns={"throughput": "value"})
             .assign(series=name)
@@ -214,6 +282,12 @@ class Study:
         rows = self.rows(mode, series)
         ordered = rows[rows[self.axis.column] == x].sort_values("throughput")
         return str(ordered.index[(len(ordered) - 1) // 2])
+
+
+def shortened(text: str) -> str:
+    """Return foreign text on one line, of MOST_LETTERS at most."""
+    line = " ".join(text.split())
+    return line if len(line) <= MOST_LETTERS else line[: MOST_LETTERS - 1] + "…"
 
 
 def estimate_of(rows: pd.DataFrame) -> Estimate:

@@ -6,7 +6,7 @@ from lab.figures.timeline import draw
 from lab.formats import UNKNOWN as NOT_KNOWN
 from lab.formats import count, seconds
 from lab.report import answers
-from lab.report.markdown import Markdown, folded, literal, paragraphs, table
+from lab.report.markdown import Markdown, folded, literal, paragraphs, safe, table
 from lab.report.nodes import sized
 from lab.report.study import Study
 
@@ -36,23 +36,26 @@ def typical_trial(study: Study) -> tuple[str, str] | None:
     if not study.modes:
         return None
     mode = study.main_mode
-    names = study.rays(mode) or study.series(mode)
+    every = [name for name in study.series(mode) if study.placed(mode, name)]
+    names = [name for name in study.rays(mode) if name in every] or every
+    if not names:
+        return None
     sizes = {name: int(study.rows(mode, name)["nodes"].max()) for name in names}
     series = max(names, key=lambda name: sizes[name])
     counts = study.counts(mode, series)
     x = counts[-1]
     what = sized(study, x)
-    if study.experiment != "multi_node":
-        x = answers.reached_cores(study, counts) if study.experiment == "single_node" else x
-        what = f"{count(x, 'worker')}{' on each node' if study.experiment == 'docker' else ''}"
+    if study.kind != "multi_node":
+        x = answers.reached_cores(study, counts) if study.kind == "single_node" else x
+        what = f"{count(x, 'worker')}{' on each node' if study.kind == 'docker' else ''}"
     trial = study.typical_trial(mode, series, x)
-    return trial, f"the one of median throughput of {mode}, {series}, {what}"
+    return trial, f"the one of median throughput of {study.name(mode)}, {series}, {what}"
 
 
 def failing_trial(study: Study) -> tuple[str, str] | None:
     """Return the trial with most failed attempts, of those that failed or lost workers, and what it is."""
     trials, tasks = study.run.trials, study.run.tasks
-    with_tasks = set(tasks.loc[~tasks["warmup"].astype(bool), "trial_id"])
+    with_tasks = set(tasks.loc[~tasks["warmup"].astype(bool), "trial_id"]) - study.unplaced
     attempts = trials["failed_attempts"].astype("Int64").fillna(0)
     lost = trials["lost_workers"].astype("Int64").fillna(0)
     failing = trials.assign(attempts=attempts, lost=lost)[
@@ -83,9 +86,9 @@ def _shown(study: Study, trial: str, why: str) -> list[str]:
         if found.merged_seconds
         else ""
     )
-    caption = f"Trial {trial}, {why}; a single trial of {seconds(found.seconds)}.{joined} {HOW}"
+    caption = f"Trial {safe(trial)}, {why}; a single trial of {seconds(found.seconds)}.{joined} {HOW}"
     block = f'<figure class="lab-chart">\n{drawn}\n<figcaption>{caption}</figcaption>\n</figure>'
-    return [block, folded(f"What each worker did in trial {trial}", _sums(whole))]
+    return [block, folded(f"What each worker did in trial {safe(trial)}", _sums(whole))]
 
 
 def _sums(found: Timeline) -> str:

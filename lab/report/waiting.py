@@ -6,9 +6,9 @@ import pandas as pd
 
 from lab.analysis.queue import queue_lengths
 from lab.figures import curves as figures
-from lab.formats import count, seconds
+from lab.formats import count, listing, seconds
 from lab.report.levels import intervals, level_table
-from lab.report.markdown import Markdown, figure, folded, paragraphs, table
+from lab.report.markdown import Markdown, figure, folded, paragraphs, safe, table
 from lab.report.study import Study
 
 LATENCIES = {
@@ -24,9 +24,15 @@ def latency(study: Study) -> Markdown:
     if not study.modes:
         return Markdown("")
     mode = study.main_mode
-    series = study.ray_series(mode) or study.series(mode)[0]
+    names = [name for name in study.series(mode) if study.placed(mode, name)]
+    late = _told_late(study, mode)
+    if not names:
+        return paragraphs(late)
+    series = min(names, key=lambda name: (name != study.main_series(mode), names.index(name)))
     levels = {
-        (part, key): study.levels(mode, f"{part}_{key}_seconds") for part in LATENCIES for key in PERCENTILES
+        (part, key): study.levels(mode, f"{part}_{key}_seconds", names)
+        for part in LATENCIES
+        for key in PERCENTILES
     }
     frames = {
         f"{part.capitalize()}: {LATENCIES[part]}": {
@@ -35,8 +41,21 @@ def latency(study: Study) -> Markdown:
         for part in ("wait", "run")
     }
     drawn = figures.latency(frames, f"Task latency against {study.axis.label}, {mode}, {series}", study.axis)
-    caption = f"Mode {mode}, {series}. Means of each trial's percentile, with {intervals(study)}."
-    return paragraphs(figure(drawn, caption), folded("Latency of all series", _latency_table(study, levels)))
+    caption = f"{study.lead(mode)}, {series}. Means of each trial's percentile, with {intervals(study)}."
+    shown = folded("Latency of all series", _latency_table(study, levels))
+    return paragraphs(figure(drawn, caption), shown, late)
+
+
+def _told_late(study: Study, mode: str) -> str:
+    """Name the engines that report all results at the end, whose tasks have no latency of their own."""
+    late = [name for name in study.series(mode) if not study.placed(mode, name)]
+    if not late:
+        return ""
+    say = "reports" if len(late) == 1 else "report"
+    return (
+        f"{listing(late)} {say} all results at the end: when the driver got a single one, and which worker "
+        "ran it, is not known, so that there is neither latency nor queue nor timeline."
+    )
 
 
 def _latency_table(study: Study, levels: Mapping[tuple[str, str], pd.DataFrame]) -> str:
@@ -56,17 +75,17 @@ def queue(study: Study) -> Markdown:
     mode = study.main_mode
     lengths: dict[str, pd.DataFrame] = {}
     trials = []
-    for name in study.rays(mode):
+    for name in (one for one in study.rays(mode) if study.placed(mode, one)):
         most = study.counts(mode, name)[-1]
         trial = study.typical_trial(mode, name, most)
         steps = queue_lengths(study.run.tasks[study.run.tasks["trial_id"] == trial])
         if not steps.empty:
             lengths[name] = steps
-            trials.append(f"{name}: trial {trial} with {_most(study, most)}")
+            trials.append(f"{name}: trial {safe(trial)} with {_most(study, most)}")
     if not lengths:
         return Markdown("")
     drawn = figures.queue(lengths, f"Queue length over time, {mode}", study.axis)
-    caption = f"Mode {mode}: tasks submitted and not yet completed. {'; '.join(trials)}."
+    caption = f"{study.lead(mode)}: tasks submitted and not yet completed. {'; '.join(trials)}."
     means = level_table(study.levels(mode, "queue_mean", tuple(lengths)), axis=study.axis)
     return paragraphs(
         figure(drawn, caption), folded("Mean length of the queue over the window, tasks", means)

@@ -1,0 +1,104 @@
+"""The figures of scaling: frames of series over workers or nodes to inline SVG."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from lab.figures.curves import REFERENCE, WORKERS, Axis, Failed, crosses, curve, lines_of
+from lab.figures.lines import Line, Panel, chart
+from lab.figures.style import BLUE, IDEAL, LOOKS, OF_REPORT, PURPLE, VERMILION, Look, looks_of
+
+LOOP = "plain loop"
+"""The series that is a level and not a line: it has one worker."""
+
+RELATIVE: Mapping[str, str] = {
+    "workers": "Relative to the same engine's 1 worker",
+    "nodes": "Relative to one node with as many workers",
+}
+"""What the lower panel shows, by what the series run over."""
+
+
+def throughput(
+    levels: pd.DataFrame,
+    dots: pd.DataFrame,
+    relative: Panel | None,
+    failed: Failed,
+    unit: str,
+    title: str,
+    axis: Axis = WORKERS,
+    ceiling: Sequence[Line] = (),
+) -> str:
+    """Draw throughput against workers or nodes, beside its ceiling, and below it the panel of `speedups`."""
+    loop = levels[levels["series"] == LOOP]
+    level = None if loop.empty else (float(loop["value"].iloc[0]), f"{LOOP}, 1 process")
+    lines = [*ceiling, *lines_of(levels[levels["series"] != LOOP], dots, axis)]
+    above = Panel("Throughput", unit, lines, axis.label, failed=crosses(failed, axis), level=level)
+    return chart(title, [above] if relative is None else [above, relative])
+
+
+def speedups(
+    found: pd.DataFrame,
+    report: Sequence[Line] = (),
+    axis: Axis = WORKERS,
+    ideal: Sequence[Line] = (),
+    name: str = "",
+) -> Panel:
+    """Return the panel of throughput relative to one worker or node, beside the ideal and the report.
+
+    The report's primes per second come from other machines, so only its ratios share an axis with ours.
+    """
+    lines = [*ideal, *lines_of(found, axis=axis), *report]
+    return Panel(name or RELATIVE[axis.column], "ratio", lines, axis.label)
+
+
+def ideal(label: str, x: Sequence[float], y: Sequence[float]) -> Line:
+    """Return a line that was not measured: what there would be if nothing were lost."""
+    return Line(label, IDEAL, x, y)
+
+
+def report_lines(report: pd.DataFrame, column: str, axis: Axis) -> list[Line]:
+    """Return the curves of the reference report, where they were read off: over nodes, one for each load."""
+    known, lines = report.dropna(subset=[column]), []
+    if axis.column != "nodes":
+        return [] if report.empty else [_line(REFERENCE, LOOKS[REFERENCE], known, "workers", column)]
+    for place, (workers, rows) in enumerate(known.groupby("workers_per_node")):
+        look = OF_REPORT[place % len(OF_REPORT)]
+        lines.append(_line(f"report, {workers} each", look, rows, "nodes", column))
+    return lines
+
+
+def _line(label: str, look: Look, rows: pd.DataFrame, x: str, y: str) -> Line:
+    return Line(label, look, rows[x].astype(float).tolist(), rows[y].tolist())
+
+
+def over_time(samples: pd.DataFrame, cores: float, title: str) -> str:
+    """Draw the samples of one trial: CPU in cores, and private memory, over the window."""
+    at = samples["at_seconds"].tolist()
+    cpu = Line("cores in use", Look(BLUE, "-", "o"), at, samples["cpu_cores"].astype(float).tolist())
+    memory = samples["lab_memory_bytes"].astype(float) / 2**20
+    private = Line("private memory", Look(VERMILION, "-", "s"), at, memory.tolist())
+    x_label = "seconds since the window began"
+    panels = [
+        Panel("CPU", "cores", [cpu], x_label, level=(cores, "cores that the node may use")),
+        Panel("Memory of driver, workers and Ray", "MiB, private", [private], x_label),
+    ]
+    return chart(title, panels, height_inches=1.9)
+
+
+def replayed(curves: Mapping[str, pd.DataFrame], reference: pd.DataFrame, title: str) -> str:
+    """Draw efficiency (fraction) against nodes: replays per schedule beside the reference report's curve."""
+    lines = [
+        Line(f"{name}, replayed", LOOKS[f"Ray, {name}"], *curve(rows, "nodes"))
+        for name, rows in curves.items()
+    ]
+    theirs = _line(REFERENCE, Look(PURPLE, "--", "v"), reference, "nodes", "node_efficiency")
+    return chart(title, [Panel("Node efficiency", "fraction", [*lines, theirs], "nodes", top=1.08)])
+
+
+def sides(found: pd.DataFrame, margin: float | None, title: str, axis: Axis) -> str:
+    """Draw the ratio of containers to host, and the margin within which they count as equivalent."""
+    band = None if margin is None else (1 - margin, 1 + margin, f"margin of ±{100 * margin:g} %")
+    own = Axis(axis.column, axis.label, looks_of(tuple(dict.fromkeys(found["series"]))))
+    lines, level = lines_of(found, axis=own), (1.0, "equal")
+    panel = Panel("Containers / host", "ratio of throughput", lines, axis.label, level=level, band=band)
+    return chart(title, [panel])

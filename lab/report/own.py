@@ -1,0 +1,194 @@
+"""The page of own work: the newest complete run of each piece of work in full, and the others as a list."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from lab import paths
+from lab.data.listing import Listed, all_listed
+from lab.data.store import ENVIRONMENT, read_environment, read_run
+from lab.errors import LabError
+from lab.formats import count
+from lab.report import (
+    disturbances,
+    error_rates,
+    failures,
+    losses,
+    nodes,
+    noise,
+    own_answers,
+    provenance,
+    scaling,
+    timeline,
+    waiting,
+)
+from lab.report.markdown import Markdown, folded, literal, paragraphs, safe, table
+from lab.report.page import no_run
+from lab.report.selection import Selection
+from lab.report.study import Study
+
+Section = Callable[[Study], Markdown]
+
+EXPERIMENT = "own"
+
+FOLDED: Mapping[str, tuple[str, tuple[Section, ...]]] = {
+    "Break-even: every engine beside the plain loop": (
+        "Throughput relative to that of the plain loop of the same block, which hands nothing over.",
+        (own_answers.beside_the_loop,),
+    ),
+    "Ray beside plain processes": (
+        "Each ratio pairs trials of the same block, with as many workers on both sides. The first table "
+        "pools the worker counts.",
+        (scaling.against_processes,),
+    ),
+    "Where the time went": (
+        "All core time of the nodes with workers, each second of it in one place. The parts add up to 100 % "
+        "by construction; what cannot be explained stands by itself.",
+        (losses.where_the_time_went,),
+    ),
+    "One trial, moment by moment": (
+        "What every worker did in one trial, and what its node read meanwhile.",
+        (timeline.after_the_fact,),
+    ),
+    "Efficiency": (
+        "Node efficiency is work time divided by time alive: a worker that waits for a core inside an item "
+        "counts as working. CPU efficiency, the items' processor time divided by the core time there was, "
+        "does not have that blind spot.",
+        (scaling.efficiency,),
+    ),
+    "Processors and memory": ("", (scaling.usage, scaling.over_time)),
+    "Latency and queue": (
+        "Waiting is the time from the driver handing over an item until the function begins; running is the "
+        "function. The queue is what was handed over and is not done yet.",
+        (waiting.latency, waiting.queue),
+    ),
+    "Cold start": ("No throughput on this page includes it.", (scaling.start,)),
+    "Items that raised, and failed trials": (
+        "",
+        (own_answers.raised, error_rates.errors, failures.trials),
+    ),
+    "Noise and drift": (
+        "One configuration runs twice in every block: the A/A arm. What the two differ by is noise.",
+        (noise.noise, noise.drift),
+    ),
+    "Nodes": ("", (nodes.nodes_table,)),
+    "Doubts about the data": ("", (losses.doubts,)),
+    "How it was measured": ("", (provenance.how_measured,)),
+    "Limits": ("", (provenance.limits,)),
+    "Data": ("", (provenance.files,)),
+}
+"""What is folded below the answer: title -> words before it, and sections."""
+
+STATES = {
+    "complete": "complete, older",
+    "damaged": "damaged",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnPage:
+    """The text of each work that has a complete run, newest first, and all other runs."""
+
+    shown: tuple[tuple[Study, str], ...]
+    others: tuple[Listed, ...]
+
+    def works(self) -> Markdown:
+        """Return every work in full; without any, a word on how to make a run."""
+        if not self.shown:
+            return no_run(Selection(EXPERIMENT, None, False, self.others))
+        return paragraphs(self._contents(), *(text for _, text in self.shown))
+
+    def _contents(self) -> str | None:
+        """Return links to the works, where there are several."""
+        if len(self.shown) < 2:
+            return None
+        rows = [
+            (f'<a href="#{_place(place)}">{titled(study)}</a>', literal(study.run.run_id))
+            for place, (study, _) in enumerate(self.shown)
+        ]
+        return table(("work", "newest complete run"), rows)
+
+    def other_runs(self) -> Markdown:
+        """List the runs that are not shown: older, unfinished and damaged ones, and why."""
+        rows = [
+            (
+                literal(one.run_id),
+                safe(one.work),
+                provenance.day(one.started_at),
+                STATES.get(one.state) or f"{one.trials} of {count(one.planned_trials or 0, 'trial')}",
+                literal(one.reason) if one.reason else "",
+                provenance.link(one.directory, ENVIRONMENT),
+            )
+            for one in self.others
+        ]
+        head = ("run", "work", "begun", "state", "reason", "files")
+        return Markdown(table(head, rows) if rows else "There is no other run.")
+
+
+def own_page(data: Path | None = None) -> OwnPage:
+    """Return the page of the newest complete run of each work; what cannot be read or shown is listed."""
+    shown: list[tuple[Study, str]] = []
+    others: list[Listed] = []
+    seen: set[object] = set()
+    for one in all_listed(data or paths.data_folder(), EXPERIMENT):
+        work = _work(one)
+        if one.state != "complete" or work in seen:
+            others.append(one)
+            continue
+        try:
+            study = Study(read_run(one.directory))
+            shown.append((study, in_full(study, len(shown))))
+            seen.add(work)
+        except LabError as error:
+            # one run that cannot be shown must not keep those of other people from being shown
+            reason = str(error).replace(f"{one.directory}/", "").replace(str(one.directory), one.run_id)
+            others.append(dataclasses.replace(one, state="damaged", reason=reason))
+    return OwnPage(tuple(shown), tuple(others))
+
+
+def _work(one: Listed) -> object:
+    """Return what tells a run's work from others: names and sources; None for a damaged run."""
+    if one.state != "complete":
+        return None
+    works = read_environment(one.directory).get("works", {})
+    return tuple((mode, str(facts.get("source"))) for mode, facts in works.items()) or one.directory
+
+
+def in_full(study: Study, place: int) -> str:
+    """Return all that is said of a run: heading, answer, figure and table; the rest folded."""
+    warning = disturbances.warning(study).text
+    parts = [f'<h2 id="{_place(place)}">{titled(study)}</h2>', *_told(study)]
+    for mode in study.modes:
+        question = f"**How far does {study.name(mode)} scale, and does Ray pay?**"
+        parts += [question, own_answers.in_sentences(study, mode), losses.sentence(study)]
+        parts += [warning, scaling.drawn(study, mode), own_answers.facts(study, mode)]
+        numbers = "\n\n".join(scaling.tables(study, mode))
+        parts.append(folded(f"Throughput in numbers, {study.name(mode)}", numbers))
+    if not study.modes:
+        parts += ["**No trial ended well.** What went wrong stands below.", own_answers.raised(study).text]
+    parts.append(provenance.which_run(study).text)
+    for title, (words, sections) in FOLDED.items():
+        texts = [section(study).text for section in sections]
+        if any(texts):
+            parts.append(folded(title, "\n\n".join(text for text in (words, *texts) if text)))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _told(study: Study) -> list[str]:
+    """Return what each work says of itself, and where it is from."""
+    told = []
+    for mode in study.every_mode:
+        facts = study.works.get(mode, {})
+        words = str(facts.get("words") or "")
+        source = f"From {literal(str(facts['source']))}." if facts.get("source") else ""
+        told.append(" ".join(filter(None, (safe(words), source))))
+    return told
+
+
+def titled(study: Study) -> str:
+    """Return the names of a run's works for prose."""
+    return ", ".join(map(study.name, study.every_mode)) or literal(study.run.run_id)
+
+
+def _place(place: int) -> str:
+    return f"own-work-{place + 1}"

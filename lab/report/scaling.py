@@ -1,0 +1,350 @@
+"""The sections on scaling over workers or nodes: throughput, efficiency, what Ray costs, cold start."""
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from lab.figures import curves
+from lab.figures import scaling as figures
+from lab.figures.lines import Line, Panel, chart
+from lab.formats import UNKNOWN, count, memory, number, seconds, short_estimate
+from lab.published import report_a as reference
+from lab.report import answers, cluster_answers, nodes
+from lab.report.levels import Beside, beside, intervals, level_table
+from lab.report.markdown import Markdown, figure, folded, paragraphs, safe, table
+from lab.report.series import COUNTED
+from lab.report.study import PROCESSES, Study, estimate_of
+
+ONE = {"workers": "1 worker", "nodes": "one node"}
+"""What throughput is relative to, by what the series run over."""
+
+
+class Use(NamedTuple):
+    """One kind of use: its metric, title and unit of its panel (no title: not drawn), and of its table."""
+
+    metric: str
+    panel: str
+    unit: str
+    told: str
+    scale: float = 1.0
+    top: float | None = None
+
+
+OF_NODE = (
+    Use("cpu_percent", "CPU of the node", "% of its cores", "CPU, % of the node's cores", top=105),
+    Use(
+        "lab_memory_bytes",
+        "Memory of driver, workers and Ray",
+        "MiB, private",
+        "Private memory of driver, workers and, with Ray, Ray's own processes, MiB",
+        2**-20,
+    ),
+    Use("memory_percent", "Memory of the node", "% in use", "Memory in use on the node, %"),
+)
+OF_NODES = (
+    Use("cpu_percent", "CPU of a node", "% of its own cores", "CPU, % of a node's own cores", top=105),
+    Use("memory_percent", "Memory of a node", "% in use", "Memory in use on a node, %"),
+    Use(
+        "lab_memory_bytes",
+        "",
+        "",
+        "Private memory of driver, workers and Ray's own processes, all nodes together, MiB",
+        2**-20,
+    ),
+    Use(
+        "throttled_percent",
+        "Held back by the quota",
+        "% of the window",
+        "Held back by the quota, % of the window",
+    ),
+)
+
+
+def answer(study: Study) -> Markdown:
+    """Answer the page's question: how far the work scales, and what Ray costs or how many nodes to use."""
+    over_nodes = study.kind == "multi_node"
+    told = cluster_answers.in_full if over_nodes else answers.in_two_sentences
+    return Markdown(told(study) if study.modes else "")
+
+
+def summary(study: Study) -> Markdown:
+    """Answer the book's question in one paragraph."""
+    if not study.modes:
+        return Markdown("")
+    if study.kind == "multi_node":
+        return Markdown(f"**Several nodes.** {cluster_answers.in_short(study)}")
+    return Markdown(answers.in_one_paragraph(study))
+
+
+def speedup(study: Study) -> Markdown:
+    """Show the first page's figure: throughput relative to one worker or node, beside the report's."""
+    mode = study.main_mode if study.modes else ""
+    speedups = study.speedups(mode) if mode else pd.DataFrame()
+    if speedups.empty or (study.kind == "multi_node" and speedups["nodes"].nunique() < 2):
+        return Markdown("")
+    if study.kind == "multi_node":
+        title = f"Throughput relative to one node against {study.axis.label}, {mode}"
+        told = f"Each relative to one node with as many workers, with {intervals(study)}."
+        name = ""
+    else:
+        title, name = f"Throughput relative to one worker, {mode}", "Throughput, relative to 1 worker"
+        told = (
+            f"Each engine relative to itself with 1 worker, with {intervals(study)}. The reference report's "
+            f"machines had {reference.CORES} cores, this one has {study.cores}."
+        )
+    drawn = chart(title, [_relative(study, speedups, name)])
+    return paragraphs(figure(drawn, f"{study.lead(mode)}. {told}"))
+
+
+def throughput(study: Study) -> Markdown:
+    """Show throughput against workers or nodes for every mode, and relative to one of them."""
+    return paragraphs(
+        *(
+            part
+            for mode in study.modes
+            for part in (study.heading(mode), drawn(study, mode), *tables(study, mode))
+        )
+    )
+
+
+def drawn(study: Study, mode: str) -> str:
+    """Return the figure of the throughput of a mode."""
+    axis, levels, speedups = study.axis, study.levels(mode, "throughput"), _speedups(study, mode)
+    what = "containers and host against workers" if study.kind == "docker" else f"against {axis.label}"
+    svg = figures.throughput(
+        levels,
+        study.dots(mode),
+        None if speedups.empty else _relative(study, speedups),
+        study.failed(mode),
+        study.unit(mode),
+        f"Throughput {'of ' * (study.kind == 'docker')}{what}, {mode}",
+        axis,
+        _ceiling(study, levels),
+    )
+    told = [f"{study.lead(mode)}. Means with {intervals(study)}; dots are single trials."]
+    if axis.column == "nodes":
+        cores = nodes.own_cores(study)
+        told.append(f"<em>Each</em>: on each of the nodes, which have {cores}.")
+    elif not speedups.empty:
+        told.append(f"Above: {safe(study.unit(mode))} on this machine.")
+    if not speedups.empty:
+        same = "one node with as many workers" if axis.column == "nodes" else "the same engine with 1 worker"
+        machines = "machines" if axis.column == "nodes" else "other machines,"
+        shared = (
+            ", the only scale that our curves share with the reference report's, which comes from "
+            f"{machines} of {reference.CORES} cores"
+        )
+        told.append(f"Below: relative to {same}{shared * (len(_report(study)) > 0)}.")
+    return figure(svg, " ".join(told))
+
+
+def tables(study: Study, mode: str) -> list[str]:
+    """Return the throughput of a mode as a table, and below it the others, folded."""
+    axis, speedups, name = study.axis, _speedups(study, mode), study.name(mode)
+    parts = [level_table(study.levels(mode, "throughput"), axis=axis)]
+    if speedups.empty:
+        return parts
+    relative = level_table(speedups, _columns(study, "ratio"), axis=axis)
+    parts.append(folded(f"Relative to {ONE[axis.column]}, {name}", relative))
+    if axis.column == "nodes":
+        ends = {end: speedups[end] / speedups["nodes"].astype(float) for end in ("value", "low", "high")}
+        found = level_table(speedups.assign(**ends), _columns(study, "scaling"), axis=axis)
+        parts.append(folded(f"Scaling efficiency: relative to one node, divided by nodes, {name}", found))
+    return parts
+
+
+def _speedups(study: Study, mode: str) -> pd.DataFrame:
+    found = study.speedups(mode)
+    return found.head(0) if study.kind == "docker" else found
+
+
+def _relative(study: Study, speedups: pd.DataFrame, name: str = "") -> Panel:
+    axis = study.axis
+    counts = sorted({1.0, *speedups[axis.column].astype(float)})
+    ideal = (
+        [figures.ideal("ideal: as many times as nodes", counts, counts)]
+        if axis.column == "nodes"
+        else [figures.ideal(CEILING, counts, [min(one, study.cores) for one in counts])]
+        if study.experiment not in COUNTED
+        else []
+    )
+    return figures.speedups(speedups, figures.report_lines(_report(study), "ratio", axis), axis, ideal, name)
+
+
+CEILING = "ceiling: one loop on each core"
+
+
+def _ceiling(study: Study, levels: pd.DataFrame) -> list[Line]:
+    """Return what as many plain loops as there are workers, and cores, would reach; of own work only."""
+    loop = estimate_of(levels[levels["series"] == figures.LOOP])
+    if study.experiment in COUNTED or study.axis.column != "workers" or loop.value is None:
+        return []
+    counts = sorted({1.0, *levels["workers"].astype(float)})
+    return [figures.ideal(CEILING, counts, [loop.value * min(one, study.cores) for one in counts])]
+
+
+def against_processes(study: Study) -> Markdown:
+    """Show Ray's throughput as a part of that of as many plain processes, paired by block."""
+    found = {mode: study.ratios_to(mode, PROCESSES) for mode in study.modes}
+    tables = [
+        f"{study.title(mode)}:\n\n{level_table(ratios, axis=study.axis)}"
+        for mode, ratios in found.items()
+        if not ratios.empty
+    ]
+    return paragraphs(_costs(study), *tables) if tables else Markdown("")
+
+
+def _costs(study: Study) -> str:
+    """Return what Ray costs in each mode and schedule, pooled over the worker counts."""
+    rows = []
+    for mode in study.modes:
+        for name in study.rays(mode):
+            counts, ratio = study.cost(mode, name)
+            if counts:
+                pooled = answers.over_workers(counts).split(" ", 1)[1]
+                said = answers.cost_in_words(ratio)
+                rows.append((study.name(mode), name, pooled, short_estimate(ratio), ratio.n, said))
+    head = ("mode", "engine", "pooled over", "Ray / plain processes (95 % interval)", "n", "in words")
+    return table(head, rows, right=(3, 4))
+
+
+def efficiency(study: Study) -> Markdown:
+    """Show node efficiency and CPU efficiency against workers or nodes, for every mode."""
+    parts, axis = [], study.axis
+    lines = figures.report_lines(_report(study), "node_efficiency", axis) if axis.column == "nodes" else []
+    theirs = _columns(study, "node_efficiency") if axis.column == "nodes" else {}
+    for mode in study.modes:
+        node, cpu = study.levels(mode, "node_efficiency"), study.levels(mode, "cpu_efficiency")
+        svg = curves.efficiency(node, cpu, f"Efficiency against {axis.label}, {mode}", axis, lines)
+        parts += [
+            figure(svg, f"{study.lead(mode)}. Means with {intervals(study)}."),
+            folded(f"Node efficiency, {study.name(mode)}", level_table(node, theirs, axis=axis)),
+            folded(f"CPU efficiency, {study.name(mode)}", level_table(cpu, axis=axis)),
+        ]
+    return paragraphs(*parts)
+
+
+def usage(study: Study) -> Markdown:
+    """Show use of processors and memory against workers or nodes, and how a quota held the nodes back."""
+    if not study.modes:
+        return Markdown("")
+    mode, axis, over_nodes = study.main_mode, study.axis, study.kind == "multi_node"
+    uses = OF_NODES if over_nodes else OF_NODE
+    levels = {use: study.levels(mode, use.metric) for use in uses}
+    known = {use: rows for use, rows in levels.items() if not over_nodes or rows["value"].notna().any()}
+    panels = [
+        Panel(
+            use.panel, use.unit, [*_scaled(rows, use, study), *_beside(study, use)], axis.label, top=use.top
+        )
+        for use, rows in levels.items()
+        if use.panel and (use.metric != "throttled_percent" or use in known)
+    ]
+    title = f"CPU and memory {'of a node ' * over_nodes}against {axis.label}, {mode}"
+    theirs = ", as in the reference report" * (len(_report(study)) > 0)
+    note = "" if over_nodes else f" The memory of the node includes all else that ran on it{theirs}."
+    means = "Means over the nodes with workers," if over_nodes else "Means"
+    caption = f"{study.lead(mode)}. {means} with {intervals(study)}.{note}"
+    shown = [
+        folded(use.told, level_table(rows, _columns(study, use.metric), use.scale, axis))
+        for use, rows in levels.items()
+        if use.metric != "throttled_percent" or use in known
+    ]
+    last = _object_store(study, mode)
+    if over_nodes:
+        last = "" if OF_NODES[-1] in known else NO_QUOTA
+    return paragraphs(figure(chart(title, panels, height_inches=2.2), caption), *shown, last)
+
+
+NO_QUOTA = "No quota was there to hold the nodes back, or none that could be read."
+
+
+def _scaled(rows: pd.DataFrame, use: Use, study: Study) -> list[Line]:
+    ends = {end: rows[end] * use.scale for end in ("value", "low", "high")}
+    return curves.lines_of(rows.assign(**ends), axis=study.axis)
+
+
+def _beside(study: Study, use: Use) -> list[Line]:
+    report = _report(study)
+    known = use.metric in report and study.kind != "multi_node"
+    return figures.report_lines(report, use.metric, study.axis) if known else []
+
+
+def _object_store(study: Study, mode: str) -> str:
+    ray = study.rows(mode)
+    ray = ray[ray["engine"] == "ray"]
+    store, gpu = ray["object_store_bytes"].dropna(), ray["gpu_percent"].dropna()
+    told = f"at most {memory(float(store.max()))}" if len(store) else UNKNOWN
+    use = f"{number(float(gpu.mean()))} % on average" if len(gpu) else "not measured, as no GPU answered"
+    return f"Ray's object store held {told}. GPU use: {use}."
+
+
+def over_time(study: Study) -> Markdown:
+    """Show the samples of one typical trial over its window."""
+    if not study.modes:
+        return Markdown("")
+    mode = study.main_mode
+    series = study.main_series(mode)
+    workers = answers.reached_cores(study, study.counts(mode, series))
+    trial = study.typical_trial(mode, series, workers)
+    samples = study.run.samples[study.run.samples["trial_id"] == trial].sort_values("at_seconds")
+    if len(samples) < 2:
+        return Markdown("")
+    what = f"{series}, {count(workers, 'worker')}"
+    svg = figures.over_time(samples, float(study.cores), f"CPU and memory over time, {mode}, {what}")
+    caption = f"Trial {safe(trial)}: the one of median throughput of {study.name(mode)}, {what}."
+    return paragraphs(figure(svg, caption))
+
+
+def start(study: Study) -> Markdown:
+    """Show the cold start: of the cluster, and of the workers against workers or nodes."""
+    if not study.modes:
+        return Markdown("")
+    mode, axis = study.main_mode, study.axis
+    levels = study.levels(mode, "startup_seconds")
+    cluster = study.run.nodes["cluster_start_seconds"].dropna()
+    told = (
+        f"From asking for the cluster until it was ready: {seconds(float(cluster.median()))} (median over "
+        f"{count(len(cluster), 'node')})."
+        if len(cluster)
+        else ""
+    )
+    if levels["value"].isna().all():
+        return paragraphs(told)
+    panel = Panel("Cold start of the workers", "seconds", curves.lines_of(levels, axis=axis), axis.label)
+    svg = chart(f"Cold start against {axis.label}, {mode}", [panel])
+    caption = f"{study.lead(mode)}: from asking for workers to all answering. Means with {intervals(study)}."
+    return paragraphs(
+        told, figure(svg, caption), folded("Cold start of the workers, s", level_table(levels, axis=axis))
+    )
+
+
+def _report(study: Study) -> pd.DataFrame:
+    """Return the reference report's numbers that can stand beside a run: none beside other work or Docker.
+
+    On a cluster those with as many workers on a node as here; with 1, where none is.
+    """
+    if study.experiment == "single_node":
+        report = reference.single_node()
+        return report.assign(ratio=report["throughput"] / report["throughput"].iloc[0])
+    report = reference.cluster()
+    alone = report[report["nodes"] == 1].set_index("workers_per_node")["throughput"]
+    ratio = report["throughput"] / report["workers_per_node"].map(alone)
+    report = report.assign(ratio=ratio, scaling=ratio / report["nodes"])
+    if study.experiment != "multi_node":
+        return report.head(0)
+    shared = set(report["workers_per_node"]) & set(study.run.trials["workers_per_node"])
+    return report[report["workers_per_node"].isin(shared or {1})]
+
+
+def _columns(study: Study, column: str) -> Beside:
+    """Return the reference report's columns of a table; on a cluster one for each load of a node."""
+    report = _report(study)
+    if column not in report or report.empty:
+        return {}
+    if study.kind != "multi_node":
+        return beside(report, column)
+    found: dict[str, dict[int, float]] = {}
+    for workers, rows in report.groupby("workers_per_node"):
+        mine = beside(rows, column, "nodes", f"reference report, {workers} each")
+        found |= {head: dict(values) for head, values in mine.items() if values}
+    return found
