@@ -18,6 +18,7 @@ import importlib
 import platform
 import random
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,8 @@ from typing import Any
 import flint
 import gmpy2
 
-from lab.workloads.primes import Target, default_width, find, search, search_tasks
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
+from primes import Target, default_width, find, search, search_items
 
 # from (bits, seed) to the number of primes that one call found
 Generator = Callable[[int, int], int]
@@ -43,12 +45,12 @@ def random_number(bits: int, seed: int) -> int:
 
 def our_search() -> Generator:
     """Return the workload `search` on windows of the default width."""
-    return lambda bits, seed: search(search_tasks(bits, default_width(bits), 1, seed)[0]).units
+    return lambda bits, seed: len(search(search_items(bits, default_width(bits), 1, seed)[0]))
 
 
 def our_find() -> Generator:
     """Return the workload `find`."""
-    return lambda bits, seed: find(Target(bits, seed, 0)).units
+    return lambda bits, seed: int(find(Target(bits, seed, 0)) > 0)
 
 
 def gmpy2_next_prime() -> Generator:

@@ -2,8 +2,11 @@
 
 import math
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from lab.analysis.intervals import Estimate
+if TYPE_CHECKING:
+    # both sides write numbers, and the run side knows no estimates
+    from lab.analysis.intervals import Estimate
 
 UNKNOWN = "not known"
 """What stands where a value is missing; never 0, never nan."""
@@ -24,7 +27,7 @@ def fixed(value: float, decimals: int) -> str:
     return text.removeprefix("-") if not text.strip("-0.,") else text
 
 
-def estimate(found: Estimate | None, unit: str = "", scale: float = 1.0) -> str:
+def estimate(found: "Estimate | None", unit: str = "", scale: float = 1.0) -> str:
     """Return value, unit, interval and n: '12.3 primes/s (95 % interval 11.9 to 12.7, n = 5)'."""
     if found is None or found.value is None or not math.isfinite(found.value):
         return UNKNOWN
@@ -35,7 +38,7 @@ def estimate(found: Estimate | None, unit: str = "", scale: float = 1.0) -> str:
     return f"{value} ({level(found)} interval {between}, n = {found.n})"
 
 
-def short_estimate(found: Estimate | None, scale: float = 1.0) -> str:
+def short_estimate(found: "Estimate | None", scale: float = 1.0) -> str:
     """Return value and interval for a table, whose head names unit and level: '12.3 (11.9 to 12.7)'."""
     if found is None or found.value is None or not math.isfinite(found.value):
         return UNKNOWN
@@ -43,7 +46,7 @@ def short_estimate(found: Estimate | None, scale: float = 1.0) -> str:
     return value if between is None else f"{value} ({between})"
 
 
-def bounds(found: Estimate, scale: float = 1.0) -> str | None:
+def bounds(found: "Estimate", scale: float = 1.0) -> str | None:
     """Return the two ends of an interval, '11.9 to 12.7'; None where it has none."""
     if found.low is None or found.high is None:
         return None
@@ -51,7 +54,7 @@ def bounds(found: Estimate, scale: float = 1.0) -> str | None:
     return f"{fixed(found.low * scale, places)} to {fixed(found.high * scale, places)}"
 
 
-def decimals(found: Estimate, scale: float = 1.0) -> int:
+def decimals(found: "Estimate", scale: float = 1.0) -> int:
     """Return the decimals that an estimate deserves, from the width of its interval.
 
     Two digits of a width that begins with 1 to 4, one of a wider; at most four significant digits of the
@@ -66,7 +69,7 @@ def decimals(found: Estimate, scale: float = 1.0) -> int:
     return max(places, 0)
 
 
-def level(found: Estimate) -> str:
+def level(found: "Estimate") -> str:
     """Return the level of an estimate's interval: '95 %'."""
     return f"{100 * found.level:g} %"
 

@@ -21,7 +21,7 @@ from lab.experiment.parameters import (
 )
 from lab.measure.node import Cgroup
 from lab.measure.node_watch import Window
-from lab.measure.task import Measurement, measure_task
+from lab.measure.task import Measurement
 from lab.workloads import Outcome
 
 NO_LIMITS = Cgroup(None, None, None, None, None, None)
@@ -247,7 +247,7 @@ class FakeTeam:
         for task, payload in enumerate(work.payloads):
             observer.submitted(1)
             submitted = time.monotonic()
-            measurement: Measurement = measure_task(work.function, payload)
+            measurement: Measurement = work.call(work.function, payload)
             observer.completed(
                 Completion(task, 1, task % self.workers, None, submitted, time.monotonic(), measurement)
             )

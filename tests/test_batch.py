@@ -14,10 +14,10 @@ import lab.experiment.job
 import lab.experiment.run
 import lab.experiment.sites
 from lab import paths
+from lab.engines.compared import COMPARED
 from lab.errors import ClusterError, DataError, ParameterError
 from lab.experiment.batch import EXPERIMENT, main, make_request, take_rows
 from lab.experiment.job import Request
-from lab.experiment.trial import ENGINES
 
 SMALL = {
     "run_id": "mine",
@@ -38,7 +38,7 @@ def _no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (lab.experiment.job, lab.experiment.run, lab.experiment.sites):
         monkeypatch.setattr(module, "code_facts", lambda: {"version": "0", "digest": "same"})
     for name, engine in FakeEngines().table.items():
-        monkeypatch.setitem(ENGINES, name, engine)
+        monkeypatch.setitem(COMPARED, name, engine)
 
 
 @pytest.fixture
@@ -83,11 +83,11 @@ def test_the_rest_of_a_cut_log_can_be_asked_for(tmp_path: Path, job) -> None:
     """The rows of a job that died are kept; the next request, for the other trials, completes the run."""
     request = make_request("quick", SMALL, tmp_path)
     log = job(request)
-    middle = [found.end() for found in re.finditer(r"trials\.csv .*\n", log)][len(request.slots) // 2]
+    middle = [found.end() for found in re.finditer(r"trials\.csv .*\n", log)][len(request.trials) // 2]
     with pytest.raises(ClusterError, match="run_id=mine"):
         take_rows(request, log[: middle + 200], cut=True, data=tmp_path)
     rest = make_request("quick", SMALL, tmp_path)
-    assert 0 < len(rest.slots) < len(request.slots)
+    assert 0 < len(rest.trials) < len(request.trials)
     assert rest.digests
     run = take_rows(rest, job(rest), data=tmp_path)
     assert run.complete
@@ -99,8 +99,8 @@ def test_a_log_answers_its_own_request_only(tmp_path: Path, job, monkeypatch: py
     """A log is not taken for another request, nor by another version of the lab than the request's."""
     request = make_request("quick", SMALL, tmp_path)
     log = job(request)
-    other = dataclasses.replace(request, slots=request.slots[:1])
-    with pytest.raises(ClusterError, match="other: slots"):
+    other = dataclasses.replace(request, trials=request.trials[:1])
+    with pytest.raises(ClusterError, match="other: trials"):
         take_rows(other, log, data=tmp_path)
     monkeypatch.setattr(lab.experiment.sites, "code_facts", lambda: {"version": "0", "digest": "other"})
     with pytest.raises(DataError, match="another version of the lab"):
@@ -136,7 +136,8 @@ def test_the_commands_of_the_page(
     monkeypatch.setenv("LAB_DATA", str(tmp_path / "data"))
     page = (paths.ROOT / "book" / "kubernetes.md").read_text()
     asking, reading = (
-        shlex.split(line)[3:] for line in re.findall(r"^python -m lab\.batch .+", page, flags=re.M)
+        shlex.split(line)[3:]
+        for line in re.findall(r"^python -m lab\.experiment\.batch .+", page, flags=re.M)
     )
     assert asking.pop() == ">request.json"
     assert "nodes=[1,2,4]" in asking

@@ -14,9 +14,8 @@ from lab.clusters.local import local
 from lab.engines import ray_actors
 from lab.errors import ClusterError
 from lab.experiment.parameters import MultiNode, parameters_from
+from lab.experiment.primes import works_of
 from lab.experiment.run import multi_node
-from lab.experiment.session import payloads_of
-from lab.workloads import WORKLOADS
 
 pytestmark = pytest.mark.ray
 
@@ -30,7 +29,8 @@ SWEEP = LOCAL | {
 
 def serial_digest(parameters, mode):
     """Return the digest that a plain loop over the work comes to."""
-    outcomes = [WORKLOADS[mode].function(payload) for payload in payloads_of(parameters)[mode]]
+    work = works_of(parameters)[mode]
+    outcomes = [work.call(work.function, item).outcome for item in work.items]
     return hashlib.sha256("".join(one.digest for one in outcomes).encode()).hexdigest()[:16]
 
 

@@ -19,10 +19,9 @@ from lab import paths
 from lab.data.store import Run, read_run, read_table
 from lab.errors import ClusterError
 from lab.experiment.parameters import MultiNode, parameters_from
+from lab.experiment.primes import works_of
 from lab.experiment.run import multi_node
-from lab.experiment.session import payloads_of
 from lab.validation.containers import node_ids
-from lab.workloads import WORKLOADS
 
 pytestmark = pytest.mark.docker
 
@@ -93,9 +92,9 @@ def check_once(run: Run, parameters: dict[str, Any], trial_id: str) -> None:
     good = run.tasks[
         (run.tasks["trial_id"] == trial_id) & (run.tasks["status"] == "ok") & ~run.tasks["warmup"]
     ]
-    work = payloads_of(parameters_from(MultiNode, parameters))["search"]
-    assert Counter(good["task"]) == Counter(range(len(work)))
-    digests = [WORKLOADS["search"].function(payload).digest for payload in work]
+    work = works_of(parameters_from(MultiNode, parameters))["search"]
+    assert Counter(good["task"]) == Counter(range(len(work.items)))
+    digests = [work.call(work.function, item).outcome.digest for item in work.items]
     trial = run.trials.set_index("trial_id").loc[trial_id]
     assert trial["digest"] == hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
 

@@ -1,51 +1,54 @@
 """Tests of lab.experiment.job: what runs on the head of a remote cluster, and what it tells the client."""
 
+import base64
 import dataclasses
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes import LOCAL, comes_true, tiny_nodes
 
 from lab.clusters.local import local
+from lab.clusters.package import packed
 from lab.clusters.wire import Message, Receiver, Sender
 from lab.data.records import NodeFacts, TaskRecord, Trial
 from lab.experiment import job
-from lab.experiment.job import Request
 from lab.experiment.plan import multi_node_plan
-from lab.measure.environment import code_facts, versions
+from lab.experiment.primes import works_of
+from lab.experiment.session import Assignment
+from lab.experiment.sites import folder_of, request_for
+from lab.measure.environment import versions
 
 
 def request(**changes: Any) -> str:
     """Return a request for the whole plan of the tiny parameters, as a client makes it."""
     parameters = tiny_nodes(nodes=[1], repeats=1, modes="search")
-    whole = Request(
-        experiment="multi_node",
-        parameters=dataclasses.asdict(parameters),
-        cluster="local",
-        slots=[(one.slot, 1) for one in multi_node_plan(parameters)],
-        digests={},
-        start_seconds=0.5,
-        code=code_facts()["digest"],
-        versions=versions(),
-    )
+    works = works_of(parameters)
+    to_do = [Assignment(one, 1) for one in multi_node_plan(parameters)]
+    whole = request_for("multi_node", parameters, works, to_do, {}, "local", 0.5)
+    whole = dataclasses.replace(whole, files=base64.b64encode(packed(folder_of(works))).decode())
     return json.dumps(dataclasses.asdict(dataclasses.replace(whole, **changes)))
 
 
 def carry_out(text: str, **environment: str) -> tuple[Receiver, list[Message]]:
-    """Run the job as Ray would, and return what its log tells."""
-    done = subprocess.run(
-        [sys.executable, "-m", "lab.experiment.job", text],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env=os.environ | environment,
-    )
+    """Run the job as Ray would, with the request in a file, and return what its log tells."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "request.json").write_text(text)
+        done = subprocess.run(
+            [sys.executable, "-m", "lab.experiment.job", "request.json"],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            cwd=folder,
+            env=os.environ | environment,
+        )
     assert done.returncode == 0, done.stderr
     receiver = Receiver()
     return receiver, list(receiver.feed_text(done.stdout))
@@ -56,11 +59,10 @@ def carry_out(text: str, **environment: str) -> tuple[Receiver, list[Message]]:
     [
         ({"code": "feedfacefeedface"}, "than this machine (feedfacefeedface): install the same on its nodes"),
         ({"versions": versions() | {"gmpy2": "1.0"}}, "this machine 1.0: install the same versions on both"),
-        ({"parameters": dataclasses.asdict(tiny_nodes()) | {"seed": -1}}, "seed is -1: accepted is"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(changes: dict[str, Any], words: str) -> None:
-    """Other code, other packages or wrong parameters: told in words before Ray is asked, nothing runs."""
+    """Other code or other packages: told in words before Ray is asked, nothing runs."""
     receiver, messages = carry_out(request(**changes))
     assert receiver.complete
     (told,) = messages

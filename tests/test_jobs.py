@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import json
 import os
 import shlex
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
@@ -75,6 +77,7 @@ class FakeHead:
     """Whether the tail stays open after what it was told."""
     deaf: threading.Event = field(default_factory=threading.Event)
     """Set: requests are taken and never answered."""
+    packages: dict[str, bytes] = field(default_factory=dict)
     submitted: list[dict[str, Any]] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     address: str = ""
@@ -85,6 +88,7 @@ class FakeHead:
         application.router.add_get("/api/version", self.tell_version)
         application.router.add_get("/api/jobs/", self.list_jobs)
         application.router.add_post("/api/jobs/", self.submit)
+        application.router.add_put("/api/packages/gcs/{package}", self.keep)
         application.router.add_get("/api/jobs/{name}", self.tell_status)
         application.router.add_get("/api/jobs/{name}/logs", self.tell_log)
         application.router.add_get("/api/jobs/{name}/logs/tail", self.tail)
@@ -115,6 +119,11 @@ class FakeHead:
         """List the jobs of others, and a driver without a name."""
         driver = {"submission_id": None, "status": "RUNNING", "metadata": {"lab_run": "of a driver"}}
         return web.json_response([driver, *self.listed])
+
+    async def keep(self, request: web.Request) -> web.Response:
+        """Keep an archive of files."""
+        self.packages[request.match_info["package"]] = await request.read()
+        return web.Response()
 
     async def submit(self, request: web.Request) -> web.Response:
         """Take a job."""
@@ -247,13 +256,23 @@ def test_an_orphan_of_the_same_run_is_ended(head: FakeHead) -> None:
 # --- the run --------------------------------------------------------------------------------------------
 
 
-def test_a_job_is_submitted_with_its_request(head: FakeHead) -> None:
-    """The entrypoint ends in the request as JSON, whole for a shell, and the metadata tell the run."""
+def test_a_job_is_submitted_with_its_request(head: FakeHead, tmp_path: Path) -> None:
+    """The request is a file of the working folder, beside those of the work; the metadata tell the run."""
     head.tails = [log(0)]
-    head.client(entrypoint="printf %s").run({"say": 'it\'s "fine" $HOME'}, "mine", lambda _: None)
+    (tmp_path / "my_job.py").write_text("x = 1")
+    (tmp_path / ".env").write_text("secret")
+    asked = {"say": 'it\'s "fine" $HOME'}
+    head.client(entrypoint="cat").run(asked, "mine", lambda _: None, tmp_path, {"OMP_NUM_THREADS": "1"})
     (job,) = head.submitted
-    printed = subprocess.check_output(["sh", "-c", job["entrypoint"]], text=True)
-    assert json.loads(printed) == {"say": 'it\'s "fine" $HOME'}
+    (package,) = head.packages
+    with zipfile.ZipFile(io.BytesIO(head.packages[package])) as files:
+        assert sorted(files.namelist()) == ["lab_request.json", "my_job.py"]
+        assert json.loads(files.read("lab_request.json")) == asked
+    assert job["entrypoint"] == "cat lab_request.json"
+    assert job["runtime_env"] == {
+        "working_dir": f"gcs://{package}",
+        "env_vars": {"OMP_NUM_THREADS": "1"},
+    }
     assert job["metadata"] == {"lab_run": "mine"}
     assert head.stopped == []
 
@@ -468,7 +487,7 @@ JOB = """
 import json, sys, time
 from lab.data.records import Sample
 from lab.clusters.wire import Sender
-request, sender = json.loads(sys.argv[1]), Sender(sys.stdout)
+request, sender = json.load(open(sys.argv[1])), Sender(sys.stdout)
 for number in range(request["rows"]):
     sender.append(Sample(trial_id="000-1", node_id="0123456789ab", at_seconds=number / 7))
     print("a line of someone else", file=sys.stderr)

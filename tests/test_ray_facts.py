@@ -12,10 +12,9 @@ from lab.clusters.embedded import PINNED_RAY, SETTINGS, embedded
 from lab.clusters.stores import Stores
 from lab.engines import Work, ray_actors
 from lab.errors import ClusterError
+from lab.experiment.primes import works_of
 from lab.experiment.run import WORKER_BYTES
-from lab.experiment.session import payloads_of
 from lab.measure.node import private_memory_bytes
-from lab.workloads import WORKLOADS
 
 pytestmark = pytest.mark.ray
 
@@ -173,7 +172,8 @@ def test_worker_bytes_is_an_upper_bound(team):
     )
     collector = Collector()
     for mode in ("search", "find", "factor"):
-        work = Work(WORKLOADS[mode].function, payloads_of(largest)[mode], time.monotonic() + 100)
+        found = works_of(largest)[mode]
+        work = Work(found.function, found.items, time.monotonic() + 100, call=found.call)
         team.run(work, "static", collector)
     assert collector.failed() == []
     for process in processes_of(team):

@@ -19,12 +19,12 @@ import lab.experiment.sites
 from lab import paths
 from lab.clusters import embedded
 from lab.data.store import read_run
+from lab.engines.compared import COMPARED
 from lab.errors import ClusterError, DataError, LabError, ParameterError
 from lab.experiment.parameters import SingleNode
 from lab.experiment.plan import single_node_plan
+from lab.experiment.primes import works_of
 from lab.experiment.run import check_disk, check_memory, new_run_id, single_node
-from lab.experiment.session import payloads_of
-from lab.experiment.trial import ENGINES
 from lab.measure import environment
 
 TESTS = Path(__file__).parent
@@ -37,8 +37,8 @@ def stand_in(patch, engines, cluster=fake_embedded):
     """Replace Ray, the engines and the digest of the source, which other people change meanwhile."""
     patch.setattr(lab.experiment.sites, "embedded", cluster)
     patch.setattr(lab.experiment.run, "code_facts", lambda: {"version": "0", "digest": "same"})
-    for name in ENGINES:
-        patch.setitem(ENGINES, name, engines.table[name])
+    for name in ("serial", "processes", "ray"):
+        patch.setitem(COMPARED, name, engines.table[name])
 
 
 @pytest.fixture
@@ -123,11 +123,11 @@ def test_the_data_folder_can_be_moved(engines, tmp_path, monkeypatch):  # noqa: 
 def test_the_work_is_the_same_for_all_and_seeded():
     """Each mode's payloads depend on the parameters alone; another seed gives other work."""
     for mode in ("search", "find", "factor"):
-        work = payloads_of(tiny(modes=mode))[mode]
-        assert work == payloads_of(tiny(modes=mode, workers=[1], repeats=9))[mode]
-        assert work != payloads_of(tiny(modes=mode, seed=8))[mode]
-    every = payloads_of(tiny(modes=["search", "find", "factor"]))
-    assert {mode: len(work) for mode, work in every.items()} == {"search": 5, "find": 5, "factor": 4}
+        work = works_of(tiny(modes=mode))[mode].items
+        assert work == works_of(tiny(modes=mode, workers=[1], repeats=9))[mode].items
+        assert work != works_of(tiny(modes=mode, seed=8))[mode].items
+    every = works_of(tiny(modes=["search", "find", "factor"]))
+    assert {mode: len(work.items) for mode, work in every.items()} == {"search": 5, "find": 5, "factor": 4}
 
 
 # --- going on ---

@@ -24,7 +24,9 @@ from lab.data.store import read_run
 from lab.engines import Completion, serial
 from lab.errors import ClusterError, DataError
 from lab.experiment.plan import Configuration, PlannedTrial
-from lab.experiment.trial import Setting, run_trial
+from lab.experiment.trial import Expected, Setting, run_trial
+from lab.measure.task import measure_task
+from lab.workload import Prepared
 
 FACTS = {
     "planned_trials": 1,
@@ -42,6 +44,7 @@ def lab(tmp_path):
     cluster = FakeCluster()
 
     def run(engines, function=square, payloads=range(5), expected=None, attempt=1, **changes):
+        how = {name: changes.pop(name) for name in ("warm", "fail_fast") if name in changes}
         name = next(iter(engines))
         workers = 1 if name == "serial" else 2
         configuration = Configuration("find", "experiment", name, "dynamic", "embedded", 1, workers)
@@ -49,9 +52,8 @@ def lab(tmp_path):
         return run_trial(
             PlannedTrial(12, 3, configuration),
             attempt,
-            function,
-            tuple(payloads),
-            expected,
+            Prepared(function, tuple(payloads), measure_task, **how),
+            Expected(expected),
             dataclasses.replace(setting, **changes),
         )
 
@@ -150,16 +152,13 @@ def test_too_few_nodes_make_a_failed_trial(lab):
     assert fakes.transcript == []
 
 
-def test_a_failing_task_makes_a_failed_trial(lab):
-    """The trial goes on to its end, is failed, names the error, and every row is there."""
+def test_a_task_that_raises_is_a_row_and_no_gap(lab):
+    """The trial goes on to its end and counts the others; the row says what was raised."""
     trial = lab.run(FakeEngines("ray").table, fail_on_three)
-    assert trial.status == "failed"
-    assert trial.error_kind == "EngineError"
-    assert "1 of 5 tasks have no result" in trial.error_message
-    assert 'ValueError: three is "not" allowed,' in trial.error_message
+    assert trial.status == "ok"
     run = lab.read()
     row = run.trials.iloc[0]
-    assert (row["status"], row["tasks"], row["failed_attempts"]) == ("failed", 4, 1)
+    assert (row["status"], row["tasks"], row["failed_attempts"]) == ("ok", 4, 1)
     assert row["duration_seconds"] > 0
     bad = run.tasks[run.tasks["status"] == "failed"].iloc[0]
     assert (bad["task"], bad["error_kind"]) == (3, "ValueError")
@@ -167,6 +166,21 @@ def test_a_failing_task_makes_a_failed_trial(lab):
     assert pd.isna(bad["units"])
     assert pd.isna(bad["digest"])
     assert bad["started_seconds"] <= bad["finished_seconds"]
+
+
+def test_work_that_raises_on_every_item_makes_a_failed_trial(lab):
+    """A trial without a single result has measured nothing: it is failed and names the error."""
+    trial = lab.run(FakeEngines("ray").table, fail_on_three, payloads=[3, 3], warm=0)
+    assert (trial.status, trial.error_kind) == ("failed", "EngineError")
+    assert trial.error_message.startswith("the work raised on each of 2 items; the last failure: ValueError")
+
+
+def test_work_that_is_to_fail_fast_ends_its_trial(lab):
+    """The first item that raises ends the trial, which is failed and names the item."""
+    trial = lab.run(FakeEngines("ray").table, fail_on_three, fail_fast=True)
+    assert trial.status == "failed"
+    assert 'item 3 raised ValueError: three is "not" allowed,' in trial.error_message
+    assert trial.tasks == 3
 
 
 def test_a_failing_warmup_makes_a_failed_trial(lab):

@@ -18,13 +18,14 @@ from lab.data.ledger import Table
 from lab.data.records import Check, NodeWindow, Sample, Trial
 from lab.data.store import read_environment, read_table
 from lab.errors import ClusterError
+from lab.measure.task import measure_task
 from lab.validation import containers, windows
 from lab.validation import run as validate
 from lab.validation.containers import Memory, size_bytes
 from lab.validation.run import Pairs, memory_then
 from lab.validation.times import Rows, task_checks
 from lab.validation.windows import OFF, ON, SAMPLE_SECONDS, Windows, measure_in_turn
-from lab.workloads import WORKLOADS
+from lab.workload import Prepared
 
 __all__ = ["docker"]  # a fixture
 
@@ -106,8 +107,7 @@ def test_one_team_does_the_same_work_in_all_windows(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(windows.ray_actors, "team", team)
     monkeypatch.setattr(windows, "work", lambda count: tuple(range(count)))
-    plain = dataclasses.replace(WORKLOADS["search"], function=square)
-    monkeypatch.setitem(windows.WORKLOADS, "search", plain)
+    monkeypatch.setattr(windows, "work", lambda count: Prepared(square, range(count), measure_task))
     cluster, rows, told = Watched(), Rows(), []
     measure_in_turn(ASKED, cluster, rows, told.append)  # type: ignore[arg-type]
     trials = [row for row in rows.rows if isinstance(row, Trial)]

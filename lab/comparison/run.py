@@ -24,7 +24,7 @@ from lab.data.store import ENVIRONMENT, Timings, file_digests, read_environment,
 from lab.engines.compared import ON_RAY
 from lab.errors import EngineError
 from lab.experiment.parameters import BreakEven, Comparison, RayVersusMultiprocessing, parameters_from
-from lab.experiment.primes import search_payloads
+from lab.experiment.primes import search_items
 from lab.experiment.profiles import with_true_profile
 from lab.experiment.run import WORKER_BYTES, check_disk, check_memory, facts_of, new_run_id
 from lab.measure.environment import utc_now
@@ -83,7 +83,7 @@ def compare(
 
 def _refuse_impossible(parameters: RayVersusMultiprocessing) -> None:
     """Raise `ParameterError` for ranges that do not fit together, and images that do not fit the memory."""
-    search_payloads(parameters)
+    search_items(parameters)
     if "images" in parameters.workloads:
         for transfer in parameters.transfers:
             most = max(parameters.image_tasks)

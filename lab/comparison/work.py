@@ -9,11 +9,9 @@ from typing import Any
 from lab.comparison.plan import SERIAL, PlannedTiming
 from lab.engines import Call
 from lab.experiment.parameters import Comparison, RayVersusMultiprocessing
-from lab.experiment.primes import search_payloads
+from lab.experiment.primes import prepared, search_items
 from lab.measure.task import measure_task, run_bare
-from lab.workloads import Outcome
 from lab.workloads.images import image_tasks, process, size_of
-from lab.workloads.primes import search
 from lab.workloads.spin import Spin, spin
 from lab.workloads.transfer import handed_over, pixels_of
 
@@ -28,7 +26,7 @@ WARM_SECONDS = 0.01
 class Prepared:
     """Work that is ready to be handed over: the function, a payload to warm up with, and the rest."""
 
-    function: Callable[[Any], Outcome]
+    function: Any
     warm: Any
     handed_over: Callable[[Put], AbstractContextManager[Sequence[Any]]]
     """Yields the payloads; they are gone from shared memory when it ends."""
@@ -47,8 +45,9 @@ def prepare(planned: PlannedTiming, parameters: Comparison, pace: float) -> Prep
         return _spins(planned, pace)
     assert isinstance(parameters, RayVersusMultiprocessing)
     if piece.workload == "search":
-        ranges = search_payloads(parameters)
-        return Prepared(search, ranges[0], lambda _: contextlib.nullcontext(ranges))
+        found = prepared("search", search_items(parameters))
+        ranges = found.items
+        return Prepared(found.function, ranges[0], lambda _: contextlib.nullcontext(ranges), found.call)
     tasks = image_tasks(parameters.image_megabytes, parameters.complexity, piece.tasks, parameters.seed)
     transfer = piece.transfer or "seed"
     pixels = () if transfer == "seed" else pixels_of(tasks)

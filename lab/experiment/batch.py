@@ -8,6 +8,7 @@ The job is `python -m lab.experiment.job request.json`, on the cluster's head.
 """
 
 import argparse
+import base64
 import dataclasses
 import json
 import sys
@@ -19,6 +20,7 @@ from typing import Any
 import yaml
 
 from lab import paths
+from lab.clusters.package import packed
 from lab.clusters.wire import Message, Receiver
 from lab.data.ledger import Ledger
 from lab.data.store import Run
@@ -29,7 +31,7 @@ from lab.experiment.plan import multi_node_plan
 from lab.experiment.primes import works_of
 from lab.experiment.profiles import notebook_parameters, profile_file, with_true_profile
 from lab.experiment.run import facts_of, new_run_id, run_plan, slots_to_run, write_interrupted
-from lab.experiment.sites import Elsewhere, request_for
+from lab.experiment.sites import Elsewhere, folder_of, request_for
 from lab.measure.node import find_cgroup
 
 EXPERIMENT = "multi_node"
@@ -53,7 +55,9 @@ def make_request(profile: str, changes: Mapping[str, str], data: Path | None = N
         to_do = slots_to_run(plan, ledger)
         if not to_do:
             raise DataError(f"the run {run_id} has all of its trials: leave run_id out for a new one")
-        return request_for(EXPERIMENT, parameters, works, to_do, ledger.digests(), BY_FILE["cluster"], 0.0)
+        asked = request_for(EXPERIMENT, parameters, works, to_do, ledger.digests(), BY_FILE["cluster"], 0.0)
+        files = base64.b64encode(packed(folder_of(works))).decode()
+        return dataclasses.replace(asked, files=files)
 
 
 def take_rows(request: Request, log: str, cut: bool = False, data: Path | None = None) -> Run:

@@ -60,9 +60,8 @@ def main(text: str) -> None:
 def serve(carry_out: Callable[[Sender], None]) -> None:
     """Do a job's work; a fault that the lab knows is told to the client, any other ends the job."""
     # what the work prints must not come between the lines of the wire
-    stream, sys.stdout = sys.stdout, sys.stderr
-    sender = Sender(stream)
-    with _heartbeat(sender):
+    sender = Sender(sys.stdout)
+    with _heartbeat(sender), contextlib.redirect_stdout(sys.stderr):
         try:
             carry_out(sender)
         except LabError as error:

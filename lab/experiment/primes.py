@@ -1,44 +1,91 @@
-"""The seeded work of the experiments with primes: searching ranges, finding primes, factoring semiprimes."""
+"""The seeded work of the experiments with primes: the examples, brought as anybody's own work is."""
 
+import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from lab import paths
 from lab.errors import ParameterError
 from lab.experiment.parameters import Primes, RayVersusMultiprocessing
-from lab.measure.task import measure_task
+from lab.loading import find, prepare
 from lab.workload import Prepared
-from lab.workloads import WORKLOADS
-from lab.workloads.factoring import factor_tasks
-from lab.workloads.primes import default_width, find_tasks, search_tasks
+
+_PRIME = "proven below 2^64, above that it passes BPSW, for which no counterexample of any size is known"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Mode:
+    """One kind of work: the function of an example, what its results count, and what it guarantees."""
+
+    function: str
+    unit: str
+    words: str
+    units: Any = None
+
+
+MODES = {
+    "search": Mode("primes.py:search", "primes", f"Every number counted is a prime: {_PRIME}.", len),
+    "find": Mode("primes.py:find", "primes", f"The number found is a prime: {_PRIME}."),
+    "factor": Mode(
+        "factoring.py:factor",
+        "numbers",
+        "The factors multiply back to the number, and every factor passes BPSW.",
+    ),
+}
+
+
+def example(named: str) -> str:
+    """Return the name by which an example is found: beside the lab, below the working folder, or in it."""
+    folders = (paths.ROOT / "examples", Path("examples"), Path())
+    file = named.partition(":")[0]
+    folder = next((one for one in folders if (one / file).is_file()), None)
+    if folder is None:
+        raise ParameterError(
+            f"the example {file} is missing: the experiments with primes need the folder examples of the "
+            "repository beside the lab"
+        )
+    return str(folder / named)
+
+
+def prepared(mode: str, items: Sequence[Any]) -> Prepared:
+    """Return the work of a mode with its items."""
+    work = MODES[mode]
+    _, found = prepare(example(work.function), items, unit=work.unit, units=work.units, words=work.words)
+    return found
 
 
 def works_of(parameters: Primes) -> dict[str, Prepared]:
     """Return the seeded work of every mode: the same for every configuration."""
-    return {mode: _prepared(mode, _items_of(mode, parameters)) for mode in parameters.modes}
+    return {mode: prepared(mode, _items_of(mode, parameters)) for mode in parameters.modes}
 
 
-def _prepared(mode: str, items: Sequence[Any]) -> Prepared:
-    work = WORKLOADS[mode]
-    facts = {"unit": work.unit, "words": work.guarantee, "same_results": True, "items": len(items)}
-    return Prepared(work.function, items, measure_task, facts)
-
-
-def _items_of(mode: str, parameters: Primes) -> tuple[Any, ...]:
+def _items_of(mode: str, parameters: Primes) -> Sequence[Any]:
     seed = parameters.seed
     if mode == "search":
-        return search_payloads(parameters)
+        return search_items(parameters)
     if mode == "factor":
-        return factor_tasks(parameters.factor_bits, parameters.factor_tasks, seed)
+        return _made("factoring.py:factor_items", parameters.factor_bits, parameters.factor_tasks, seed)
     sizes = zip(parameters.find_bits, parameters.find_tasks, strict=True)
-    return tuple(target for bits, count in sizes for target in find_tasks(bits, count, seed))
+    return [one for bits, count in sizes for one in _made("primes.py:find_items", bits, count, seed)]
 
 
-def search_payloads(parameters: Primes | RayVersusMultiprocessing) -> tuple[Any, ...]:
+def search_items(parameters: Primes | RayVersusMultiprocessing) -> Sequence[Any]:
     """Return the ranges to search; raises `ParameterError` where the parameters do not go together."""
-    width = parameters.search_width or default_width(parameters.search_bits)
+    bits = parameters.search_bits
+    width = parameters.search_width or find(example("primes.py:default_width"))[1](bits)
     try:
-        return search_tasks(parameters.search_bits, width, parameters.search_tasks, parameters.seed)
+        return _made("primes.py:search_items", bits, width, parameters.search_tasks, parameters.seed)
     except ParameterError as error:
         raise ParameterError(
             f"search_bits, search_width and search_tasks do not go together: {error}"
         ) from None
+
+
+def _made(named: str, *arguments: int) -> Sequence[Any]:
+    """Return the items that an example makes; what it refuses is a parameter's fault."""
+    try:
+        items: Sequence[Any] = find(example(named))[1](*arguments)
+    except ValueError as error:
+        raise ParameterError(str(error)) from None
+    return items

@@ -37,7 +37,6 @@ READERS = (
     "published",
     "synthetic",
     "invariants.py",
-    "formats.py",
     "trace.py",
     "cli",
     "__main__.py",

@@ -64,8 +64,10 @@ def measure_task(
     cpu_end, finished = time.thread_time(), time.monotonic()
     if kind is None:
         try:
-            size = size_of(result)
+            # what cannot travel is told before a digest stumbles over it
+            size = size_of(result) if outcome_of is not itself else None
             outcome = outcome_of(result)
+            size = size_of(outcome) if size is None else size
         except Exception as error:  # noqa: BLE001  as above: units and digest are the user's, too
             result, size, kind, message = None, None, type(error).__name__, first_line(error)
     home = None if outcome_of is itself else result

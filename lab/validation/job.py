@@ -1,7 +1,8 @@
-"""What runs on the head: `python -m lab.validation.job WINDOWS`, with `Windows` as JSON text."""
+"""What runs on the head: `python -m lab.validation.job FILE`, with `Windows` as JSON in the file."""
 
 import json
 import sys
+from pathlib import Path
 
 from lab.clusters.attached import Cluster
 from lab.clusters.embedded import connected
@@ -18,4 +19,4 @@ def carry_out(asked: Windows, sender: Sender) -> None:
 
 
 if __name__ == "__main__":
-    serve(lambda sender: carry_out(Windows(**json.loads(sys.argv[1])), sender))
+    serve(lambda sender: carry_out(Windows(**json.loads(Path(sys.argv[1]).read_text())), sender))

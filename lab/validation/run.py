@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lab import paths
 from lab.clusters.compose import ComposeCluster, check_docker, compose
 from lab.clusters.embedded import check_ray_version, embedded
 from lab.clusters.jobs import Jobs
@@ -146,7 +147,8 @@ def on_compose(pairs: Pairs, found: ComposeCluster, run_id: str) -> None:
 
     jobs = Jobs(found.address, found.token, entrypoint=ENTRYPOINT)
     jobs.check(run_id)
-    jobs.run(dataclasses.asdict(pairs.asked), run_id, receive)
+    # the job searches for primes, as the example does
+    jobs.run(dataclasses.asdict(pairs.asked), run_id, receive, paths.ROOT / "examples")
 
 
 def validate(data: Path, contained: Windows = COMPOSE, here: Windows = EMBEDDED, tasks: int = TASKS) -> Path:

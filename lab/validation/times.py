@@ -16,7 +16,6 @@ from lab.engines import Work, ray_actors
 from lab.engines.ray_actors import Actors
 from lab.experiment.trial import Recorder, Setting
 from lab.validation.windows import DEADLINE_SECONDS, ON, SAMPLE_SECONDS, WAIT_SECONDS, work
-from lab.workloads import WORKLOADS
 
 OBJECT_STORE_MEGABYTES = 80
 
@@ -68,7 +67,8 @@ def _run(cluster: Cluster, team: Actors, tasks: int) -> tuple[float, list[TaskRe
     recorder = Recorder("000-1", setting, warmup=False)
     # where a task takes as long as a call may, each call is of one
     deadline = time.monotonic() + DEADLINE_SECONDS
-    job = Work(WORKLOADS["search"].function, work(tasks), deadline, task_seconds=ray_actors.CALL_SECONDS)
+    found = work(tasks)
+    job = Work(found.function, found.items, deadline, task_seconds=ray_actors.CALL_SECONDS, call=found.call)
     ahead = time.time() - time.monotonic()
     recorder.origin = cluster.begin(
         recorder.trial_id, team, setting.sample_seconds, True, recorder.queue_length

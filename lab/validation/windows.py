@@ -9,11 +9,10 @@ from lab.engines import ray_actors
 from lab.engines.ray_actors import Actors
 from lab.errors import ClusterError
 from lab.experiment.plan import Configuration, PlannedTrial
+from lab.experiment.primes import example, prepared
 from lab.experiment.trial import Expected, Setting, Sink, run_trial
-from lab.measure.task import measure_task
+from lab.loading import find
 from lab.workload import Prepared
-from lab.workloads import WORKLOADS
-from lab.workloads.primes import Window, search_tasks
 
 ON, OFF = "on", "off"
 SAMPLE_SECONDS = {ON: 0.2, OFF: 60.0}
@@ -44,9 +43,10 @@ class Windows:
         )
 
 
-def work(count: int) -> tuple[Window, ...]:
+def work(count: int) -> Prepared:
     """Return so many seeded tasks: fewer are the first of more."""
-    return search_tasks(SEARCH_BITS, SEARCH_WIDTH, count, SEED)
+    make = find(example("primes.py:search_items"))[1]
+    return prepared("search", make(SEARCH_BITS, SEARCH_WIDTH, count, SEED))
 
 
 def measure_in_turn(
@@ -59,21 +59,21 @@ def measure_in_turn(
     configuration = Configuration(
         "search", "experiment", "ray", "dynamic", asked.cluster, asked.nodes, asked.workers_per_node
     )
-    order, function, expected = asked.order(), WORKLOADS["search"].function, Expected()
+    order, expected = asked.order(), Expected()
     cluster.need(asked.nodes, WAIT_SECONDS)
     with ray_actors.team(configuration.workers, asked.nodes) as team:
         setting = _setting(team, cluster, sink)
         pilot = PlannedTrial(len(order), asked.blocks, configuration)
-        first = run_trial(pilot, 1, Prepared(function, work(PILOT_TASKS), measure_task), Expected(), setting)
+        first = run_trial(pilot, 1, work(PILOT_TASKS), Expected(), setting)
         if first.status != "ok" or not first.duration_seconds:
             raise ClusterError(f"the work cannot be done here: {first.error_message}")
         tasks = max(PILOT_TASKS, round(PILOT_TASKS * asked.window_seconds / first.duration_seconds))
-        prepared = Prepared(function, work(tasks), measure_task)
+        full = work(tasks)
         for slot, (block, arm) in enumerate(order):
             told(slot)
             planned = PlannedTrial(slot, block, configuration)
             measured = dataclasses.replace(setting, sample_seconds=SAMPLE_SECONDS[arm])
-            run_trial(planned, 1, prepared, expected, measured)
+            run_trial(planned, 1, full, expected, measured)
 
 
 def _setting(team: Actors, cluster: Cluster, sink: Sink) -> Setting:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.errors import ParameterError
+from lab.measure.task import Outcome
 from lab.workloads.filters import CHANNELS, blur, check_sigma, equalise, workspace_bytes
-from lab.workloads.outcome import Outcome
 
 SMALLEST_MEGABYTES, LARGEST_MEGABYTES = 0.001, 1000.0
 

@@ -10,7 +10,7 @@ from math import isfinite
 from statistics import median
 
 from lab.errors import ParameterError
-from lab.workloads.outcome import Outcome
+from lab.measure.task import Outcome
 
 STEPS = 7
 """What is added is at most this: the sum is one machine word up to 3 * 10^8 additions, each as dear as the
