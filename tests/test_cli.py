@@ -3,9 +3,12 @@
 import argparse
 import dataclasses
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -499,3 +502,62 @@ def test_book_says_what_it_does_and_where_the_first_page_is(
     before, after = capsys.readouterr().out.splitlines()
     assert before.startswith("==> Building the book from data/")
     assert after == "==> Done. The first page: first.html"
+
+
+# --- as a newcomer types it -------------------------------------------------------------------------------
+
+JOB = """
+import time
+items = range(10)
+def work(item):
+    time.sleep(0.05)
+    return 2 * item
+"""
+
+
+def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start `lab` in a folder, with its data there."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "lab", *arguments, "--data", "data"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(paths.ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.ray
+def test_a_run_is_stopped_listed_and_gone_on_with(tmp_path: Path) -> None:
+    """Ctrl-C ends with 130 and the command that goes on; that command runs what is missing and no more."""
+    (tmp_path / "my_job.py").write_text(JOB)
+    asked = [
+        "run",
+        "my_job.py:work",
+        "--items",
+        "my_job.py:items",
+        "--workers",
+        "1",
+        "--engines",
+        "ray,serial",
+    ]
+    trials = tmp_path / "data" / "own" / "mine" / "trials.csv"
+    with started(tmp_path, *asked, "--repeats", "3", "--run-id", "mine") as run:
+        deadline = time.monotonic() + 120
+        while not (trials.exists() and trials.read_text().count("\n") > 1) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.killpg(run.pid, signal.SIGINT)
+        _, errors = run.communicate(timeout=120)
+    assert run.returncode == 130, errors
+    assert errors.rstrip().endswith("stopped; all finished trials are kept. To go on: lab resume mine")
+    with started(tmp_path, "list") as listing:
+        shown, _ = listing.communicate(timeout=60)
+    assert shown.splitlines()[1].split()[:4] == ["own", "mine", "my_job.py:work", "unfinished"]
+    kept = trials.read_text()
+    with started(tmp_path, "resume", "mine") as resumed:
+        shown, errors = resumed.communicate(timeout=240)
+    assert resumed.returncode == 0, errors
+    assert "The report: lab book" in shown
+    assert trials.read_text().startswith(kept)
+    assert read_run(trials.parent).complete

@@ -23,9 +23,9 @@ SMALL = TINY | {"repeats": 1, "modes": ["find", "search"], "schedules": ["dynami
 TRIALS = 2 * (1 + 1 + 2 + 1)
 
 
-def papermill(folder, parameters, *arguments):
+def papermill(folder, parameters, *arguments, notebook=NOTEBOOK):
     """Return a started papermill whose data goes to a folder."""
-    command = [sys.executable, "-m", "papermill", str(NOTEBOOK), str(folder / "out.ipynb")]
+    command = [sys.executable, "-m", "papermill", str(notebook), str(folder / "out.ipynb")]
     for name, value in parameters.items():
         command += ["-y", json.dumps({name: value})]
     return subprocess.Popen(
@@ -142,6 +142,29 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
     while (left := processes_of(tmp_path)) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert left == []
+
+
+JOB = """
+items = ["one", "two", "three"]
+def work(item):
+    return len(item)
+"""
+
+
+def test_own_work_runs_in_its_notebook(tmp_path):
+    """A file of one's own, named by -p as the README has it, is measured on Ray and beside it."""
+    (tmp_path / "my_job.py").write_text(JOB)
+    named = {"work": f"{tmp_path / 'my_job.py'}:work", "items": f"{tmp_path / 'my_job.py'}:items"}
+    parameters = named | {"repeats": 1, "engines": ["ray", "serial"], "run_id": "mine"}
+    with papermill(
+        tmp_path, parameters, "-p", "workers", "[1]", notebook=NOTEBOOK.with_name("own.ipynb")
+    ) as process:
+        _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors[-3000:]
+    run = read_run(tmp_path / "data" / "own" / "mine")
+    assert run.complete
+    assert set(run.trials["engine"]) == {"ray", "serial"}
+    assert set(run.trials["units"]) == {3}
 
 
 def processes_of(folder):
