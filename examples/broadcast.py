@@ -15,9 +15,9 @@ ITEMS = 64
 
 
 def items() -> list[tuple[Any, int]]:
-    """Return the same large table for each item, with a small number that differs."""
+    """Return a copy of the same large table for each item, with a small number that differs."""
     table = np.random.default_rng(7).integers(0, 1000, size=(ROWS, COLUMNS))
-    return [(table, weight) for weight in range(1, ITEMS + 1)]
+    return [(table.copy(), weight) for weight in range(1, ITEMS + 1)]
 
 
 def work(item: tuple[Any, int]) -> int:

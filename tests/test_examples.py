@@ -209,9 +209,9 @@ def test_the_longest_item_is_a_fifth_of_the_work() -> None:
 
 
 def test_the_table_travels_with_every_item() -> None:
-    """Each item is 4 MB when it is sent, although all share one table here."""
+    """Each item is 4 MB when it is sent, beside others too: pickle finds no two tables to be one."""
     _, items, _ = job("broadcast")
-    assert {id(table) for table, _ in items} == {id(items[0][0])}
+    assert 16_000_000 <= len(pickle.dumps(items[:4])) <= 16_001_000
     assert len(items) == 64
     assert 4_000_000 <= len(pickle.dumps(items[0])) <= 4_001_000
 
