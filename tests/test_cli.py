@@ -33,7 +33,9 @@ from lab.errors import ClusterError, DataError, EngineError, LabError
 from lab.experiment.parameters import Own, parameters_from
 from lab.experiment.profiles import notebook_parameters
 from lab.experiment.rules import Choice, Flag, Items, Real, Several, Text, Whole, parameter
+from lab.experiment.run import facts_of
 from lab.experiment.table import FUNCTIONS, function_of
+from lab.measure.node import find_cgroup
 
 HEAVY = ("numpy", "pandas", "ray", "scipy", "matplotlib", "yaml")
 
@@ -378,6 +380,18 @@ def test_resume_calls_the_notebook_s_function_with_the_run_s_parameters(
     address = "http://127.0.0.1:8265"
     assert main(["resume", "mine", "--data", str(tmp_path / "data"), "--address", address]) == 0
     assert calls == [({**parameters, "address": address}, tmp_path / "data")]
+
+
+@pytest.mark.parametrize("folder", ["/home/someone/", "~/", "~someone/deep/"])
+def test_a_run_keeps_no_path_of_a_home(folder: str) -> None:
+    """Of work that is named by a whole path a run keeps the file's name, by which it can be gone on with."""
+    parameters = Own(work=f"{folder}my_job.py:work", items=f"{folder}items.txt", units="jobs/my_job.py:count")
+    facts = facts_of("own", "mine", parameters, {}, 1, find_cgroup())
+    kept = facts["parameters"]
+    named = kept["work"], kept["items"], kept["units"]
+    assert named == ("my_job.py:work", "items.txt", "jobs/my_job.py:count")
+    again = facts_of("own", "mine", Own(**kept), {}, 1, find_cgroup())
+    assert again["parameters"] == kept
 
 
 def test_resume_of_work_that_was_moved(tmp_path: Path, written: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """The composition root: one call for each notebook."""
 
 import datetime
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -147,7 +148,7 @@ def facts_of(
     cgroup: Cgroup,
 ) -> dict[str, Any]:
     """Return the content of environment.json; all but the session must be equal when a run goes on."""
-    values = {name: getattr(parameters, name) for name in parameters.__dataclass_fields__}
+    values = {name: told(getattr(parameters, name)) for name in parameters.__dataclass_fields__}
     # an address is nobody's business, and that of one cluster may change
     values.pop("address", None)
     return {
@@ -161,6 +162,13 @@ def facts_of(
         "machine": machine_facts(cgroup),
         "session": session_facts(),
     }
+
+
+def told(value: Any) -> Any:
+    """Return a parameter as a run keeps it: of a path that begins at the root or a home, the file's name."""
+    if isinstance(value, str) and value.startswith((os.sep, "~")):
+        return value.rpartition(os.sep)[2]
+    return value
 
 
 def run_plan(
