@@ -29,6 +29,7 @@ RUN_SIDE = (
 )
 READER_SIDE = ("analysis", "figures", "invariants", "report", "trace", "published", "synthetic")
 SHARED = (
+    "data.engines",
     "data.records",
     "data.store",
     "data.listing",
@@ -51,9 +52,10 @@ ON_THE_HEAD = (
 FOUNDATION = {
     "errors": set(),
     "paths": set(),
-    "data.records": set(),
+    "data.engines": set(),
+    "data.records": {"data.engines"},
     "experiment.rules": set(),
-    "experiment.parameters": {"errors", "data.records", "experiment.rules"},
+    "experiment.parameters": {"errors", "data.engines", "experiment.rules"},
     "experiment.plan": {"experiment.parameters"},
     "data.store": {"errors", "data.records"},
     "data.listing": {"errors", "data.records", "data.store"},

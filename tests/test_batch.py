@@ -14,7 +14,7 @@ import lab.experiment.job
 import lab.experiment.run
 import lab.experiment.sites
 from lab import paths
-from lab.engines.compared import COMPARED
+from lab.engines.teams import TEAMS
 from lab.errors import ClusterError, DataError, ParameterError
 from lab.experiment.batch import EXPERIMENT, main, make_request, take_rows
 from lab.experiment.job import Request
@@ -38,7 +38,7 @@ def _no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (lab.experiment.job, lab.experiment.run, lab.experiment.sites):
         monkeypatch.setattr(module, "code_facts", lambda: {"version": "0", "digest": "same"})
     for name, engine in FakeEngines().table.items():
-        monkeypatch.setitem(COMPARED, name, engine)
+        monkeypatch.setitem(TEAMS, name, engine)
 
 
 @pytest.fixture

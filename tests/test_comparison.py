@@ -18,7 +18,8 @@ from lab.comparison.plan import Turn, break_even_plan, turns_of, versus_plan
 from lab.comparison.run import break_even, judged, ray_vs_multiprocessing, timings_of
 from lab.comparison.turn import Assignment, Tally
 from lab.comparison.work import prepare
-from lab.data.records import ENGINES, Timing
+from lab.data.engines import ENGINES
+from lab.data.records import Timing
 from lab.data.store import Timings
 from lab.engines import Completion
 from lab.errors import DataError, EngineError, ParameterError

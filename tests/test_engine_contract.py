@@ -22,10 +22,10 @@ from fakes import (
 )
 
 from lab.clusters.embedded import embedded
-from lab.data.records import ENGINES
+from lab.data.engines import ENGINES
 from lab.engines import Work, dask_cluster, members
-from lab.engines.compared import COMPARED, ON_RAY
 from lab.engines.mapped import UNKNOWN_WORKER
+from lab.engines.teams import ON_RAY, TEAMS
 from lab.errors import EngineError
 from lab.measure.task import measure_task, run_bare
 from lab.workloads import Outcome
@@ -38,7 +38,7 @@ def marked(names):
     return [pytest.param(name, marks=[pytest.mark.ray] * (name in ON_RAY)) for name in names]
 
 
-PARALLEL = [name for name in COMPARED if name != "serial"]
+PARALLEL = [name for name in TEAMS if name != "serial"]
 NEW = [name for name in PARALLEL if name not in ("processes", "ray")]
 """Those that hand a library the whole work; the others have tests of their own beside."""
 ONE_WORKER_IN_THE_DRIVER = ("serial", "joblib")
@@ -62,17 +62,17 @@ def start(request):
     def start_one(engine, workers=WORKERS):
         if engine in ON_RAY:
             request.getfixturevalue("cluster")
-        return COMPARED[engine](1 if engine == "serial" else workers, 1)
+        return TEAMS[engine](1 if engine == "serial" else workers, 1)
 
     return start_one
 
 
-@pytest.fixture(scope="module", params=marked(COMPARED))
+@pytest.fixture(scope="module", params=marked(TEAMS))
 def team(request):
     """Yield one team of each engine, one after the other: no two are up at a time."""
     if request.param in ON_RAY:
         request.getfixturevalue("cluster")
-    with COMPARED[request.param](1 if request.param == "serial" else WORKERS, 1) as team:
+    with TEAMS[request.param](1 if request.param == "serial" else WORKERS, 1) as team:
         yield request.param, team
 
 
@@ -220,7 +220,7 @@ def test_a_library_that_is_missing_is_named(monkeypatch, engine, module):
         EngineError,
         match=f"engine {engine} needs the package {module}, which is not installed: pip install {module}",
     ):
-        COMPARED[engine](2, 1).__enter__()
+        TEAMS[engine](2, 1).__enter__()
     assert descendants() == before
 
 
@@ -228,7 +228,7 @@ def test_a_library_that_is_missing_is_named(monkeypatch, engine, module):
 def test_more_nodes_are_refused(engine):
     """The comparison is of one node."""
     with pytest.raises(EngineError, match=f"engine {engine} is of one node, not 2"):
-        COMPARED[engine](2, 2).__enter__()
+        TEAMS[engine](2, 2).__enter__()
 
 
 @pytest.mark.ray
@@ -236,7 +236,7 @@ def test_more_nodes_are_refused(engine):
 def test_more_workers_than_ray_has_cpus_are_refused(cluster, engine):  # noqa: ARG001  it must be there
     """An engine on Ray does not pretend to have cores that Ray has not."""
     with pytest.raises(EngineError, match=f"engine {engine} needs 4 CPUs of Ray, one a worker, and it has 3"):
-        COMPARED[engine](CPUS + 1, 1).__enter__()
+        TEAMS[engine](CPUS + 1, 1).__enter__()
 
 
 @pytest.mark.ray
@@ -257,7 +257,7 @@ def short_nap(number):
 
 def test_every_engine_has_a_label():
     """A bar of the comparison is never without a name, and no two have the same."""
-    assert set(ENGINES) == set(COMPARED) >= ON_RAY
+    assert set(ENGINES) == set(TEAMS) >= ON_RAY
     assert len(set(ENGINES.values())) == len(ENGINES)
 
 

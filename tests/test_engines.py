@@ -23,8 +23,8 @@ from fakes import (
 
 from lab.clusters.embedded import embedded
 from lab.engines import Work, processes, ray_actors, shares
-from lab.engines.compared import COMPARED
 from lab.engines.ray_actors import CALLS_IN_FLIGHT
+from lab.engines.teams import TEAMS
 from lab.errors import EngineError
 
 COMBINATIONS = [
@@ -54,7 +54,7 @@ def start(request):
         def start_one(engine, workers=SHARED_WORKERS):
             if engine == "ray":
                 request.getfixturevalue("cluster")
-            return teams.enter_context(COMPARED[engine](1 if engine == "serial" else workers))
+            return teams.enter_context(TEAMS[engine](1 if engine == "serial" else workers))
 
         yield start_one
 
@@ -68,21 +68,21 @@ def shared(request):
 @pytest.fixture(scope="module")
 def shared_serial():
     """Yield the loop that is shared."""
-    with COMPARED["serial"](1) as team:
+    with TEAMS["serial"](1) as team:
         yield team
 
 
 @pytest.fixture(scope="module")
 def shared_processes():
     """Yield the plain processes that are shared."""
-    with COMPARED["processes"](SHARED_WORKERS) as team:
+    with TEAMS["processes"](SHARED_WORKERS) as team:
         yield team
 
 
 @pytest.fixture(scope="module")
 def shared_ray(cluster):  # noqa: ARG001  it must be there
     """Yield the Ray workers that are shared."""
-    with COMPARED["ray"](SHARED_WORKERS) as team:
+    with TEAMS["ray"](SHARED_WORKERS) as team:
         yield team
 
 
@@ -200,7 +200,7 @@ def test_the_workers_end_with_the_team(request, engine):
     """After the team no process of it is left, even if it was busy."""
     if engine == "ray":
         request.getfixturevalue("cluster")
-    with COMPARED[engine](2) as team, contextlib.suppress(EngineError):
+    with TEAMS[engine](2) as team, contextlib.suppress(EngineError):
         processes = [psutil.Process(place.pid) for place in team.places]
         run(team, sleep_long, range(4), seconds=0.2)
     _, alive = psutil.wait_procs(processes, timeout=20)
@@ -209,13 +209,13 @@ def test_the_workers_end_with_the_team(request, engine):
 
 def test_a_loop_has_one_worker():
     """The serial engine refuses to pretend that it had more."""
-    with pytest.raises(EngineError, match="one worker on one node, not 2 on 1"), COMPARED["serial"](2):
+    with pytest.raises(EngineError, match="one worker on one node, not 2 on 1"), TEAMS["serial"](2):
         pass
 
 
 def test_plain_processes_are_of_one_node():
     """Plain processes refuse to pretend that they were spread over nodes."""
-    with pytest.raises(EngineError, match="of one node, not 2"), COMPARED["processes"](2, 2):
+    with pytest.raises(EngineError, match="of one node, not 2"), TEAMS["processes"](2, 2):
         pass
 
 
@@ -224,7 +224,7 @@ def test_more_nodes_than_there_are_are_refused(cluster, monkeypatch):  # noqa: A
     """A team over two nodes, where one is, is an error that tells what there is, not an endless wait."""
     monkeypatch.setattr(ray_actors, "PLACED_SECONDS", 1.0)
     with pytest.raises(EngineError, match="on each of 2 nodes within 1 s: the nodes that are alive"):
-        COMPARED["ray"](2, 2).__enter__()
+        TEAMS["ray"](2, 2).__enter__()
 
 
 @pytest.mark.parametrize("engine", PARALLEL)
@@ -232,7 +232,7 @@ def test_a_stall_ends_the_work(request, engine):
     """Where no task ends for so long as is allowed, the work is given up, long before its deadline."""
     if engine == "ray":
         request.getfixturevalue("cluster")
-    with COMPARED[engine](2) as team:
+    with TEAMS[engine](2) as team:
         work = Work(sleep_long, tuple(range(4)), time.monotonic() + 500, stall_seconds=1.0)
         with pytest.raises(EngineError, match="stalled: no task ended for 1 s, with 4 of 4 tasks open"):
             team.run(work, "dynamic", Collector())
@@ -245,7 +245,7 @@ def test_lost_workers_are_counted(shared, request, engine, tmp_path):  # noqa: A
         request.getfixturevalue("cluster")
     mark = tmp_path / "mark"
     mark.touch()
-    with COMPARED[engine](2) as team:
+    with TEAMS[engine](2) as team:
         assert team.lost_workers == 0
         run(team, die_once, [(number, str(mark)) for number in range(8)])
         assert team.lost_workers == 1

@@ -10,7 +10,7 @@ import pytest
 from timed import LENGTHS, break_even_run, failing, race_run
 from written import write_run
 
-from lab.data.records import ENGINES
+from lab.data.engines import ENGINES
 from lab.errors import ClaimError
 from lab.report import break_even, claims_images, disturbances, engine_costs, engines, provenance, ray_ways
 from lab.report import ray_vs_multiprocessing as race

@@ -19,7 +19,7 @@ import lab.experiment.sites
 from lab import paths
 from lab.clusters import embedded
 from lab.data.store import read_run
-from lab.engines.compared import COMPARED
+from lab.engines.teams import TEAMS
 from lab.errors import ClusterError, DataError, LabError, ParameterError
 from lab.experiment.parameters import SingleNode
 from lab.experiment.plan import single_node_plan
@@ -38,7 +38,7 @@ def stand_in(patch, engines, cluster=fake_embedded):
     patch.setattr(lab.experiment.sites, "embedded", cluster)
     patch.setattr(lab.experiment.run, "code_facts", lambda: {"version": "0", "digest": "same"})
     for name in ("serial", "processes", "ray"):
-        patch.setitem(COMPARED, name, engines.table[name])
+        patch.setitem(TEAMS, name, engines.table[name])
 
 
 @pytest.fixture

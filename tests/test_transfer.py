@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from lab.clusters.embedded import embedded
 from lab.engines import Work
-from lab.engines.compared import COMPARED
 from lab.engines.put import PutImage, put_image
+from lab.engines.teams import TEAMS
 from lab.errors import ParameterError
 from lab.workloads import Outcome, transfer
 from lab.workloads.images import GivenImage, ImageTask, Size, image_tasks, memory_bytes, process
@@ -66,7 +66,7 @@ def given(kind: str, pixels: list[Image]) -> list[Image]:
 def outcomes(engine: str, payloads: tuple[ImageTask, ...]) -> list[Outcome | None]:
     """Return what an engine makes of the payloads, in order."""
     collector = Collector()
-    with COMPARED[engine](1 if engine == "serial" else 2) as team:
+    with TEAMS[engine](1 if engine == "serial" else 2) as team:
         team.run(Work(process, payloads, time.monotonic() + 60.0), "dynamic", collector)
     good = collector.good()
     return [good.get(task) for task in range(len(payloads))]

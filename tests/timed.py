@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from lab.data.records import ENGINES, Timing
+from lab.data.engines import ENGINES
+from lab.data.records import Timing
 from lab.synthetic.runs import frame
 
 WORKERS = 2

@@ -10,7 +10,7 @@ from lab.analysis.break_even import SHORT_SECONDS, cost_per_block, length_pairs,
 from lab.analysis.configurations import average, select
 from lab.analysis.equivalence import Equivalence, equivalence
 from lab.analysis.intervals import LEVEL, Estimate, mean_estimate, unpaired_ratio
-from lab.data.records import ENGINES
+from lab.data.engines import ENGINES
 from lab.formats import bounds, count, percent
 from lab.published.single_node_claims import Verdict, outcome_of, quote
 

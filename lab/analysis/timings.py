@@ -10,7 +10,7 @@ from lab.analysis.disturbances import LIMITS, Disturbance
 from lab.analysis.intervals import Estimate
 from lab.analysis.noise import CopyComparison, copy_comparisons
 from lab.analysis.trials import odd
-from lab.data.records import ENGINES
+from lab.data.engines import ENGINES
 
 WORK = ["workload", "tasks", "task_seconds"]
 """The columns of timings.csv that tell one piece of work, whose result is one, from another."""

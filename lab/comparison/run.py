@@ -21,7 +21,7 @@ from lab.comparison.turn import Assignment, failed, take
 from lab.data.ledger import Ledger
 from lab.data.records import TIMINGS, Timing
 from lab.data.store import ENVIRONMENT, Timings, file_digests, read_environment, read_timings
-from lab.engines.compared import ON_RAY
+from lab.engines.teams import ON_RAY
 from lab.errors import EngineError
 from lab.experiment.parameters import BreakEven, Comparison, RayVersusMultiprocessing, parameters_from
 from lab.experiment.primes import search_items

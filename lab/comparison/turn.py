@@ -18,10 +18,11 @@ from lab.clusters.embedded import embedded
 from lab.clusters.stores import bytes_in_use
 from lab.comparison.plan import PlannedTiming, Turn
 from lab.comparison.work import Prepared, prepare
+from lab.data.engines import TABLE
 from lab.data.records import Timing
 from lab.engines import Completion, Team, Work
-from lab.engines.compared import COMPARED, ON_RAY
 from lab.engines.put import put_image
+from lab.engines.teams import ON_RAY, TEAMS
 from lab.errors import EngineError, LabError
 from lab.experiment.parameters import Comparison
 from lab.measure.environment import utc_now
@@ -35,13 +36,6 @@ ONE_THREAD = dict.fromkeys(
 
 LARGEST_SHARE = 0.03
 """Of a core for looking at the memory, which takes some 25 ms where Ray runs: windows are a second or so."""
-
-FRAMEWORKS = {
-    "serial": "python",
-    **dict.fromkeys(("processes", "pool"), "multiprocessing"),
-    **{"futures": "concurrent.futures", "joblib": "joblib", "dask": "dask"},
-}
-"""Report B's word for an engine; all others are Ray."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -135,7 +129,7 @@ def _started(turn: Turn, parameters: Comparison) -> Iterator[Team]:
     with contextlib.ExitStack() as stack:
         if turn.engine in ON_RAY:
             stack.enter_context(embedded(turn.workers, parameters.object_store_megabytes, 0))
-        yield stack.enter_context(COMPARED[turn.engine](turn.workers, 1))
+        yield stack.enter_context(TEAMS[turn.engine](turn.workers, 1))
 
 
 def _timed(one: Assignment, team: Team, startup: float, parameters: Comparison, pace: float) -> Timing:
@@ -210,7 +204,7 @@ def identity(one: Assignment) -> dict[str, Any]:
         **dataclasses.asdict(piece),
         "status": "failed",
         "started_at": utc_now(),
-        "framework": FRAMEWORKS.get(turn.engine, "ray"),
+        "framework": TABLE[turn.engine].framework,
         "num_tasks": piece.tasks,
     }
 

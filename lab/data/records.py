@@ -8,23 +8,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, get_type_hints
 
+from lab.data.engines import ENGINES
+
 SCHEMA_VERSION = 2
 """Raised whenever a column is renamed, removed or changes its meaning."""
-
-
-ENGINES = {
-    "serial": "plain loop",
-    "processes": "plain processes",
-    "pool": "multiprocessing.Pool",
-    "futures": "concurrent.futures",
-    "joblib": "joblib (loky)",
-    "dask": "Dask distributed",
-    "ray_tasks": "Ray tasks",
-    "ray_actor_pool": "ray.util.ActorPool",
-    "ray_pool": "ray.util.multiprocessing.Pool",
-    "ray": "Ray actors, this lab's dispatch",
-}
-"""What can run tasks, and its name in figures and tables."""
 
 
 def column(unit: str, meaning: str, choices: tuple[str, ...] = (), **default: Any) -> Any:

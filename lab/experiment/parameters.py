@@ -10,7 +10,7 @@ import types
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from lab.data.records import ENGINES
+from lab.data.engines import ENGINES, TABLE
 from lab.errors import ParameterError
 from lab.experiment.rules import Choice, Flag, Items, Real, Rule, Several, Text, Whole, parameter
 
@@ -218,7 +218,7 @@ class Own(Experiment):
                 f"cluster is {self.cluster!r} and address {self.address!r}: cluster 'address' needs the "
                 "address of the jobs API, http://HOST:8265; the other kinds take none"
             )
-        if self.cluster != "embedded" and set(self.engines) - {"ray"}:
+        if any(self.cluster not in TABLE[one].clusters for one in self.engines):
             raise ParameterError(
                 f"engines is {list(self.engines)}, and on a cluster {self.cluster} only ray runs: "
                 "give engines [ray], or measure the others with cluster embedded"

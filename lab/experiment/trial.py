@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from lab.clusters.attached import Cluster
 from lab.data.records import TaskRecord, Trial
 from lab.engines import Completion, Team, Work
-from lab.engines.compared import COMPARED, ON_RAY, Engine
+from lab.engines.teams import ON_RAY, TEAMS, Engine
 from lab.errors import ClusterError, DataError, EngineError
 from lab.experiment.plan import PlannedTrial
 from lab.measure.environment import utc_now
@@ -38,7 +38,7 @@ class Setting:
     deadline_seconds: float
     stall_seconds: float
     wait_seconds: float
-    engines: Mapping[str, Engine] = dataclasses.field(default_factory=lambda: COMPARED)
+    engines: Mapping[str, Engine] = dataclasses.field(default_factory=lambda: TEAMS)
 
 
 SETTINGS = ("sample_seconds", "deadline_seconds", "stall_seconds", "wait_seconds")

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from lab.analysis.intervals import Estimate
-from lab.data.records import ENGINES
+from lab.data.engines import ENGINES
 from lab.figures.lines import Line, Panel, chart
 from lab.figures.style import BLUE, GREEN, INK, PURPLE, VERMILION, Look, sheet, styled, svg
 from lab.formats import number

@@ -7,7 +7,7 @@ from lab.analysis.break_even import Crossing, Curve
 from lab.analysis.intervals import Estimate
 from lab.analysis.ray_ways import OWN, PLAIN
 from lab.analysis.timings import ways
-from lab.data.records import ENGINES
+from lab.data.engines import ENGINES
 from lab.figures import engines as figures
 from lab.formats import count, estimate, length, listing, percent, seconds, short_estimate
 from lab.report.comparison import Comparison

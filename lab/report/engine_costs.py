@@ -2,7 +2,7 @@
 
 from lab.analysis.configurations import select
 from lab.analysis.intervals import mean_estimate
-from lab.data.records import ENGINES
+from lab.data.engines import ENGINES
 from lab.figures import engines as figures
 from lab.report.comparison import Comparison
 from lab.report.markdown import Markdown, figure, paragraphs, table

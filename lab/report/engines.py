@@ -6,7 +6,7 @@ import pandas as pd
 
 from lab.analysis.drift import drift as drift_of
 from lab.analysis.timings import CONFIGURATION
-from lab.data.records import ENGINES
+from lab.data.engines import ENGINES
 from lab.formats import count, listing, number, percent, seconds
 from lab.invariants import equal_results, nothing_left_out, one_trial_per_block
 from lab.report import noise as noises

@@ -8,7 +8,7 @@ from lab.analysis import timings as analysis
 from lab.analysis.configurations import compare, select
 from lab.analysis.intervals import Estimate
 from lab.analysis.timings import told_apart
-from lab.data.records import ENGINES
+from lab.data.engines import ENGINES
 from lab.figures import engines as figures
 from lab.formats import count, estimate, listing, number, percent, short_estimate
 from lab.published.images_claims import growth_with_tasks

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from lab.data.records import ENGINES
+from lab.data.engines import ENGINES
 from lab.formats import count
 
 Wanted = Mapping[str, object]
