@@ -78,8 +78,15 @@ test: .venv/.installed-test ## Run every check and every test (TESTS=tests/test_
 	@echo "==> nbstripout: notebooks hold no outputs"
 	@$(python) -m nbstripout --verify $(notebooks) </dev/null || \
 		{ echo "Some notebooks hold outputs: make tidy" >&2; exit 1; }
-	@echo "==> pytest"
-	@$(python) -m pytest $(TESTS)
+	@$(if $(TESTS),echo "==> pytest"; $(python) -m pytest $(TESTS),$(every_test))
+
+# Most tests wait more than they compute, so four run at a time. What compares times comes last, and alone.
+# Without the bytecode each of the hundreds of processes would compile the lab anew.
+test: export PYTHONDONTWRITEBYTECODE =
+define every_test
+echo "==> pytest: four at a time"; $(python) -m pytest -n 4 --dist loadgroup --no-loadscope-reorder -m 'not timed'; \
+most=$$?; echo "==> pytest: one at a time, what compares times"; $(python) -m pytest -m timed && exit $$most
+endef
 
 tidy: .venv/.installed-test ## Format the code and strip the notebooks
 	@$(python) -m ruff check --quiet --fix .
@@ -282,7 +289,7 @@ endef
 # pip stands in where uv cannot reach an index that only pip is configured for
 define install
 echo "==> Installing the lab and what it needs, as requirements.lock pins it (once; about a minute)"; \
-$(python) -m uv pip install --quiet --python .venv -c requirements.lock -e '.[$(extras)]' || { \
+$(python) -m uv pip install --quiet --compile-bytecode --python .venv -c requirements.lock -e '.[$(extras)]' || { \
 	echo "==> uv could not; trying once more with pip, which takes longer"; \
 	$(python) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[$(extras)]'; }; \
 status=$$?; test $$status -eq 0 && touch $@; exit $$status

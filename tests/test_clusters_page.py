@@ -4,16 +4,29 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from test_compose import ROOT, Compose, require_engine, services, until
+from containers import NODES, ROOT, Compose, until
+from test_compose import services
 
 PAGE = (ROOT / "book" / "clusters.md").read_text()
 SQUARES = "\n[0, 1, 4, 9]\n"
 HEAD, *WORKERS = ADDRESSES = ("192.0.2.10", "192.0.2.11", "192.0.2.12")
+
+NAPS = """
+import os, time, ray
+ray.init()
+@ray.remote
+def nap(number):
+    time.sleep(1.0)
+    return number
+while not os.path.exists("/tmp/enough"):
+    print("the sum is", sum(ray.get([nap.remote(number) for number in range(15)])), flush=True)
+"""
 
 # `ssh MACHINE COMMAND` into a container
 SSH = """#!/bin/sh
@@ -71,14 +84,12 @@ class Reader:
 
     def __init__(self, compose: Compose, folder: Path) -> None:
         self.compose, self.folder = compose, folder
-        # the page starts with Ray's defaults; more of a core for each node makes the test shorter
-        compose.environment["LAB_WORKER_CPUS"] = "1"
-        compose.environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
     def types(self, command: str, folder: Path = ROOT) -> str:
         """Run a block of the page, with this cluster's port for the page's, and return what it printed."""
         command = command.replace("http://127.0.0.1:8265", self.compose.address)
-        return self.compose.run("bash", "-euo", "pipefail", "-c", command, cwd=folder)
+        path = f"PATH={Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return self.compose.run("env", path, "bash", "-euo", "pipefail", "-c", command, cwd=folder)
 
     def job(self, command: str) -> str:
         """Run a block of the section on jobs, in a shell that knows where the cluster is."""
@@ -93,27 +104,16 @@ class Reader:
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    """Yield a reader who has followed "On Docker" until the cluster ran, and saved the example job."""
-    require_engine()
-    compose = Compose()
-    found = Reader(compose, tmp_path_factory.mktemp("squares"))
+def reader(project: Compose, tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    """Return a reader who has followed "On Docker" until the cluster ran, and saved the example job."""
+    found = Reader(project, tmp_path_factory.mktemp("squares"))
     (script,) = blocks("Jobs", "python")
     (found.folder / "squares.py").write_text(script)
     foreground, background, *_ = blocks("On Docker")
-    try:
-        found.types(foreground.replace(" up ", " up --detach "))
-        found.types(background)
-        found.finds_the_cluster()
-        yield found
-    finally:
-        subprocess.run(
-            ["docker", "compose", "down", "--volumes", "--timeout", "5"],
-            cwd=ROOT,
-            env=compose.environment,
-            capture_output=True,
-        )
-        subprocess.run(["docker", "image", "rm", compose.image], capture_output=True)
+    found.types(foreground.replace(" up ", " up --detach "))
+    found.types(background)
+    found.finds_the_cluster()
+    return found
 
 
 @pytest.mark.docker
@@ -124,7 +124,7 @@ def test_the_cluster_and_its_nodes_are_seen(reader: Reader) -> None:
     until(lambda: "/5.0 CPU" in reader.types(status), 20)
     printed = reader.types(status)
     assert printed.split("Active:")[1].split("Pending:")[0].count(" 1 node_") == 6
-    assert "Total: 6" in reader.types(listed)
+    assert reader.types(listed).count("ALIVE") == 6
     assert reader.types(containers).count("ray-scaling-lab:") == 6
     assert re.fullmatch(r"[0-9a-f]{64}", reader.types(token).strip())
 
@@ -191,6 +191,35 @@ def test_a_node_that_was_killed_comes_back(reader: Reader) -> None:
         return len(before - after) == len(after - before) == 1
 
     until(one_in_place_of_one, 30)
+
+
+@pytest.mark.docker
+def test_the_cluster_can_shrink_and_grow_while_a_job_runs(reader: Reader) -> None:
+    """A job outlives the loss of two nodes and their return, and every task of it is done."""
+    cluster = reader.compose
+    token = cluster.token()
+    _, content = cluster.ask("/api/jobs/", token, {"entrypoint": f"python -c '{NAPS}'"})
+    job = f"/api/jobs/{content['submission_id']}"
+    head = cluster.containers("ray-head")[0]["Name"].strip("/")
+
+    def sums() -> list[str]:
+        """Return what each round of tasks came to, so far."""
+        return re.findall(r"the sum is (.+)", cluster.ask(f"{job}/logs", token)[1]["logs"])
+
+    # the job goes on until it is told: however slow the steps are, they meet it at work
+    try:
+        until(lambda: cluster.ask(job, token)[1]["status"] != "PENDING", 120)
+        until(lambda: sums() != [], 120)
+        assert "3 nodes are ready" in reader.types(blocks("Larger and smaller")[0])
+        assert cluster.ask(job, token)[1]["status"] == "RUNNING"
+        cluster.scale(NODES)
+        assert cluster.ask(job, token)[1]["status"] == "RUNNING"
+    finally:
+        cluster.inside(head, "touch", "/tmp/enough")
+    until(lambda: cluster.ask(job, token)[1]["status"] != "RUNNING", 120)
+    found = cluster.ask(job, token)[1]
+    assert found["status"] == "SUCCEEDED", found
+    assert set(sums()) == {"105"}
 
 
 # --- several machines -----------------------------------------------------------------------------------
@@ -309,8 +338,11 @@ def test_machines_are_stopped(machines: Machines) -> None:
 
 
 @pytest.mark.docker
-def test_the_cluster_is_removed(reader: Reader) -> None:
-    """`make docker-up NODES=3` shrinks the cluster, and `make docker-down` leaves no container of it."""
-    assert "3 nodes are ready" in reader.types(blocks("Larger and smaller")[0])
+def test_the_end_is_graceful(reader: Reader) -> None:
+    """`docker compose stop` kills no Ray within its time, and `make docker-down` leaves no container."""
+    began = time.monotonic()
+    reader.types("docker compose stop")
+    assert time.monotonic() - began < 40
+    assert {one["State"]["ExitCode"] for one in reader.compose.containers()} <= {0, 1, 143}
     reader.types(blocks("The end")[0])
     assert reader.types("docker compose ps --all --quiet") == ""

@@ -2,28 +2,20 @@
 
 import json
 import os
-import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from containers import CORES, MEGABYTES, NODES, ROOT, Compose, until
 
 from lab.clusters.embedded import SETTINGS
 
-ROOT = Path(__file__).resolve().parent.parent
-NODES = 5
-CORES = 0.25
-MEGABYTES = 1000
 RAY = Path(sys.executable).parent / "ray"
 
 SQUARES = """
@@ -41,17 +33,6 @@ job = client.submit_job(entrypoint="python squares.py", runtime_env={"working_di
 while not client.get_job_status(job).is_terminal():
     time.sleep(0.5)
 print(client.get_job_logs(job))
-"""
-
-NAPS = """
-import os, time, ray
-ray.init()
-@ray.remote
-def nap(number):
-    time.sleep(1.0)
-    return number
-while not os.path.exists("/tmp/enough"):
-    print("the sum is", sum(ray.get([nap.remote(number) for number in range(15)])), flush=True)
 """
 
 BUSY = """
@@ -160,122 +141,10 @@ def test_a_token_without_a_cluster_is_told(tmp_path: Path) -> None:
 # --- a real cluster -------------------------------------------------------------------------------------
 
 
-class Compose:
-    """A compose project of its own, with its own image, port and token."""
-
-    def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.project = f"lab-test-{os.getpid()}"
-        self.image = f"ray-scaling-lab:{self.project}"
-        self.address = f"http://127.0.0.1:{port}"
-        # a user's shell is not under the make that runs the tests, which would have each make tell its folder
-        outside = {name: value for name, value in os.environ.items() if "MAKE" not in name}
-        self.environment = {
-            **outside,
-            "COMPOSE_PROJECT_NAME": self.project,
-            "LAB_IMAGE_TAG": self.project,
-            "LAB_DASHBOARD_PORT": str(port),
-            "LAB_WORKER_CPUS": str(CORES),
-            "LAB_WORKER_SLOTS": "1",
-            "LAB_WORKER_MEMORY": f"{MEGABYTES}m",
-        }
-
-    def run(self, *command: str | Path, **options: Any) -> str:
-        """Run a command of this machine that must succeed, and return what it printed."""
-        done = subprocess.run(
-            [*command],
-            cwd=options.pop("cwd", ROOT),
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def inside(self, container: str, *command: str) -> str:
-        """Run a command in a container."""
-        return self.run("docker", "exec", container, *command)
-
-    def containers(self, service: str = "") -> list[dict[str, Any]]:
-        """Return what Docker knows about the containers, by default of both services."""
-        ids = self.run("docker", "compose", "ps", "--all", "--quiet", *([service] if service else [])).split()
-        found: list[dict[str, Any]] = json.loads(self.run("docker", "inspect", *ids))
-        return found
-
-    def scale(self, nodes: int) -> None:
-        """Change the number of workers and wait for it."""
-        self.run("docker", "compose", "up", "--detach", "--scale", f"ray-worker={nodes}")
-        self.run("docker", "compose", "exec", "-T", "ray-head", "wait_for_nodes", str(nodes), "90")
-
-    def token(self) -> str:
-        """Return the token as a user gets it."""
-        return self.run("make", "--silent", "--no-print-directory", "docker-token").strip()
-
-    def ask(self, path: str, token: str | None, body: dict[str, Any] | None = None) -> tuple[int, Any]:
-        """Send a request to the dashboard, and return status and content."""
-        request = urllib.request.Request(f"{self.address}{path}", json.dumps(body).encode() if body else None)
-        request.add_header("Content-Type", "application/json")
-        if token is not None:
-            request.add_header("Authorization", f"Bearer {token}")
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-
-    def nodes(self) -> dict[str, dict[str, float]]:
-        """Return what each living node offers, by its id."""
-        status, content = self.ask("/api/v0/nodes?detail=1", self.token())
-        assert status == 200
-        found = content["data"]["result"]["result"]
-        return {node["node_id"]: node["resources_total"] for node in found if node["state"] == "ALIVE"}
-
-    def job_environment(self) -> None:
-        """Let commands find the cluster as the README tells."""
-        self.environment |= {
-            "RAY_API_SERVER_ADDRESS": self.address,
-            "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN": self.token(),
-        }
-
-
-def until(holds: Callable[[], bool], seconds: float) -> None:
-    """Wait until something holds, and fail where it does not within the time."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
-
-
-def require_engine() -> None:
-    """Skip where no engine answers, unless it is required."""
-    for command in (["docker", "info"], ["docker", "compose", "version"]):
-        if shutil.which("docker") is None or subprocess.run(command, capture_output=True).returncode != 0:
-            if os.environ.get("LAB_REQUIRE_DOCKER"):
-                pytest.fail(f"`{' '.join(command)}` fails, and LAB_REQUIRE_DOCKER is set")
-            pytest.skip(f"`{' '.join(command)}` fails: no Docker engine with compose answers")
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Compose]:
-    """Yield a cluster of five nodes that has just been built and started."""
-    require_engine()
-    compose = Compose()
-    try:
-        compose.scale(NODES)
-        compose.job_environment()
-        yield compose
-    finally:
-        subprocess.run(
-            ["docker", "compose", "down", "--volumes", "--timeout", "5"],
-            cwd=ROOT,
-            env=compose.environment,
-            capture_output=True,
-        )
-        subprocess.run(["docker", "image", "rm", compose.image], capture_output=True)
+@pytest.fixture
+def cluster(compose_cluster: Compose) -> Compose:
+    """Return the shared cluster of five nodes."""
+    return compose_cluster
 
 
 @pytest.mark.docker
@@ -294,6 +163,7 @@ def test_the_object_store_fits_into_the_shared_memory(cluster: Compose) -> None:
     assert all(0.85 * size < store < size for store in stores), (size, stores)
 
 
+@pytest.mark.timed
 @pytest.mark.docker
 def test_the_limits_are_in_force_on_every_node(cluster: Compose) -> None:
     """A node sees its limits in its cgroup, and a busy loop gets no more of a core than the quota."""
@@ -408,39 +278,12 @@ def test_a_node_whose_ray_dies_comes_back(cluster: Compose) -> None:
 
 
 @pytest.mark.docker
-def test_the_cluster_can_shrink_and_grow_while_a_job_runs(cluster: Compose) -> None:
-    """A job outlives the loss of two nodes and their return, and every task of it is done."""
-    token = cluster.token()
-    _, content = cluster.ask("/api/jobs/", token, {"entrypoint": f"python -c '{NAPS}'"})
-    job = f"/api/jobs/{content['submission_id']}"
-    head = cluster.containers("ray-head")[0]["Name"].strip("/")
-
-    def sums() -> list[str]:
-        """Return what each round of tasks came to, so far."""
-        return re.findall(r"the sum is (.+)", cluster.ask(f"{job}/logs", token)[1]["logs"])
-
-    # the job goes on until it is told: however slow the steps are, they meet it at work
-    try:
-        until(lambda: cluster.ask(job, token)[1]["status"] != "PENDING", 120)
-        until(lambda: sums() != [], 120)
-        cluster.scale(3)
-        assert cluster.ask(job, token)[1]["status"] == "RUNNING"
-        cluster.scale(NODES)
-        assert cluster.ask(job, token)[1]["status"] == "RUNNING"
-    finally:
-        cluster.inside(head, "touch", "/tmp/enough")
-    until(lambda: cluster.ask(job, token)[1]["status"] != "RUNNING", 120)
-    found = cluster.ask(job, token)[1]
-    assert found["status"] == "SUCCEEDED", found
-    assert set(sums()) == {"105"}
-
-
-@pytest.mark.docker
 def test_every_container_becomes_healthy(cluster: Compose) -> None:
     """The health checks, which ask Ray, come to say that all is well."""
     until(lambda: {one["State"]["Health"]["Status"] for one in cluster.containers()} == {"healthy"}, 60)
 
 
+@pytest.mark.timed
 @pytest.mark.docker
 def test_a_check_of_a_well_node_rests_first(cluster: Compose) -> None:
     """Asked by hand it answers at once; asked as Docker does it, it rests where the last answer was good."""
@@ -453,12 +296,3 @@ def test_a_check_of_a_well_node_rests_first(cluster: Compose) -> None:
         check = service["healthcheck"]
         # a rest is no hang, and what Ray's answer may take comes on top of it
         assert int(check["timeout"].removesuffix("s")) >= int(check["test"][-1]) + 10
-
-
-@pytest.mark.docker
-def test_the_end_is_graceful(cluster: Compose) -> None:
-    """`docker compose stop` ends every Ray within its time: none has to be killed."""
-    began = time.monotonic()
-    cluster.run("docker", "compose", "stop")
-    assert time.monotonic() - began < 40
-    assert {one["State"]["ExitCode"] for one in cluster.containers()} <= {0, 1, 143}

@@ -1,6 +1,5 @@
 """The compose project under the lab's control: what is refused, started, scaled and taken down."""
 
-import contextlib
 import json
 import os
 import re
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_compose import require_engine
+from containers import own_project
 
 from lab import paths
 from lab.clusters.compose import compose
@@ -280,28 +279,6 @@ def test_a_cluster_that_stays_is_told(docker: FakeDocker) -> None:
 # --- a real one -----------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def own_project(name: str) -> Iterator[None]:
-    """Give this process a compose project of its own: with its own image, just built, port and token."""
-    require_engine()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    project = f"lab-test-{name}-{os.getpid()}"
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("COMPOSE_PROJECT_NAME", project)
-        environment.setenv("LAB_IMAGE_TAG", project)
-        environment.setenv("LAB_DASHBOARD_PORT", str(port))
-        environment.delenv("LAB_WORKER_CPUS", raising=False)
-        try:
-            run("docker", "compose", "build", "ray-head")
-            yield
-        finally:
-            down = ["docker", "compose", "down", "--volumes", "--timeout", "5"]
-            subprocess.run(down, cwd=paths.ROOT, capture_output=True)
-            subprocess.run(["docker", "image", "rm", f"ray-scaling-lab:{project}"], capture_output=True)
-
-
 def run(*command: str) -> str:
     """Run a command in the project's root that must succeed, and return what it printed."""
     done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True, timeout=300)
@@ -316,14 +293,14 @@ def workers() -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def project() -> Iterator[None]:
-    """Have a compose project with its image and nothing else."""
-    with own_project("control"):
+def nothing() -> Iterator[None]:
+    """Have this process in a compose project of its own, with its image and no cluster."""
+    with own_project("control") as compose, compose.entered():
         yield
 
 
 @pytest.mark.docker
-@pytest.mark.usefixtures("project")
+@pytest.mark.usefixtures("nothing")
 def test_a_real_cluster_grows_and_ends() -> None:
     """One node is started, a second joins it, each of the asked quota; the one who started ends them all."""
     assert "no compose cluster of this folder runs" in refused(1, 1 / 3, may_scale=False)
@@ -343,7 +320,7 @@ def test_a_real_cluster_grows_and_ends() -> None:
 
 
 @pytest.mark.docker
-@pytest.mark.usefixtures("project")
+@pytest.mark.usefixtures("nothing")
 def test_a_real_taken_port_is_told() -> None:
     """Where someone listens on the dashboard's port, its variable is named and nothing is left."""
     with socket.create_server(("127.0.0.1", int(os.environ["LAB_DASHBOARD_PORT"]))):

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import subprocess
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -12,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from containers import CORES, Compose
+from containers import NODES as MOST
 from fakes import NODES
-from test_compose_control import own_project
 
 from lab import paths
 from lab.data.store import Run, read_run, read_table
@@ -25,10 +27,10 @@ from lab.validation.containers import node_ids
 
 pytestmark = pytest.mark.docker
 
-MOST = 5
 SWEEP: dict[str, Any] = NODES | {
     "cluster": "compose",
     "address": "",
+    "node_cores": CORES,
     "nodes": [1, 2, 3, 4, 5],
     "workers_per_node": [1],
     "repeats": 1,
@@ -40,14 +42,8 @@ SWEEP: dict[str, Any] = NODES | {
     "may_scale": True,
     "wait_seconds": 180.0,
 }
-LONG = SWEEP | {
-    "nodes": [3],
-    "workers_per_node": [2],
-    "search_bits": 512,
-    "search_width": 4096,
-    "search_tasks": 600,
-}
-"""One size, with the baseline of one worker and the copy beside it: three trials of many seconds.
+LONG = SWEEP | {"nodes": [2], "seed": 1, "search_bits": 512, "search_width": 4096, "search_tasks": 600}
+"""One size and its copy of some 10 s each, then the baseline of one worker.
 
 A row arrives up to 2 s after its task, and what a test then does to the cluster has to meet the same trial,
 also on a machine that is slow or stalls for seconds.
@@ -58,11 +54,10 @@ GONE = "worker was lost|did not all start|could not reserve"
 """What a trial says whose only node is taken away, depending on how far it is."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
-    """Have a cluster of five nodes of this module's own; each run may scale it again."""
-    with own_project("runs"):
-        docker("compose", "up", "--detach", "--no-build", "--scale", f"ray-worker={MOST}")
+@pytest.fixture(autouse=True)
+def cluster(compose_cluster: Compose) -> Iterator[None]:
+    """Have this process in the project of the shared cluster, all of whose nodes are there."""
+    with compose_cluster.entered():
         yield
 
 
@@ -76,15 +71,6 @@ def docker(*arguments: str) -> str:
 def containers(service: str) -> list[str]:
     """Return the ids of a service's containers that run."""
     return docker("compose", "ps", "--quiet", service).split()
-
-
-def have_workers(count: int) -> list[str]:
-    """Bring the cluster to so many workers, wait until Ray has them all, and return their containers."""
-    docker("compose", "up", "--detach", "--no-build", "--scale", f"ray-worker={count}")
-    docker("compose", "exec", "-T", "ray-head", "wait_for_nodes", str(count), "180")
-    found = containers("ray-worker")
-    assert len(found) == count
-    return found
 
 
 def check_once(run: Run, parameters: dict[str, Any], trial_id: str) -> None:
@@ -107,14 +93,14 @@ class Going:
         self._pool = ThreadPoolExecutor(1)
         self.future: Future[Run] = self._pool.submit(multi_node, parameters, data)
 
-    def until_it_works(self, tasks: int = 5) -> str:
-        """Wait until a trial has rows of its window, and return its id."""
+    def until_it_works(self, before: int = 0) -> str:
+        """Wait until a trial has rows of its window, beyond those of before, and return its id."""
         deadline = time.monotonic() + 240
         while time.monotonic() < deadline:
             if self.future.done():
                 self.future.result()
             path = self.folder / "tasks.csv"
-            if path.exists() and path.read_text().count(",false,") >= tasks:
+            if path.exists() and path.read_text().count(",false,") >= before + 5:
                 rows = read_table(path)
                 return str(rows.loc[~rows["warmup"], "trial_id"].iloc[-1])
             time.sleep(0.2)
@@ -127,7 +113,10 @@ def only(run_id: str, **changes: Any) -> dict[str, Any]:
 
 
 def test_a_sweep_over_all_sizes(tmp_path: Path) -> None:
-    """One to five nodes, without a restart in between: all end well, placed as asked, with equal results."""
+    """One to five nodes, without a restart in between: all end well, placed as asked, with equal results.
+
+    Neither the cluster's token nor an address gets into the run's files.
+    """
     before = containers("ray-worker")
     run = multi_node(SWEEP, tmp_path)
     assert set(run.trials["status"]) == {"ok"}, run.trials["error_message"].dropna().tolist()
@@ -139,10 +128,15 @@ def test_a_sweep_over_all_sizes(tmp_path: Path) -> None:
     assert sorted(containers("ray-worker")) == sorted(before)
     workers = run.nodes[run.nodes["holds_workers"]]
     assert len(workers) == MOST
-    assert set(workers["quota_cores"]) == {0.25}
+    assert set(workers["quota_cores"]) == {CORES}
     assert set(workers["cpu_source"]) == {"cgroup"}
     assert run.nodes["host_id"].nunique() == 1
     assert run.environment["sessions"][0]["image"].startswith("sha256:")
+    token = docker("compose", "exec", "-T", "ray-head", "cat", "/run/ray-token/token")
+    text = "".join(path.read_text() for path in run.directory.iterdir() if path.suffix in (".csv", ".json"))
+    assert token not in text
+    assert not re.search(r"\b\d{1,3}(\.\d{1,3}){3}\b(?!\.)", re.sub(r'"(kernel|[\w-]+)": "[^"]*"', "", text))
+    assert "address" not in json.loads((run.directory / "environment.json").read_text())["parameters"]
 
 
 def test_a_cluster_that_is_there_is_reached_by_its_address(
@@ -165,31 +159,38 @@ def test_a_cluster_that_is_there_is_reached_by_its_address(
     assert set(run.nodes["cluster"]) == {"address"}
 
 
-def test_what_is_published_names_no_address_and_no_token(tmp_path: Path) -> None:
-    """Neither the cluster's token nor an address gets into the run's files."""
-    run = multi_node(SWEEP | {"nodes": [1], "search_tasks": 3}, tmp_path)
-    token = docker("compose", "exec", "-T", "ray-head", "cat", "/run/ray-token/token")
-    text = "".join(path.read_text() for path in run.directory.iterdir() if path.suffix in (".csv", ".json"))
-    assert token not in text
-    assert not re.search(r"\b\d{1,3}(\.\d{1,3}){3}\b(?!\.)", re.sub(r'"(kernel|[\w-]+)": "[^"]*"', "", text))
-    assert "address" not in json.loads((run.directory / "environment.json").read_text())["parameters"]
+def test_the_head_and_then_a_worker_killed_in_the_middle(tmp_path: Path) -> None:
+    """Without its head a run ends well before a minute with a clear error, and the same run goes on later.
 
-
-def test_a_worker_killed_in_the_middle(tmp_path: Path) -> None:
-    """The run ends with every unit of work done exactly once, and the loss is in its rows."""
-    node_of = node_ids(have_workers(MOST))
+    Where it then loses a worker, it ends with every unit of work done exactly once, and the loss in its rows.
+    """
     parameters = only("killed")
     going = Going(parameters, tmp_path)
-    trial_id = going.until_it_works()
+    going.until_it_works()
+    killed = time.monotonic()
+    docker("kill", *containers("ray-head"))
+    with pytest.raises(ClusterError, match="the rows so far are kept"):
+        going.future.result(timeout=120)
+    assert time.monotonic() - killed <= 30
+    assert [thread for thread in threading.enumerate() if thread.name.startswith("tail of")] == []
+    kept = read_run(going.folder)
+    assert len(kept.tasks)
+    assert not kept.complete
+    going = Going(parameters, tmp_path)
+    trial_id = going.until_it_works(before=(~kept.tasks["warmup"]).sum())
     rows = read_table(going.folder / "tasks.csv")
     hit = rows.loc[rows["trial_id"] == trial_id, "node_id"].iloc[-1]
-    (victim,) = [one for one, node in node_of.items() if node == hit]
+    (victim,) = [one for one, node in node_ids(containers("ray-worker")).items() if node == hit]
     docker("kill", victim)
     run = going.future.result(timeout=RUN_SECONDS)
     assert run.complete
+    assert len(run.environment["sessions"]) == 2
+    assert set(run.trials["status"]) == {"interrupted", "ok"}
+    assert set(run.nodes["session"]) == {1, 2}
+    for trial in run.trials[run.trials["status"] == "ok"].itertuples():
+        check_once(run, parameters, trial.trial_id)
     trial = run.trials.set_index("trial_id").loc[trial_id]
     assert (trial["status"], trial["lost_workers"] > 0, trial["failed_attempts"] > 0) == ("ok", True, True)
-    check_once(run, parameters, trial_id)
     failed = run.tasks[(run.tasks["trial_id"] == trial_id) & (run.tasks["status"] == "failed")]
     assert set(failed["node_id"]) == {hit}
     assert failed["error_kind"].str.contains("Actor").all()
@@ -197,31 +198,11 @@ def test_a_worker_killed_in_the_middle(tmp_path: Path) -> None:
     assert list(lost["status"]) == ["lost"]
 
 
-def test_a_scale_down_in_the_middle(tmp_path: Path) -> None:
-    """Nodes that are taken away in the middle cost attempts, and no work."""
-    have_workers(MOST)
-    parameters = only("scaled", nodes=[MOST], workers_per_node=[1], search_tasks=1000, wait_seconds=20.0)
-    going = Going(parameters, tmp_path)
-    trial_id = going.until_it_works()
-    # a node that is given its 40 s waits for the workers of the trial, which would then lose none
-    docker("compose", "up", "--detach", "--no-build", "--timeout", "1", "--scale", "ray-worker=2")
-    run = going.future.result(timeout=RUN_SECONDS)
-    trial = run.trials.set_index("trial_id").loc[trial_id]
-    assert trial["status"] == "ok", trial["error_message"]
-    assert trial["lost_workers"] > 0
-    assert trial["failed_attempts"] > 0
-    check_once(run, parameters, trial_id)
-    # later trials find too few nodes, or one that is just being taken away: each has its row, with the reason
-    for later in run.trials[run.trials["status"] == "failed"].itertuples():
-        why = "5 nodes are asked for, and 2 that may hold workers are alive" if later.nodes == MOST else GONE
-        assert re.search(why, later.error_message), later.error_message
-    assert run.complete
-
-
 def test_a_node_that_hangs(tmp_path: Path) -> None:
     """A paused node does not hold up the run: the trial is given up after stall_seconds, and says where."""
-    nodes = have_workers(2)
-    parameters = only("paused", stall_seconds=4.0, wait_seconds=20.0, nodes=[2], workers_per_node=[1])
+    nodes = containers("ray-worker")
+    # the baseline, which is the longest, comes first: it is this that is given up
+    parameters = only("paused", seed=5, search_tasks=300, stall_seconds=4.0, wait_seconds=20.0)
     going = Going(parameters, tmp_path)
     trial_id = going.until_it_works()
     docker("pause", *nodes)
@@ -239,28 +220,24 @@ def test_a_node_that_hangs(tmp_path: Path) -> None:
     assert run.complete
 
 
-def test_the_head_killed_in_the_middle(tmp_path: Path) -> None:
-    """A clear error well before a minute, the rows so far kept, and the same run goes on to its end."""
-    have_workers(2)
-    head = containers("ray-head")
-    parameters = only("headless", nodes=[2], workers_per_node=[1])
+def test_a_scale_down_in_the_middle(tmp_path: Path) -> None:
+    """Nodes that are taken away in the middle cost attempts, and no work."""
+    parameters = only("scaled", nodes=[MOST], search_tasks=1000, wait_seconds=10.0)
     going = Going(parameters, tmp_path)
-    going.until_it_works()
-    killed = time.monotonic()
-    docker("kill", *head)
-    with pytest.raises(ClusterError, match="the rows so far are kept"):
-        going.future.result(timeout=120)
-    assert time.monotonic() - killed <= 30
-    kept = read_run(going.folder)
-    assert len(kept.tasks)
-    assert not kept.complete
-    run = multi_node(parameters, tmp_path)
+    trial_id = going.until_it_works()
+    # a node that is given its 40 s waits for the workers of the trial, which would then lose none
+    docker("compose", "up", "--detach", "--no-build", "--timeout", "1", "--scale", "ray-worker=2")
+    run = going.future.result(timeout=RUN_SECONDS)
+    trial = run.trials.set_index("trial_id").loc[trial_id]
+    assert trial["status"] == "ok", trial["error_message"]
+    assert trial["lost_workers"] > 0
+    assert trial["failed_attempts"] > 0
+    check_once(run, parameters, trial_id)
+    # later trials find too few nodes, or one that is just being taken away: each has its row, with the reason
+    for later in run.trials[run.trials["status"] == "failed"].itertuples():
+        why = "5 nodes are asked for, and 2 that may hold workers are alive" if later.nodes == MOST else GONE
+        assert re.search(why, later.error_message), later.error_message
     assert run.complete
-    assert len(run.environment["sessions"]) == 2
-    assert set(run.trials["status"]) == {"interrupted", "ok"}
-    assert set(run.nodes["session"]) == {1, 2}
-    for trial in run.trials[run.trials["status"] == "ok"].itertuples():
-        check_once(run, parameters, trial.trial_id)
 
 
 def test_fewer_nodes_than_asked_for_begin_nothing(tmp_path: Path) -> None:

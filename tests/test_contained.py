@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_compose import ROOT, make, require_engine
+from containers import ROOT, Compose, own_project
+from test_compose import make
 
 from lab.comparison.contained import Container, Limits, carry_out_contained, check_folder
 from lab.comparison.request import Request, carry_out, make_request, read_request
@@ -190,16 +191,16 @@ def test_clean_needs_neither_docker_nor_an_image(folder: Path, docker: str) -> N
 
 @pytest.fixture(scope="module")
 def image() -> Iterator[str]:
-    """Yield an image of this folder with a tag of its own, and remove it in the end."""
-    require_engine()
-    tag = f"lab-test-contained-{os.getpid()}"
-    command = ["docker", "compose", "build", "--quiet", "ray-head"]
-    subprocess.run(command, cwd=ROOT, env={**os.environ, "LAB_IMAGE_TAG": tag}, check=True, timeout=600)
-    yield f"ray-scaling-lab:{tag}"
-    left = ["docker", "ps", "--all", "--quiet", "--filter", f"ancestor=ray-scaling-lab:{tag}"]
-    for container in subprocess.run(left, capture_output=True, text=True).stdout.split():
-        subprocess.run(["docker", "rm", "--force", container], capture_output=True)
-    subprocess.run(["docker", "image", "rm", f"ray-scaling-lab:{tag}"], capture_output=True)
+    """Yield an image of this folder with a tag of its own, and remove it and what uses it in the end."""
+    with own_project("contained") as project:
+        yield project.image
+        remove_containers_of(project)
+
+
+def remove_containers_of(project: Compose) -> None:
+    """Remove the containers of the project's image."""
+    listed = project.run("docker", "ps", "--all", "--quiet", "--filter", f"ancestor={project.image}").split()
+    subprocess.run(["docker", "rm", "--force", *listed], capture_output=True)
 
 
 def started(image: str, data: Path, changes: dict[str, str], memory: str = "1500m") -> subprocess.Popen[str]:

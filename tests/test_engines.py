@@ -285,6 +285,7 @@ def one_long_then_short(repeats):
     return square(repeats)
 
 
+@pytest.mark.timed
 @pytest.mark.ray
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("task_seconds", [None, 0.01])

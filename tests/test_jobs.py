@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from test_compose_control import own_project
+from containers import CORES, Compose, until
 
 from lab.clusters import jobs
 from lab.clusters.compose import ComposeCluster, compose
@@ -499,19 +499,11 @@ sender.end()
 ENTRYPOINT = f"python -c {shlex.quote(JOB)}"
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[ComposeCluster]:
-    """Yield a compose cluster of one node, whose job server the tests talk to."""
-    with own_project("jobs"), compose(1, 0.25, True, 120.0) as found:
+@pytest.fixture
+def cluster(compose_cluster: Compose) -> Iterator[ComposeCluster]:
+    """Yield the shared cluster, whose job server the tests talk to."""
+    with compose_cluster.entered(), compose(1, CORES, False, 120.0) as found:
         yield found
-
-
-def until(holds: Callable[[], bool], seconds: float) -> None:
-    """Wait until something holds, and fail where it does not within the time."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def states(cluster: ComposeCluster) -> dict[str, Sequence[str]]:
@@ -574,24 +566,3 @@ def test_a_real_orphan_is_ended_by_its_own_run_alone(
         Jobs(cluster.address, cluster.token).check("another")
     Jobs(cluster.address, cluster.token).check("orphaned")
     assert states(cluster)["orphaned"] == ["STOPPED"]
-
-
-@pytest.mark.docker
-def test_a_killed_head_is_told_within_half_a_minute(cluster: ComposeCluster) -> None:
-    """Where the head dies under a job the client says so within 30 s; what it had received stays."""
-    head = subprocess.check_output(["docker", "compose", "ps", "--quiet", "ray-head"], text=True).strip()
-    found: list[Message] = []
-    killed: list[float] = []
-
-    def keep(message: Message) -> None:
-        found.append(message)
-        if len(found) == 3:
-            subprocess.run(["docker", "kill", head], check=True, capture_output=True)
-            killed.append(time.monotonic())
-
-    client = Jobs(cluster.address, cluster.token, entrypoint=ENTRYPOINT)
-    with pytest.raises(ClusterError, match=r"is lost: the head at .* does not answer"):
-        client.run({"rows": 3, "beats": 200}, "killed", keep)
-    assert time.monotonic() - killed[0] < 30.0
-    assert found == rows(3)
-    assert tails() == []

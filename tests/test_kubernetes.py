@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 import yaml
+from containers import ROOT
 from jsonschema import Draft7Validator
-from test_compose import ROOT, services
+from test_compose import services
 from test_house import committed, needs_make, script
 
 from lab.clusters.embedded import PINNED_RAY, SETTINGS

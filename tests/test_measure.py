@@ -36,6 +36,8 @@ from lab.measure.node_watch import NodeWatch
 from lab.measure.sampler import Sampler
 from lab.measure.task import first_line, measure_task
 
+pytestmark = pytest.mark.timed
+
 # --- cgroups ---
 
 V1_STAT = "nr_periods 10\nnr_throttled 4\nthrottled_time 2500000000\n"

@@ -15,6 +15,8 @@ import pytest
 from lab.measure import tree
 from lab.measure.tree import Tree, processor_seconds, proportional_bytes
 
+pytestmark = pytest.mark.timed
+
 SHARED_BYTES = 50_000_000
 
 MAP_AND_WAIT = """

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from containers import CORES, Compose
 from fakes import FakeCluster, FakeTeam, node_facts, square
-from test_compose_control import FakeDocker, docker, own_project
+from test_compose_control import FakeDocker, docker
 
 from lab.clusters.compose import compose
 from lab.data.ledger import Table
@@ -258,6 +259,7 @@ def test_without_docker_the_rest_is_measured(
 # --- real ones ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.timed
 @pytest.mark.ray
 def test_task_times_are_those_of_ray_s_own_events() -> None:
     """Durations and begins of tasks differ from Ray's `task:execute` events by at most 2 ms at the median."""
@@ -270,13 +272,14 @@ def test_task_times_are_those_of_ray_s_own_events() -> None:
     assert min(row.reference_value or 0.0 for row in rows if row.check == "task times") > 0.002
 
 
+@pytest.mark.timed
 @pytest.mark.docker
-def test_memory_is_that_of_docker_stats(path: Path) -> None:
+def test_memory_is_that_of_docker_stats(compose_cluster: Compose, path: Path) -> None:
     """The memory of a node under work is within 5 % of what docker stats says; its processor time is told."""
     asked = Windows("compose", 1, 1, 1, 15.0)
     with (
-        own_project("validate"),
-        compose(1, 0.5, True, 120.0) as found,
+        compose_cluster.entered(),
+        compose(1, CORES, False, 120.0) as found,
         contextlib.closing(Table(path, Check)) as table,
     ):
         validate.on_compose(Pairs(asked, table), found, f"validate-{os.getpid()}")
