@@ -6,10 +6,12 @@ They come from a list, an iterable, a function that gives one, a file with a lin
 import inspect
 import itertools
 import json
+import operator
 import pickle
+import pickletools
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -25,14 +27,27 @@ LARGEST_PART = 0.25
 """Of the memory, for the items: the driver has them, and messages on their way carry them once more."""
 
 
+class Copied(Sequence[Any]):
+    """Items of which each is copied when it is taken: for work that changes what it is called with."""
+
+    def __init__(self, items: Sequence[Any]) -> None:
+        self._items = items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: Any) -> Any:
+        return pickle.loads(pickle.dumps(self._items[index], 5))
+
+
 def items_of(items: Any, find: Callable[[str], Any], memory_bytes: int | None = None) -> Sequence[Any]:
     """Return all items; `find` returns what `my_job.py:items` names, and N stands for 0 to N - 1."""
     if isinstance(items, bool) or items is None or (isinstance(items, Sequence) and not items):
         raise WorkError(
             "there are no items: give a list, a file (items.jsonl), my_job.py:items, or their number"
         )
-    if isinstance(items, int):
-        return _counted(items)
+    if hasattr(items, "__index__") and not hasattr(items, "__len__"):
+        return _counted(operator.index(items))
     if isinstance(items, str) and items.strip().isdecimal():
         return _counted(int(items))
     told = items if isinstance(items, str) else "items"
@@ -41,13 +56,22 @@ def items_of(items: Any, find: Callable[[str], Any], memory_bytes: int | None = 
         if path.suffix in (".jsonl", ".txt") or path.is_file():
             return _of_file(path)
         items = find(items)
+    return _taken(_iterator(items, told), told, memory_bytes)
+
+
+def _iterator(items: Any, told: str) -> Iterator[Any]:
+    """Return what gives the items one by one."""
     if callable(items):
         items = _called(items, told)
+    if type(items).__module__.partition(".")[0] == "pandas" and hasattr(items, "columns"):
+        raise WorkError(
+            f"{told} is a {type(items).__name__}, which is no list of its rows: give "
+            'frame.to_dict("records"), or a list of smaller frames'
+        )
     try:
-        iterator = iter(items)
+        return iter(items)
     except TypeError:
         raise WorkError(f"{told} is {kind_of(items)}: a list or another iterable is needed") from None
-    return _taken(iterator, told, memory_bytes)
 
 
 def _counted(count: int) -> Sequence[int]:
@@ -82,7 +106,7 @@ def _called(function: Callable[[], Any], told: str) -> Any:
     try:
         inspect.signature(function).bind()
     except TypeError:
-        raise WorkError(f"{told} wants arguments: a function that makes items takes none") from None
+        raise WorkError(f"{told} needs arguments: a function that makes items takes none") from None
     except ValueError:
         pass
     try:
@@ -119,7 +143,7 @@ def _taken(iterator: Any, told: str, memory_bytes: int | None) -> Sequence[Any]:
             "(itertools.islice(items, 1000)), or put several into one"
         )
     if not items:
-        raise WorkError(f"{told} holds no items")
+        raise WorkError(f"{told} is empty: at least one item is needed")
     return items
 
 
@@ -139,16 +163,30 @@ def sizes(items: Sequence[Any], memory_bytes: int | None) -> dict[str, Any]:
     total, digests = 0, sha256()
     for number, item in enumerate(items):
         try:
-            total += len(pickle.dumps(item, 5))
+            pickled = pickle.dumps(item, 5)
         except Exception as error:
             raise WorkError(
                 f"item {number} cannot be pickled, so it cannot be sent to a worker: {_culprit(item)} "
                 f"({first_line(error)}). Open what it holds in the work instead, or in set_up"
             ) from error
+        total += len(pickled)
         if memory_bytes is not None and total > LARGEST_PART * memory_bytes:
             raise _too_large(total, memory_bytes)
+        if b"__main__" in pickled:
+            _refuse_class_of_script(pickled, number)
         digests.update(digest_of(item).encode())
     return {"items_digest": digests.hexdigest()[:16], "items_bytes": total}
+
+
+def _refuse_class_of_script(pickled: bytes, number: int) -> None:
+    """Raise where a pickle names something of `__main__`: no worker imports the script."""
+    texts = [argument for _, argument, _ in pickletools.genops(pickled) if isinstance(argument, str)]
+    for module, name in itertools.pairwise(texts):
+        if module == "__main__" and isinstance(getattr(sys.modules["__main__"], name, None), type):
+            raise WorkError(
+                f"item {number} is of class {name}, or holds one, of the script or notebook itself, which no "
+                "worker imports: put the class into a file of its own, and import it from there"
+            )
 
 
 def _culprit(value: Any, name: str = "it", depth: int = 0) -> str:

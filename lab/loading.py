@@ -7,19 +7,17 @@
 Nothing of the work runs here but the file itself and the function that makes the items.
 """
 
-import difflib
+import contextlib
 import hashlib
-import importlib
-import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from lab.errors import WorkError
+from lab.finding import find
 from lab.items import items_of, kind_of, sizes
 from lab.measure.task import first_line
 from lab.workload import Body, Prepared, Source, Workload
@@ -27,90 +25,11 @@ from lab.workload import Body, Prepared, Source, Workload
 Named = str | Callable[[Any], Any] | Workload
 
 
-def find(named: str) -> tuple[Source, Any]:
-    """Return where `file.py:name` or `module:name` is, and what is there; raises `WorkError`."""
-    place, _, name = named.rpartition(":")
-    if not place or not name:
-        raise WorkError(
-            f"{named!r} names no function: write the file and the function, as in my_job.py:work, or the "
-            "module and the function, as in my_package.jobs:work"
-        )
-    folder, module = _placed(place)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    found: Any = _imported(module, place)
-    for part in name.split("."):
-        if not hasattr(found, part):
-            raise WorkError(f"{place} has no {name!r}{_meant(part, found)}")
-        found = getattr(found, part)
-    return Source(folder, module, name), found
+def refuse_function(found: Any, told: str, arguments: tuple[Any, ...] = (None,)) -> None:
+    """Raise `WorkError` unless it is a plain function of one item; `told` is what the user calls it.
 
-
-def _placed(place: str) -> tuple[str, str]:
-    """Return the folder that a module is looked for in, and the module's name."""
-    path = Path(place).expanduser()
-    if path.suffix != ".py" and not path.is_file():
-        return str(Path.cwd()), place
-    if not path.is_file():
-        raise WorkError(
-            f"there is no file {place}: you are in {Path.cwd().name or '/'}, name the file from here"
-        )
-    module = path.stem
-    if path.suffix != ".py" or not module.isidentifier():
-        raise WorkError(
-            f"{path.name} cannot be imported: call it after Python's rules for names, such as my_job.py"
-        )
-    _refuse_taken(module, path.resolve())
-    return str(path.resolve().parent), module
-
-
-def _refuse_taken(module: str, path: Path) -> None:
-    """Refuse a file that would stand before a module which others need, such as random.py."""
-    known = sys.modules.get(module)
-    origin = getattr(known, "__file__", None)
-    if known is None and module not in sys.stdlib_module_names:
-        spec = importlib.util.find_spec(module)
-        origin = None if spec is None else spec.origin
-    if module in sys.stdlib_module_names or (origin and Path(origin).resolve() != path):
-        raise WorkError(
-            f"{path.name} has the name of a module that is there already, {module}: rename the file, or the "
-            "wrong one is imported"
-        )
-
-
-def _imported(module: str, place: str) -> ModuleType:
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name and module.split(".")[0] == error.name.split(".")[0] and not Path(place).is_file():
-            raise WorkError(
-                f"there is no module {error.name} in {Path.cwd().name or '/'} or in the environment: go to "
-                "the folder that has it, or name a file, as in my_job.py:work"
-            ) from error
-        raise WorkError(
-            f"{place} needs the module {error.name}, which is not there: put it beside the file, or install "
-            f"it (pip install {error.name})"
-        ) from error
-    except SyntaxError as error:
-        raise WorkError(f"{place}, line {error.lineno}: Python cannot read it ({error.msg})") from error
-    except (Exception, SystemExit) as error:
-        raise WorkError(
-            f"{place} failed while it was imported: {type(error).__name__}: {first_line(error)}. What is to "
-            "run only when the file is started belongs below `if __name__ == '__main__':`"
-        ) from error
-
-
-def _meant(part: str, found: Any) -> str:
-    names = [name for name in vars(found) if not name.startswith("_")] if hasattr(found, "__dict__") else []
-    close = difflib.get_close_matches(part, names, n=1)
-    if close:
-        return f"; did you mean {close[0]}?"
-    functions = [name for name in names if inspect.isfunction(getattr(found, name))]
-    return f"; its functions are {', '.join(functions[:10])}" if functions else "; it has no functions"
-
-
-def refuse_function(found: Any, told: str) -> None:
-    """Raise `WorkError` unless it is a plain function of one item; `told` is what the user calls it."""
+    `arguments` stand for what it is called with, none for a function that sets up.
+    """
     if type(found).__module__.startswith("ray."):
         raise WorkError(f"{told} is a remote function or actor of Ray: name the plain function that it wraps")
     if isinstance(found, type) or not callable(found):
@@ -124,13 +43,27 @@ def refuse_function(found: Any, told: str) -> None:
     except (TypeError, ValueError):
         return
     try:
-        signature.bind(None)
+        signature.bind(*arguments)
     except TypeError:
-        wanted = [one for one in signature.parameters.values() if one.default is one.empty]
-        raise WorkError(
-            f"{told} takes {len(wanted)} arguments {signature}: it is called with one, the item. "
-            "Have items be tuples and unpack them: def work(item): return f(*item)"
-        ) from None
+        raise WorkError(f"{told} {_other_arguments(signature, len(arguments))}") from None
+
+
+def _other_arguments(signature: inspect.Signature, number: int) -> str:
+    """Return what a function takes that does not take one item, or nothing at all, and what to do."""
+    wanted = [one for one in signature.parameters.values() if one.default is one.empty]
+    if number == 0:
+        return f"takes arguments {signature}: it is called without any"
+    if not wanted:
+        return "takes no arguments: it is called with one, the item, as in def work(item)"
+    if wanted[0].name == "self":
+        return (
+            "is a method of objects, and there is no object: name a function that makes one and calls it, or "
+            "make it a classmethod or staticmethod"
+        )
+    return (
+        f"takes {len(wanted)} arguments {signature}: it is called with one, the item. "
+        "Have items be tuples and unpack them: def work(item): return f(*item)"
+    )
 
 
 def source_of(named: Any, told: str) -> tuple[Source, Any]:
@@ -150,8 +83,9 @@ def _source_of_object(found: Any, told: str) -> Source:
         depth = module.__name__.count(".")
         root = None if folder is None else str(Path(folder).parents[depth - 1] if depth else folder)
         with_name = Source(root, module.__name__, name)
-        if with_name.load() is found:
-            return with_name
+        with contextlib.suppress(WorkError):
+            if name and with_name.load() is found:
+                return with_name
     try:
         import cloudpickle
 
@@ -177,46 +111,61 @@ def prepare(
     memory_bytes: int | None = None,
 ) -> tuple[str, Prepared]:
     """Return the name of the work, and the work ready for a run; raises `WorkError` where it cannot run."""
-    told = work if isinstance(work, str) else getattr(work, "__name__", "work")
+    told = _told(work)
     source, found = (None, work) if isinstance(work, Workload) else source_of(work, told)
     declared = found if isinstance(found, Workload) else Workload(found)
     refuse_function(declared.function, told)
-
-    def part(name: str, given: Any) -> Source | None:
-        value = given or getattr(declared, name)
-        if not value:
-            return None
-        if not isinstance(value, str) and source is not None and source.name and isinstance(found, Workload):
-            return Source(source.folder, source.module, f"{source.name}.{name}")
-        where, one = source_of(value, f"{name} of {told}")
-        if name != "set_up":
-            refuse_function(one, f"{name} ({value})")
-        return where
-
-    function = part("function", None) if source is None or isinstance(found, Workload) else source
-    assert function is not None
-    body = Body(function, part("units", units), part("digest", digest), part("set_up", set_up), os.getpid())
-    name = declared.name or getattr(declared.function, "__name__", "work")
-    listed = items_of(
-        declared.items if items is None or items == "" else items, lambda named: find(named)[1], memory_bytes
-    )
+    body = _body(declared, source, {"units": units, "digest": digest, "set_up": set_up})
+    given = declared.items if items is None or (isinstance(items, str) and not items.strip()) else items
+    listed = items_of(given, lambda named: find(named)[1], memory_bytes)
     facts = {
         "unit": unit or declared.unit,
         "words": words or declared.words,
         "same_results": same_results and declared.same_results,
-        "source": told_source(work, function),
+        "source": told_source(work, body.function),
         "digest": code_digest(body, declared.function),
         "items": len(listed),
         **sizes(listed, memory_bytes),
     }
-    return name, Prepared(
+    name = declared.name or getattr(declared.function, "__name__", "work")
+    return name.strip("<>"), Prepared(
         body,
         listed,
         facts=facts,
         same_results=bool(facts["same_results"]),
         fail_fast=fail_fast,
-        folder=function.folder,
+        folder=body.function.folder,
     )
+
+
+def _told(work: Named) -> str:
+    """Return what the user calls the work."""
+    if isinstance(work, str):
+        return work
+    if isinstance(work, Workload):
+        return work.name or getattr(work.function, "__name__", "the work")
+    return str(getattr(work, "__name__", "the work"))
+
+
+def _body(declared: Workload, source: Source | None, given: Mapping[str, Any]) -> Body:
+    """Return what workers run; `source` is where the function or the declaration was found, if by name."""
+
+    def part(name: str) -> Source | None:
+        value = given.get(name) or getattr(declared, name)
+        if not value:
+            return None
+        if not given.get(name) and source is not None and source.name:
+            # of a declaration in a file: with it
+            return Source(source.folder, source.module, f"{source.name}.{name}")
+        what = f"{name} ({value if isinstance(value, str) else getattr(value, '__name__', 'a function')})"
+        where, one = source_of(value, what)
+        refuse_function(one, what, () if name == "set_up" else (None,))
+        return where
+
+    is_declaration = source is None or source.load() is declared
+    function = part("function") if is_declaration else source
+    assert function is not None
+    return Body(function, part("units"), part("digest"), part("set_up"), os.getpid())
 
 
 def told_source(work: Named, function: Source) -> str:
@@ -238,3 +187,6 @@ def code_digest(body: Body, function: Any) -> str:
         except (OSError, TypeError):
             parts.append(body.function.code)
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+__all__ = ["Named", "find", "prepare", "refuse_function", "source_of"]

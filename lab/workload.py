@@ -5,9 +5,12 @@ The function knows nothing of Ray or of the lab. A file of its own holds it, and
 """
 
 import functools
+import hashlib
 import importlib
+import operator
 import os
 import pickle
+import reprlib
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +19,8 @@ from typing import Any
 from lab.errors import WorkError
 from lab.measure.digest import digest_of
 from lab.measure.task import Measurement, Outcome, first_line, measure_task
+
+LONGEST_DIGEST = 64
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,11 @@ class Source:
                 f"the module {error.name} is missing where the work runs: put it beside the file of the "
                 f"work, whose folder is sent along, or install it there (pip install {error.name})"
             ) from error
+        except (Exception, SystemExit) as error:
+            raise WorkError(
+                f"{self.module or 'the work'} could not be loaded by a worker: {type(error).__name__}: "
+                f"{first_line(error)}"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -80,7 +90,12 @@ class Body:
     def __call__(self, item: Any) -> Measurement:
         """Run and measure one item; what the function raises is part of the measurement."""
         function, outcome_of = _loaded(self)
-        return measure_task(function, item, outcome_of)
+        here = os.getpid()
+        measured = measure_task(function, item, outcome_of)
+        if os.getpid() != here:
+            # the work has forked, and the copy came back, too: it would go on with the items, and report them
+            os._exit(0)
+        return measured
 
     def elsewhere(self) -> "Body":
         """Return what another machine runs: its files are in the working folder there."""
@@ -97,25 +112,81 @@ class Body:
 def _loaded(body: Body) -> tuple[Callable[[Any], Any], Callable[[Any], Outcome]]:
     """Return the function, and what makes an outcome of a result; once in a process."""
     if os.getpid() != body.driver:
-        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115  for as long as the process lives
+        _be_silent()
     function = body.function.load()
     units = None if body.units is None else body.units.load()
     digest = digest_of if body.digest is None else body.digest.load()
     if body.set_up is not None:
-        body.set_up.load()()
+        set_up = body.set_up.load()
+        try:
+            set_up()
+        except (Exception, SystemExit) as error:
+            raise WorkError(
+                f"set_up ({body.set_up.name or 'by value'}) failed in a worker, before its first item: "
+                f"{type(error).__name__}: {first_line(error)}"
+            ) from error
 
     def outcome_of(result: Any) -> Outcome:
-        count = 1 if units is None else units(result)
-        if not isinstance(count, int):
-            raise TypeError(f"units returned {type(count).__name__}, a whole number is needed")
-        return Outcome(count, str(digest(result))[:64], _shown(result))
+        return Outcome(
+            1 if units is None else _counted(units(result)), _short(str(digest(result))), shown(result)
+        )
 
     return function, outcome_of
 
 
-def _shown(result: Any) -> str:
-    """Return a plain result as text, so that two that differ can be shown."""
-    return repr(result)[:60] if type(result) in (int, float, str, bool, type(None)) else ""
+def _be_silent() -> None:
+    """Have what this worker prints go nowhere, for as long as it lives; a worker of Ray has a file for it."""
+    sys.stdout = sys.stderr = nowhere = open(os.devnull, "w")  # noqa: SIM115
+    ray = sys.modules.get("ray")
+    if not (ray and ray.is_initialized()):
+        for stream in (1, 2):
+            os.dup2(nowhere.fileno(), stream)
+
+
+def _counted(units: Any) -> int:
+    """Return how many units a result counts, as a whole number; numpy's will do."""
+    try:
+        count = operator.index(units)
+    except TypeError:
+        raise TypeError(f"units returned {type(units).__name__}, a whole number is needed") from None
+    if count < 0:
+        raise ValueError(f"units returned {count}, a number from 0 on is needed")
+    return count
+
+
+def _short(digest: str) -> str:
+    """Return a digest of one's own as it is, where a cell of a table holds it, or its hash."""
+    if len(digest) <= LONGEST_DIGEST and digest.isprintable():
+        return digest
+    return hashlib.sha256(digest.encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+def shown(result: Any) -> str:
+    """Return a result as text, at most 60 characters, so that two that differ can be shown."""
+    kind = type(result)
+    if kind in _SHOWN:
+        return _TELLER.repr(result)[:60]
+    if kind.__module__ == "numpy" and hasattr(result, "flat"):
+        first = ", ".join(_TELLER.repr(one) for one in result.flat[:3].tolist())
+        return f"array of {result.shape}: {first}"[:60]
+    return ""
+
+
+class _Teller(reprlib.Repr):
+    """Tells builtin values alone, and of a large one its begin: the `repr` of others may take for ever."""
+
+    def repr_int(self, value: int, level: int) -> str:  # noqa: ARG002
+        """Return the number where it is no long one: of 4300 digits and more Python has no text."""
+        return str(value) if value.bit_length() < 150 else f"a number of {value.bit_length()} bits"
+
+    def repr_instance(self, value: Any, level: int) -> str:  # noqa: ARG002
+        """Return the name of a class; numbers and the like are told as they are."""
+        return repr(value) if type(value) in (float, bool, type(None)) else type(value).__name__
+
+
+_SHOWN = (int, float, str, bool, type(None), list, tuple, dict, set, frozenset)
+_TELLER = _Teller()
+_TELLER.maxstring = 60
 
 
 def run_body(body: Body, item: Any) -> Measurement:

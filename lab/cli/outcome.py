@@ -21,8 +21,10 @@ def tell(run: Run | Timings) -> None:
         raise EngineError(f"no trial of {run.directory} ended well; the first: {first}")
     if isinstance(run, Run):
         print(table([HEADS, *sizes(good[good["arm"] != "copy"])]))
-        print(failures(run.tasks), end="")
+        print(failures(run.tasks[run.tasks["trial_id"].isin(good["trial_id"])]), end="")
     bad = len(trials) - len(good)
+    for _, first in trials[trials["status"] != "ok"].head(1).iterrows():
+        print(f"the first trial that failed, {first['engine']}: {first['error_message']}")
     print(f"{len(trials)} trials, {bad or 'none'} of them failed. Rows: {run.directory}")
     print("The report: lab book")
 

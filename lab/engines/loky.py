@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Any
 
 from lab.engines import Observer, Work
+from lab.engines.driver import put_back
 from lab.engines.mapped import late, needed, one_node, report, seconds_left, task_of, told_of
 from lab.engines.members import Members, Staffed, find, nap
 
@@ -45,8 +46,11 @@ def _parallel(workers: int, function: Any, values: Iterable[Any], batch: int) ->
     """
     from joblib import Parallel, delayed
 
+    # with one worker the tasks run in this process
+    home = put_back() if workers == 1 else contextlib.nullcontext()
     parallel = Parallel(n_jobs=workers, backend="loky", batch_size=batch, pre_dispatch="all")
-    results: list[Any] = parallel(delayed(function)(value) for value in values)
+    with home:
+        results: list[Any] = parallel(delayed(function)(value) for value in values)
     return results
 
 

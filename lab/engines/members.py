@@ -61,7 +61,7 @@ class Members:
         until = time.monotonic() + CODE_SECONDS
         while not (code := self._odd_code()) and time.monotonic() < until:
             time.sleep(0.01)  # a thread of the library may be about to learn it
-        return EngineError(f"a worker process ended{_cause(code) if code else ''}")
+        return EngineError(f"a worker process ended{cause(code) if code else ''}")
 
     def _odd_code(self) -> int | None:
         """Return how the lost one ended; the others a library ends itself then, with SIGTERM."""
@@ -107,7 +107,8 @@ def _has_ended(process: psutil.Process) -> bool:
         return True
 
 
-def _cause(code: int) -> str:
+def cause(code: int) -> str:
+    """Return how a process ended, in brackets, by its exit code."""
     if code == -signal.SIGKILL:
         return " (signal 9: the kernel kills so where memory runs out)"
     return f" (signal {-code})" if code < 0 else f" (exit code {code})"

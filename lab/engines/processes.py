@@ -13,10 +13,15 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from lab.engines import Completion, Observer, Place, Watch, Work, shares
-from lab.errors import EngineError
-from lab.measure.task import Measurement
+from lab.engines.members import cause
+from lab.errors import EngineError, LabError
+from lab.measure.task import Measurement, first_line
 
+READY, DONE = "ready", "done"
+"""What a worker says besides its measurements; any other text is why it cannot go on."""
+ENDED = "its process ended"
 POLL_SECONDS = 0.5
+CODE_SECONDS = 1.0
 READY_SECONDS = 60.0
 
 
@@ -54,6 +59,8 @@ class Processes:
             ready: list[Any] = wait(list(busy), timeout=POLL_SECONDS)
             for connection in ready:
                 result = _receive(connection)
+                if isinstance(result, str) and result != DONE:
+                    raise EngineError(result)
                 if isinstance(result, tuple):
                     task, measurement = result
                     worker = busy[connection]
@@ -66,11 +73,18 @@ class Processes:
                     del busy[connection]
             if open_tasks:
                 watch.check(len(open_tasks))
+        if not open_tasks:
+            return
+        told = f"{ENDED}{self._cause()}"
         for task in sorted(open_tasks):
             now = time.monotonic()
-            observer.completed(
-                Completion(task, 1, -1, None, submitted, now, None, "WorkerLost", "its process ended")
-            )
+            observer.completed(Completion(task, 1, -1, None, submitted, now, None, "WorkerLost", told))
+
+    def _cause(self) -> str:
+        """Return how the lost processes ended, as far as they have been seen to."""
+        for worker in self._workers:
+            worker.join(0 if worker.is_alive() else CODE_SECONDS)
+        return next((cause(one.exitcode) for one in self._workers if one.exitcode), "")
 
 
 @contextlib.contextmanager
@@ -81,7 +95,7 @@ def team(workers: int, nodes: int = 1) -> Iterator[Processes]:
     context = multiprocessing.get_context("spawn")
     counter = context.Value("q", 0)
     pipes = [context.Pipe() for _ in range(workers)]
-    started = [context.Process(target=_serve, args=(child, counter), daemon=True) for _, child in pipes]
+    started = [context.Process(target=_serve, args=(child, counter)) for _, child in pipes]
     try:
         for process in started:
             process.start()
@@ -101,7 +115,7 @@ def team(workers: int, nodes: int = 1) -> Iterator[Processes]:
 
 def _await_ready(connections: Sequence[Connection]) -> None:
     for number, connection in enumerate(connections):
-        if not connection.poll(READY_SECONDS) or _receive(connection) != "ready":
+        if not connection.poll(READY_SECONDS) or _receive(connection) != READY:
             raise EngineError(
                 f"process {number} of {len(connections)} did not start within {READY_SECONDS:.0f} s"
             )
@@ -113,18 +127,32 @@ def _receive(connection: Connection) -> Any:
         return connection.recv()
     except (EOFError, ConnectionResetError):
         return None
+    except Exception as error:
+        raise EngineError(
+            f"a result cannot be unpickled where it arrives: {type(error).__name__}: {first_line(error)}"
+        ) from error
 
 
 def _serve(connection: Connection, counter: Any) -> None:
-    """Run in the worker: take the work, send a measurement a task, then say that nothing is left."""
-    connection.send("ready")
-    with contextlib.suppress(EOFError, KeyboardInterrupt):
+    """Run in the worker: take the work, send a measurement a task, then say that nothing is left, or why."""
+    connection.send(READY)
+    with contextlib.suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
         while True:
-            call, payloads, share = connection.recv()
-            for task in _drawn(counter, len(payloads)) if share is None else share:
-                result: tuple[int, Measurement] = (task, call(payloads[task]))
-                connection.send(result)
-            connection.send("done")
+            try:
+                call, payloads, share = connection.recv()
+            except (EOFError, OSError):
+                return
+            except Exception as error:  # noqa: BLE001  whatever the class of an item raises
+                told = f"{type(error).__name__}: {first_line(error)}"
+                connection.send(f"the work or its items cannot be unpickled where they arrive: {told}")
+                continue
+            try:
+                for task in _drawn(counter, len(payloads)) if share is None else share:
+                    result: tuple[int, Measurement] = (task, call(payloads[task]))
+                    connection.send(result)
+            except LabError as error:
+                connection.send(str(error))
+            connection.send(DONE)
 
 
 def _drawn(counter: Any, tasks: int) -> Iterator[int]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lab.engines import Completion, Observer, Place, Work
+from lab.engines.driver import put_back
 from lab.errors import EngineError
 
 
@@ -17,15 +18,15 @@ class Loop:
     lost_workers = 0
 
     def run(self, work: Work, schedule: str, observer: Observer) -> None:  # noqa: ARG002  one worker, one schedule
-        """Run the tasks one after another; what they print goes nowhere, as in a worker."""
-        for task, payload in enumerate(work.payloads):
-            observer.submitted(1)
-            submitted = time.monotonic()
-            with contextlib.redirect_stdout(None):
+        """Run the tasks one after another."""
+        with put_back():
+            for task, payload in enumerate(work.payloads):
+                observer.submitted(1)
+                submitted = time.monotonic()
                 measurement = work.call(work.function, payload)
-            observer.completed(Completion(task, 1, 0, None, submitted, time.monotonic(), measurement))
-            if time.monotonic() > work.deadline and task + 1 < len(work.payloads):
-                raise EngineError(f"the deadline passed after {task + 1} of {len(work.payloads)} tasks")
+                observer.completed(Completion(task, 1, 0, None, submitted, time.monotonic(), measurement))
+                if time.monotonic() > work.deadline and task + 1 < len(work.payloads):
+                    raise EngineError(f"the deadline passed after {task + 1} of {len(work.payloads)} tasks")
 
 
 @contextlib.contextmanager

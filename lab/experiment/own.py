@@ -1,27 +1,27 @@
 """One's own work as an experiment: prepared, tried on a few items, refused where it cannot work, and run."""
 
 import dataclasses
-import os
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from threadpoolctl import threadpool_limits
-
 from lab.clusters.embedded import check_port, check_ray_version
 from lab.data.store import Run
 from lab.errors import ParameterError, WorkError
+from lab.experiment.apart import environment, main_apart, nothing_left
 from lab.experiment.parameters import Own, parameters_from
 from lab.experiment.pilot import Pilot, in_words, pilot, slowest_seconds
 from lab.experiment.plan import Plan, own_plan
 from lab.experiment.run import Sites, check_memory, run_plan
 from lab.experiment.sites import address_site, compose_site, embedded_site, local_site, thread_variables
+from lab.items import Copied
 from lab.loading import prepare
 from lab.measure.node import find_cgroup, usable_cores, usable_memory_bytes
 from lab.workload import Prepared
+
+IN_DRIVER = ("serial", "joblib")
+"""Engines that run items in this process, joblib with one worker."""
 
 
 def own(namespace: Mapping[str, Any], data: Path | None = None) -> Run:
@@ -52,12 +52,15 @@ def own_work(
         nodes = max(parameters.nodes)
         check_memory(max(parameters.workers) * nodes, nodes, parameters.object_store_megabytes, memory)
     check_port(parameters.dashboard_port)
-    with _environment(thread_variables(parameters)), _apart():
+    # absolute: work in this process may go to another folder
+    data = None if data is None else Path(data).resolve()
+    with environment(thread_variables(parameters)), main_apart(), nothing_left():
         mode, prepared = _own_prepared(parameters, objects, memory)
         plan = own_plan(parameters, mode, cores)
         at_once = sum(_nodes_cores(parameters, cores))
-        found = pilot(mode, prepared)
-        prepared = dataclasses.replace(prepared, warm=found.warm)
+        found = pilot(mode, prepared, min(parameters.deadline_seconds, parameters.stall_seconds / 2))
+        items = Copied(prepared.items) if found.changes_items else prepared.items
+        prepared = dataclasses.replace(prepared, warm=found.warm, items=items)
         _refuse_unfit(parameters, mode, prepared, plan, found, at_once)
         print("\n".join(in_words(mode, prepared, plan, found, at_once)), flush=True)
         if dry_run:
@@ -109,6 +112,13 @@ def _refuse_unfit(
             f"a trial of {mode} would take about {longest:.0f} s, and deadline_seconds is "
             f"{parameters.deadline_seconds:g}: give fewer items, more workers, or a later deadline"
         )
+    here = [one for one in parameters.used_engines if one in IN_DRIVER]
+    if found.thread and here:
+        raise WorkError(
+            f"{mode} leaves a thread running ({found.thread}), and {', '.join(here)} would run it in this "
+            "process, which then never ends: start it with daemon=True, join it, or name other engines "
+            "(--engines ray,processes)"
+        )
     others = [one for one in parameters.used_engines if one != "ray"]
     if found.uses_ray and others:
         raise WorkError(
@@ -116,38 +126,3 @@ def _refuse_unfit(
             "cannot run beside the lab's: give engines ray alone (--engines ray), or name the function that "
             "does the work"
         )
-
-
-@contextmanager
-def _apart() -> Iterator[None]:
-    """Have no process that is started import the script which called: it would start the run once more.
-
-    `multiprocessing` and loky import the main module by its name or its file, where it has one. Functions of
-    the script are sent by value, and do not need it.
-    """
-    main = sys.modules["__main__"]
-    spec, file = getattr(main, "__spec__", None), main.__dict__.pop("__file__", None)
-    main.__spec__ = None
-    try:
-        yield
-    finally:
-        main.__spec__ = spec
-        if file is not None:
-            main.__file__ = file
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Have numbers of threads in this process, which workers inherit, and all as it was in the end."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        # the libraries that this process has loaded already, for the plain loop
-        with threadpool_limits(int(next(iter(variables.values()))) if variables else None):
-            yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -1,19 +1,23 @@
 """A try of one's own work before a run: a few items in a process apart, to tell first what cannot work.
 
-It also tells how long the run will take, and whether the work uses Ray itself.
+It also tells how long the run will take, and what the work does besides: uses Ray itself, changes its items,
+leaves threads running.
 """
 
 import dataclasses
+import pickle
 import sys
+import threading
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from lab.engines import Completion, Work, processes
 from lab.errors import EngineError, WorkError
 from lab.experiment.plan import Plan
 from lab.formats import count, seconds
-from lab.measure.task import Measurement
+from lab.measure.digest import digest_of
+from lab.measure.task import Measurement, first_line
 from lab.workload import Body, Prepared
 
 PILOT_SECONDS = 60.0
@@ -22,15 +26,26 @@ WORKER_SECONDS = {"serial": 0.0, "processes": 0.6, "ray": 2.3}
 """Processor time that a worker takes to start, measured on two cores; other engines take about as Ray."""
 
 
+class Habits(NamedTuple):
+    """What the work did besides its result."""
+
+    uses_ray: bool
+    changes_items: bool
+    thread: str
+    """The name of one that it left running, which would hold the driver up at its end."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pilot:
-    """What a few items told: seconds of one, those that raised, and whether the work uses Ray itself."""
+    """What a few items told: seconds of one, those that raised, and the work's habits."""
 
     item_seconds: float
     tried: int
     raised: tuple[str, ...]
     warm: int
-    uses_ray: bool
+    uses_ray: bool = False
+    changes_items: bool = False
+    thread: str = ""
 
 
 class _Seen:
@@ -48,47 +63,71 @@ class _Seen:
 
 
 def try_one(body: Body, item: Any) -> Measurement:
-    """Run an item as a worker does; the result tells whether the process has a Ray then, which it ends."""
+    """Run an item as a worker does; the result tells of the work's habits."""
+    before = digest_of(item)
     measured = body(item)
+    try:
+        pickle.loads(pickle.dumps(measured.result, 5))
+    except Exception as error:
+        told = f"{type(error).__name__}: {first_line(error)}"
+        raise WorkError(f"the result of an item cannot be unpickled where it arrives: {told}") from error
     ray = sys.modules.get("ray")
     uses_ray = bool(ray and ray.is_initialized())
     if uses_ray and ray:
         ray.shutdown()
-    return measured._replace(result=uses_ray)
+    running = [one for one in threading.enumerate() if not (one.daemon or one is threading.main_thread())]
+    thread = running[0].name if running else ""
+    return measured._replace(result=Habits(uses_ray, digest_of(item) != before, thread))
 
 
 def pilot(name: str, prepared: Prepared, limit_seconds: float = PILOT_SECONDS) -> Pilot:
     """Try the first item, one in the middle and the last; raises `WorkError` where none can be done."""
     last = len(prepared.items) - 1
     chosen = sorted({0, last // 2, last})
-    seen, began = _Seen(), time.monotonic()
-    late = False
-    with processes.team(1) as team:
-        work = Work(
-            prepared.function, [prepared.items[one] for one in chosen], began + limit_seconds, call=try_one
-        )
-        try:
-            team.run(work, "dynamic", seen)
-        except EngineError:
-            late = True
-    ended = [one.measurement for one in seen.ended if one.measurement is not None]
-    lost = [one for one in seen.ended if one.measurement is None]
-    if lost and not late:
+    ended, lost = _tried(name, prepared, chosen, limit_seconds)
+    if lost is not None:
         raise WorkError(
-            f"{name} ended the process that ran it at item {chosen[lost[0].task]}: it calls os._exit or the "
-            "like, crashes, or needs more memory than there is"
+            f"{name} ended the process that ran it at item {chosen[lost.task]}"
+            f"{str(lost.error_message).removeprefix(processes.ENDED)}: it calls os._exit or the like, "
+            "crashes, or needs more memory than there is"
         )
-    good = [chosen[one.task] for one in seen.ended if one.measurement and one.measurement.outcome]
-    raised = tuple(f"{one.error_kind}: {one.error_message}" for one in ended if one.outcome is None)
+    measured = [(chosen[one.task], one.measurement) for one in ended if one.measurement is not None]
+    good = [(item, one) for item, one in measured if one.outcome is not None]
+    raised = tuple(f"{one.error_kind}: {one.error_message}" for _, one in measured if one.outcome is None)
     if raised and not good:
-        raise WorkError(f"{name} raised on each of {count(len(ended), 'item')} that were tried: {raised[0]}")
-    times = [one.finished - one.started for one in ended if one.outcome is not None]
-    if not times:
+        raise WorkError(f"{name} raised on each of {count(len(measured), 'item')} tried: {raised[0]}")
+    if not good:
         raise WorkError(
-            f"{name} did not finish one item within {limit_seconds:.0f} s, and a run needs each of "
-            f"{len(prepared.items)} several times: give it smaller items"
+            f"{name} did not finish an item within {limit_seconds:.0f} s, and a run needs each of "
+            f"{len(prepared.items)} several times: give it smaller items, have it wait for nothing that may "
+            "never come, or allow more time (--stall-seconds and --deadline-seconds)"
         )
-    return Pilot(sum(times) / len(times), len(ended), raised, good[0], any(bool(one.result) for one in ended))
+    habits = [one.result for _, one in measured if isinstance(one.result, Habits)]
+    return Pilot(
+        sum(one.finished - one.started for _, one in good) / len(good),
+        len(measured),
+        raised,
+        good[0][0],
+        any(one.uses_ray for one in habits),
+        any(one.changes_items for one in habits),
+        next((one.thread for one in habits if one.thread), ""),
+    )
+
+
+def _tried(
+    name: str, prepared: Prepared, chosen: Sequence[int], limit_seconds: float
+) -> tuple[list[Completion], Completion | None]:
+    """Run the chosen items; return what ended, and what was lost with its process."""
+    seen, until = _Seen(), time.monotonic() + limit_seconds
+    work = Work(prepared.function, [prepared.items[one] for one in chosen], until, call=try_one)
+    try:
+        with processes.team(1) as team:
+            team.run(work, "dynamic", seen)
+    except EngineError as error:
+        if time.monotonic() < until:
+            raise WorkError(f"{name} cannot be run: {error}") from error
+        return seen.ended, None
+    return seen.ended, next((one for one in seen.ended if one.measurement is None), None)
 
 
 def run_seconds(plan: Plan, items: int, item_seconds: float, cores: int) -> float:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 UNKNOWN = float("nan")
+MOST_READ = 10_000
+"""Characters of an error's message that are looked at."""
 
 
 class Outcome(NamedTuple):
@@ -59,7 +61,9 @@ def measure_task(
     cpu, started = time.thread_time(), time.monotonic()
     try:
         result = function(item)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever it raises is a failed task
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  whatever it raises is a failed task, an exit too
         kind, message = type(error).__name__, first_line(error)
     cpu_end, finished = time.thread_time(), time.monotonic()
     if kind is None:
@@ -80,9 +84,13 @@ def size_of(result: Any) -> int:
     try:
         pickled = pickle.dumps(result, 5, buffer_callback=buffers.append)
     except Exception as error:
-        raise TypeError(
-            f"the result cannot be pickled, so it cannot travel home: {first_line(error)}; return plain data"
-        ) from error
+        told = first_line(error)
+        cure = (
+            "put its class into a file of its own, and import it from there"
+            if "__main__" in told
+            else "return plain data"
+        )
+        raise TypeError(f"the result cannot be pickled, so it cannot travel home: {told}; {cure}") from error
     return len(pickled) + sum(one.raw().nbytes for one in buffers)
 
 
@@ -98,5 +106,10 @@ def run_bare(function: Callable[[Any], Outcome], item: Any) -> Measurement:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, at most 300 characters."""
-    return next(iter(str(error).strip().splitlines()), "")[:300]
+    """Return the first line of an error's message, at most 300 characters, of which all can be printed."""
+    try:
+        text = str(error)[:MOST_READ]
+    except Exception as second:  # noqa: BLE001  the class of the error is anybody's
+        return f"its message cannot be told: str() of it raises {type(second).__name__}"
+    line = next(iter(text.strip().splitlines()), "")[:300]
+    return line if line.isprintable() else "".join(one if one.isprintable() else " " for one in line)
