@@ -263,12 +263,24 @@ def test_a_run_ends_with_a_line_for_each_size(
     """Sizes with trials, seconds and rate; how many trials failed; where the rows are; what comes next."""
     asked.answer = written
     assert main(["run", "a.py:f", "--items", "1"]) == 0
-    head, *rows, failed, ended, following = capsys.readouterr().out.splitlines()
+    head, *rows, failed, first, ended, following = capsys.readouterr().out.splitlines()
     assert head.split()[:4] == ["work", "engine", "nodes", "workers"]
     assert {row.split()[1].rstrip(",") for row in rows} == {"serial", "processes", "ray"}
     assert re.fullmatch(r"1 of \d+ items failed, as item \d+ did: ValueError: not seven", failed)
+    assert first.startswith("the first trial that failed, ")
+    assert first.endswith(": no luck")
+    assert re.fullmatch(r"the first trial that failed, \w+: no luck", first)
     assert ended == f"{len(written.trials)} trials, 1 of them failed. Rows: {written.directory}"
-    assert following == "The report: lab book"
+    assert following == f"The report: lab book --data {written.directory.parent.parent}"
+
+
+def test_a_run_in_the_lab_s_own_folder_needs_no_more_words(
+    written: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The folder is named for the book only where it is another than the lab's."""
+    monkeypatch.setenv("LAB_DATA", str(written.directory.parent.parent))
+    tell(written)
+    assert capsys.readouterr().out.endswith("\nThe report: lab book\n")
 
 
 def test_a_run_of_which_nothing_ended_well_fails(written: Run) -> None:
@@ -482,6 +494,7 @@ def test_the_book_is_built_anew(clone: Path) -> None:
             "Traceback\nlab.errors.ClaimError: equal work gave\nunequal results\n\nmore\nClaimError: again\n",
             "lab.errors.ClaimError: equal work gave\nunequal results",
         ),
+        ("Traceback\n  page, line 3\nNameError: x\n", "Traceback\n  page, line 3\nNameError: x"),
         ("\n".join(f"line {number}" for number in range(50)), "\n".join(f"line {n}" for n in range(30, 50))),
     ],
 )
@@ -572,6 +585,6 @@ def test_a_run_is_stopped_listed_and_gone_on_with(tmp_path: Path) -> None:
     with started(tmp_path, "resume", "mine") as resumed:
         shown, errors = resumed.communicate(timeout=240)
     assert resumed.returncode == 0, errors
-    assert "The report: lab book" in shown
+    assert "The report: lab book --data" in shown
     assert trials.read_text().startswith(kept)
     assert read_run(trials.parent).complete

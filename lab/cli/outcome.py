@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from lab import paths
 from lab.cli.commands.list import table
 from lab.data.store import Run, Timings
 from lab.errors import EngineError
@@ -26,7 +27,8 @@ def tell(run: Run | Timings) -> None:
     for _, first in trials[trials["status"] != "ok"].head(1).iterrows():
         print(f"the first trial that failed, {first['engine']}: {first['error_message']}")
     print(f"{len(trials)} trials, {bad or 'none'} of them failed. Rows: {run.directory}")
-    print("The report: lab book")
+    data = run.directory.parent.parent
+    print("The report: lab book" + ("" if data == paths.data_folder() else f" --data {data}"))
 
 
 def failures(tasks: pd.DataFrame) -> str:
