@@ -26,6 +26,7 @@ WORKER_MEMORY_BYTES = 80 * 2**20
 FRAMES = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]
 QUOTA_CORES = 0.25
 """Of each container: with one worker, tasks take four times their base seconds."""
+BASELINES = ("serial", "processes")
 HEAD = f"{0:012x}"
 """The made-up id of a head that only drives."""
 
@@ -93,6 +94,46 @@ def multi_node_run(
         copy = one._replace(arm="copy", nodes=max(nodes), workers_per_node=min(workers_per_node))
         planned += [*asked, copy]
     return _frames(planned, _cluster_nodes(cluster, max(nodes)), blocks, modes, seed)
+
+
+def own_run(
+    mode: str = "work",
+    engines: Sequence[str] = ("ray", "processes", "serial", "pool"),
+    workers: Sequence[int] = (1, 2, 4, 6),
+    blocks: int = 3,
+    raising: Sequence[int] = (),
+    seed: int = 0,
+) -> FRAMES:
+    """Return the five frames of a run of somebody's own work on one machine, as `lab run` makes one.
+
+    Of engine pool no worker and no time of a result is known; the items in `raising` raise everywhere.
+    """
+    planned = [
+        Configuration(mode, "baseline" if engine in BASELINES else "experiment", engine, "dynamic", 1, count)
+        for engine in engines
+        for count in (workers if engine != "serial" else (1,))
+    ]
+    copied = [one for one in planned if one.engine == "ray"][-1:]
+    planned += [one._replace(arm="copy") for one in copied]
+    trials, tasks, *others = _frames(planned, [_node(0)], blocks, (mode,), seed)
+    window = ~tasks["warmup"].astype(bool)
+    failed = window & tasks["task"].isin(raising)
+    tasks.loc[failed, ["status", "error_kind", "error_message"]] = [
+        "failed",
+        "ValueError",
+        "no <b>page</b> |",
+    ]
+    tasks.loc[failed, ["units", "digest", "result_bytes"]] = None
+    good = tasks[window & ~failed].groupby("trial_id")
+    of_trial = trials["trial_id"]
+    trials["tasks"] = of_trial.map(good.size()).astype("Int64")
+    trials["units"] = of_trial.map(good["units"].sum()).astype("Int64")
+    trials["failed_attempts"] = len(raising)
+    pool = tasks["trial_id"].isin(trials.loc[trials["engine"] == "pool", "trial_id"]) & window
+    ends = tasks["trial_id"].map(trials.set_index("trial_id")["duration_seconds"]).astype(float)
+    tasks["worker"] = tasks["worker"].mask(pool, -1)
+    tasks["received_seconds"] = tasks["received_seconds"].mask(pool, ends)
+    return trials, tasks, *others
 
 
 def docker_run(

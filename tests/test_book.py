@@ -1,6 +1,7 @@
 """The book as it is built: without Ray, without a network, from whatever run is the newest."""
 
 import compileall
+import html
 import json
 import os
 import re
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic import docker_run, multi_node_run, synthetic_run
+from synthetic import docker_run, multi_node_run, own_run, synthetic_run
 from timed import break_even_run, race_run
 from written import write_run
 
@@ -25,6 +26,7 @@ PAGES = (
     "single_node",
     "multi_node",
     "docker",
+    "own",
     "ray_vs_multiprocessing",
     "break_even",
     "clusters",
@@ -33,8 +35,10 @@ PAGES = (
     "method",
     "run_it_yourself",
 )
-DRAWN = ("index", "single_node", "multi_node", "docker", "ray_vs_multiprocessing", "break_even")
+DRAWN = ("index", "single_node", "multi_node", "docker", "own", "ray_vs_multiprocessing", "break_even")
 """Pages with figures."""
+NAME = '<b onclick=x>_a_ | *b* `c` [d](e) $f$'
+"""Of somebody's work: no character of it may be read as anything but itself."""
 STRICT = ("-W", "-n")
 """As in the Makefile: warnings are errors."""
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -96,6 +100,11 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     write_run(folder / "data" / "multi_node" / "over-nodes", multi_node_run(blocks=2))
     write_run(folder / "data" / "docker" / "contained", docker_run(blocks=3))
+    hostile = {"works": {NAME: {"unit": NAME, "words": NAME, "source": NAME}}}
+    write_run(
+        folder / "data" / "own" / "mine", own_run(NAME, workers=(1, 2), blocks=2, raising=(1,)), **hostile
+    )
+    write_run(folder / "data" / "own" / "nodes", multi_node_run(blocks=2, modes=("over nodes",)))
     write_run(folder / "data" / "ray_vs_multiprocessing" / "raced", [race_run(blocks=2)])
     write_run(folder / "data" / "break_even" / "evened", [break_even_run(blocks=2)])
     done = build(folder, *STRICT)
@@ -188,6 +197,15 @@ def test_the_failed_trial_is_on_the_page(book: Path) -> None:
     """The failed trial is listed with its reason, and is a cross in a figure."""
     assert "EngineError: a lost worker" in words(book / "book" / "single_node.html")
     assert ">failed trial<" in (book / "book" / "single_node.html").read_text()
+
+
+def test_every_own_work_is_in_full_and_its_name_is_text(book: Path) -> None:
+    """Each of two works has its heading, its answer and its folded sections; a hostile name stays text."""
+    text = html.unescape(words(book / "book" / "own.html"))
+    for heading in (NAME, "over nodes"):
+        assert f"How far does {heading} scale, and does Ray pay?" in text
+    assert text.count("Where the time went") == text.count("How it was measured") == 2
+    assert "<b onclick" not in (book / "book" / "own.html").read_text()
 
 
 def test_the_first_page_answers_for_nodes_and_docker(book: Path) -> None:

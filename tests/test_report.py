@@ -23,6 +23,7 @@ from lab.report import (
     provenance,
     scaling,
     timeline,
+    usage,
     waiting,
 )
 from lab.report.disturbances import warning
@@ -39,8 +40,8 @@ SECTIONS: tuple[Callable[[Study], Markdown], ...] = (
     scaling.answer,
     scaling.throughput,
     scaling.against_processes,
-    scaling.usage,
-    scaling.over_time,
+    usage.usage,
+    usage.over_time,
     scaling.efficiency,
     waiting.latency,
     waiting.queue,
@@ -210,7 +211,7 @@ def test_the_reference_report_stands_beside_ours(tmp_path: Path, small: Frames) 
     write_run(tmp_path / "single_node" / "run", small)
     made = shown(tmp_path)
     assert "| 1.81 |" in made.show(scaling.throughput).text
-    assert "| 84.4 |" in made.show(scaling.usage).text
+    assert "| 84.4 |" in made.show(usage.usage).text
     assert "| 0.650 |" in made.show(claims_single_node.replay).text
     verdicts = made.show(claims_single_node.verdicts).text
     assert verdicts.count("| search, dynamic |") == verdicts.count("| find, static |") == 4

@@ -20,6 +20,7 @@ from lab.report import (
     provenance,
     scaling,
     timeline,
+    usage,
     waiting,
 )
 from lab.report.disturbances import warning
@@ -49,7 +50,7 @@ SECTIONS: dict[str, Sections] = {
         scaling.speedup,
         scaling.throughput,
         scaling.efficiency,
-        scaling.usage,
+        usage.usage,
         scaling.start,
         waiting.queue,
         claims_cluster.schedules,
@@ -140,7 +141,7 @@ def test_machines_of_their_own_are_nodes(tmp_path: Path) -> None:
 def test_shared_hosts_are_named_everywhere(tmp_path: Path) -> None:
     """Every axis and every table head says that the nodes are containers on one host."""
     made = shown(tmp_path, "multi_node", multi_node_run())
-    for section in (scaling.throughput, scaling.efficiency, scaling.usage, waiting.latency):
+    for section in (scaling.throughput, scaling.efficiency, usage.usage, waiting.latency):
         text = made.show(section).text
         assert ">containers on one host</text>" in text
         assert "| containers on one host |" in text

@@ -33,7 +33,7 @@ def write_run(
 ) -> Path:
     """Write frames in the order of their files as a run; `changes` replace facts of the environment."""
     directory.mkdir(parents=True)
-    known = ("multi_node", "docker", *COMPARISONS)
+    known = ("multi_node", "docker", "own", *COMPARISONS)
     experiment = directory.parent.name if directory.parent.name in known else "single_node"
     for name, frame in zip(files_of(experiment), frames, strict=True):
         with (directory / name).open("w", newline="") as file:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lab.figures.style import INK, Look, sheet, styled, svg
+from lab.figures.style import INK, Look, label, sheet, styled, svg
 from lab.formats import length, number
 
 UNCOUNTED = "seconds"
@@ -122,10 +122,10 @@ def _draw(axis: Axes, panel: Panel) -> None:
     if panel.level is not None:
         axis.axhline(panel.level[0], color=INK, linewidth=1, linestyle=":", label=panel.level[1])
     if panel.band is not None:
-        low, high, label = panel.band
-        axis.axhspan(low, high, color=INK, alpha=0.1, linewidth=0, label=label)
+        low, high, name = panel.band
+        axis.axhspan(low, high, color=INK, alpha=0.1, linewidth=0, label=name)
     axis.set_title(panel.title)
-    axis.set_ylabel(panel.y_label)
+    axis.set_ylabel(label(panel.y_label))
     axis.set_xlabel(panel.x_label)
     _scale(axis, panel)
     _cross(axis, panel, {line.look: shift for line, shift in zip(panel.lines, shifts, strict=True)})
@@ -159,8 +159,8 @@ def _align(axes: Sequence[Axes], panels: Sequence[Panel]) -> None:
 def _legend(figure: Figure, axes: Sequence[Axes]) -> None:
     handles: dict[str, Artist] = {}
     for axis in axes:
-        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
+        for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
+            handles.setdefault(name, handle)
     if len(handles) > 1:
         figure.legend(list(handles.values()), list(handles), loc="outside upper left", ncols=2)
 

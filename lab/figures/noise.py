@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from lab.analysis.intervals import Estimate
-from lab.figures.style import FURTHER, INK, Look, sheet, styled, svg
+from lab.figures.style import FURTHER, INK, Look, label, sheet, styled, svg
 from lab.formats import fixed, number
 
 HOURS_FROM = 3.0
@@ -43,7 +43,7 @@ def _scatter(axis: Axes, mine: pd.DataFrame, scale: float, mode: str, look: Look
         marker=look.marker,
         linewidths=0,
         alpha=0.8,
-        label=mode,
+        label=label(mode),
     )
 
 

@@ -10,8 +10,9 @@ import hashlib
 import html
 import io
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
@@ -24,6 +25,9 @@ INK = "#010203"
 
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 """Okabe and Ito's colours that read on white and on black and by the colour-blind."""
+
+MOST_LETTERS = 26
+"""Letters of a foreign name that a figure has room for."""
 
 WIDTH_INCHES = 5.0
 """Narrow, so that the labels still read when a phone shrinks the figure to its width."""
@@ -109,9 +113,20 @@ def looks_of(names: Sequence[str]) -> dict[str, Look]:
     return {**LOOKS, **{name: free[place % len(free)] for place, name in enumerate(further)}}
 
 
-def styled() -> AbstractContextManager[None]:
-    """Return the context in which figures are made, drawn and written, whatever matplotlib is set to."""
-    return matplotlib.rc_context(STYLE)
+@contextmanager
+def styled() -> Iterator[None]:
+    """Make, draw and write figures in this context, whatever matplotlib is set to."""
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        # the page's own fonts have the letters of a foreign name that matplotlib's has not
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+def label(text: str) -> str:
+    """Return foreign text as matplotlib draws it: on one line, no formula, and not hidden from legends."""
+    line = "".join(one if one.isprintable() else "\ufffd" for one in " ".join(text.split()))
+    line = line if len(line) <= MOST_LETTERS else f"{line[: MOST_LETTERS - 1]}…"
+    return (" " if line.startswith("_") else "") + line.replace("$", r"\$")
 
 
 def sheet(rows: int, height_inches: float) -> tuple[Figure, tuple[Axes, ...]]:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from lab.figures.curves import WORKERS, Axis
 from lab.formats import number, short_estimate
+from lab.published import report_a as reference
 from lab.report.markdown import table
 from lab.report.study import Study, estimate_of
 
@@ -52,3 +53,35 @@ def intervals(study: Study) -> str:
     if study.blocks < 2:
         return "no interval, since there is one block only"
     return f"95 % intervals over the blocks (n = {study.blocks} where no trial failed)"
+
+
+def report_of(study: Study) -> pd.DataFrame:
+    """Return the reference report's numbers that can stand beside a run: none beside other work or Docker.
+
+    On a cluster those with as many workers on a node as here; with 1, where none is.
+    """
+    if study.experiment == "single_node":
+        report = reference.single_node()
+        return report.assign(ratio=report["throughput"] / report["throughput"].iloc[0])
+    report = reference.cluster()
+    alone = report[report["nodes"] == 1].set_index("workers_per_node")["throughput"]
+    ratio = report["throughput"] / report["workers_per_node"].map(alone)
+    report = report.assign(ratio=ratio, scaling=ratio / report["nodes"])
+    if study.experiment != "multi_node":
+        return report.head(0)
+    shared = set(report["workers_per_node"]) & set(study.run.trials["workers_per_node"])
+    return report[report["workers_per_node"].isin(shared or {1})]
+
+
+def report_columns(study: Study, column: str) -> Beside:
+    """Return the reference report's columns of a table; on a cluster one for each load of a node."""
+    report = report_of(study)
+    if column not in report or report.empty:
+        return {}
+    if study.kind != "multi_node":
+        return beside(report, column)
+    found: dict[str, dict[int, float]] = {}
+    for workers, rows in report.groupby("workers_per_node"):
+        mine = beside(rows, column, "nodes", f"reference report, {workers} each")
+        found |= {head: dict(values) for head, values in mine.items() if values}
+    return found

@@ -20,6 +20,7 @@ from lab.report import (
     provenance,
     scaling,
     timeline,
+    usage,
     waiting,
 )
 from lab.report.markdown import Markdown, folded, literal, paragraphs, safe, table
@@ -56,7 +57,7 @@ FOLDED: Mapping[str, tuple[str, tuple[Section, ...]]] = {
         "does not have that blind spot.",
         (scaling.efficiency,),
     ),
-    "Processors and memory": ("", (scaling.usage, scaling.over_time)),
+    "Processors and memory": ("", (usage.usage, usage.over_time)),
     "Latency and queue": (
         "Waiting is the time from the driver handing over an item until the function begins; running is the "
         "function. The queue is what was handed over and is not done yet.",

@@ -50,33 +50,34 @@ def in_sentences(study: Study, mode: str) -> str:
     to_loop = _ratio(study, mode, (name, x), (LOOP, 1))
     to_one = _ratio(study, mode, (name, x), one_worker(study, mode) if engine == "Ray" else None)
     to_processes = _ratio(study, mode, (name, x), (PROCESSES, x))
-    of_one = estimate(to_one, "times as fast as one Ray worker")
     told = [
-        of_one * (to_one.value is not None),
-        f"{estimate(to_processes, 'of the throughput of as many plain processes')}: "
+        f"{short_estimate(to_one)} times as fast as one Ray worker" if to_one.value is not None else "",
+        f"{short_estimate(to_processes)} of the throughput of as many plain processes: "
         f"{answers.cost_in_words(to_processes)}"
         if to_processes.value is not None and engine == "Ray"
         else "",
     ]
-    did = f"At its best it did {estimate(highest, safe(study.unit(mode)))} with {_where(study, name, x)}"
+    did = (
+        f"At its best it did {short_estimate(highest)} {safe(study.unit(mode))} with {_where(study, name, x)}"
+    )
     more = listing(one for one in told if one)
-    return f"{_pays(engine, to_loop)} {did}{', ' * bool(more)}{more}.{_not_ray(study, mode)}"
+    verdict, did = _pays(engine, to_loop), f"{did}{', ' * bool(more)}{more}."
+    # without a loop to beat, how far it scales is the answer
+    first, then = (did, verdict) if to_loop.value is None else (verdict, did)
+    return f"{first} {then}{_not_ray(study, mode)}"
 
 
 def _pays(engine: str, to_loop: Estimate) -> str:
     """Return the verdict: it pays where the whole interval of its ratio to a plain loop lies above 1."""
-    subject = engine[0].upper() + engine[1:]
-    if engine == "a plain loop":
-        return f"**Whether Ray pays cannot be told**: only {engine} ended well."
-    verb = "does not pay" if subject == "Ray" else "do not pay"
+    if engine == answers.in_prose(LOOP):
+        return f"**Whether it pays to use Ray cannot be told**: only {engine} ended well."
+    untold = f"**Whether it pays to use {engine} cannot be told**"
     if to_loop.value is None:
-        return f"**Whether {engine} pays cannot be told** from this run: no block has a plain loop beside it."
-    fast = f"{estimate(to_loop, 'times as fast as a plain loop')}"
+        return f"{untold} from this run: no block has a plain loop beside it."
+    fast = estimate(to_loop, "times as fast as a plain loop")
     if to_loop.low is None or to_loop.high is None or to_loop.low <= 1 <= to_loop.high:
-        return f"**Whether {engine} pays cannot be told**: it was {fast}."
-    if to_loop.high < 1:
-        return f"**{subject} {verb} here**: {fast}."
-    return f"**{subject} {'pays' if subject == 'Ray' else 'pay'}**: {fast}."
+        return f"{untold}: {fast}."
+    return f"**It {'does not pay' if to_loop.high < 1 else 'pays'} to use {engine} here**: {fast}."
 
 
 def _not_ray(study: Study, mode: str) -> str:
@@ -169,7 +170,7 @@ def _costs(study: Study, mode: str) -> str:
 
 
 def _nothing(cost: Estimate) -> str:
-    return " (too little to tell from nothing)" if cost.low is None or cost.low <= 0 else ""
+    return " (not measurably more than nothing)" if cost.low is None or cost.low <= 0 else ""
 
 
 def timed(found: Estimate) -> str:

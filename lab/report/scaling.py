@@ -1,63 +1,20 @@
 """The sections on scaling over workers or nodes: throughput, efficiency, what Ray costs, cold start."""
 
-from typing import NamedTuple
-
 import pandas as pd
 
 from lab.figures import curves
 from lab.figures import scaling as figures
 from lab.figures.lines import Line, Panel, chart
-from lab.formats import UNKNOWN, count, memory, number, seconds, short_estimate
+from lab.formats import count, seconds, short_estimate
 from lab.published import report_a as reference
 from lab.report import answers, cluster_answers, nodes
-from lab.report.levels import Beside, beside, intervals, level_table
+from lab.report.levels import intervals, level_table, report_columns, report_of
 from lab.report.markdown import Markdown, figure, folded, paragraphs, safe, table
 from lab.report.series import COUNTED
 from lab.report.study import PROCESSES, Study, estimate_of
 
 ONE = {"workers": "1 worker", "nodes": "one node"}
 """What throughput is relative to, by what the series run over."""
-
-
-class Use(NamedTuple):
-    """One kind of use: its metric, title and unit of its panel (no title: not drawn), and of its table."""
-
-    metric: str
-    panel: str
-    unit: str
-    told: str
-    scale: float = 1.0
-    top: float | None = None
-
-
-OF_NODE = (
-    Use("cpu_percent", "CPU of the node", "% of its cores", "CPU, % of the node's cores", top=105),
-    Use(
-        "lab_memory_bytes",
-        "Memory of driver, workers and Ray",
-        "MiB, private",
-        "Private memory of driver, workers and, with Ray, Ray's own processes, MiB",
-        2**-20,
-    ),
-    Use("memory_percent", "Memory of the node", "% in use", "Memory in use on the node, %"),
-)
-OF_NODES = (
-    Use("cpu_percent", "CPU of a node", "% of its own cores", "CPU, % of a node's own cores", top=105),
-    Use("memory_percent", "Memory of a node", "% in use", "Memory in use on a node, %"),
-    Use(
-        "lab_memory_bytes",
-        "",
-        "",
-        "Private memory of driver, workers and Ray's own processes, all nodes together, MiB",
-        2**-20,
-    ),
-    Use(
-        "throttled_percent",
-        "Held back by the quota",
-        "% of the window",
-        "Held back by the quota, % of the window",
-    ),
-)
 
 
 def answer(study: Study) -> Markdown:
@@ -134,7 +91,7 @@ def drawn(study: Study, mode: str) -> str:
             ", the only scale that our curves share with the reference report's, which comes from "
             f"{machines} of {reference.CORES} cores"
         )
-        told.append(f"Below: relative to {same}{shared * (len(_report(study)) > 0)}.")
+        told.append(f"Below: relative to {same}{shared * (len(report_of(study)) > 0)}.")
     return figure(svg, " ".join(told))
 
 
@@ -144,11 +101,11 @@ def tables(study: Study, mode: str) -> list[str]:
     parts = [level_table(study.levels(mode, "throughput"), axis=axis)]
     if speedups.empty:
         return parts
-    relative = level_table(speedups, _columns(study, "ratio"), axis=axis)
+    relative = level_table(speedups, report_columns(study, "ratio"), axis=axis)
     parts.append(folded(f"Relative to {ONE[axis.column]}, {name}", relative))
     if axis.column == "nodes":
         ends = {end: speedups[end] / speedups["nodes"].astype(float) for end in ("value", "low", "high")}
-        found = level_table(speedups.assign(**ends), _columns(study, "scaling"), axis=axis)
+        found = level_table(speedups.assign(**ends), report_columns(study, "scaling"), axis=axis)
         parts.append(folded(f"Scaling efficiency: relative to one node, divided by nodes, {name}", found))
     return parts
 
@@ -168,7 +125,9 @@ def _relative(study: Study, speedups: pd.DataFrame, name: str = "") -> Panel:
         if study.experiment not in COUNTED
         else []
     )
-    return figures.speedups(speedups, figures.report_lines(_report(study), "ratio", axis), axis, ideal, name)
+    return figures.speedups(
+        speedups, figures.report_lines(report_of(study), "ratio", axis), axis, ideal, name
+    )
 
 
 CEILING = "ceiling: one loop on each core"
@@ -211,8 +170,8 @@ def _costs(study: Study) -> str:
 def efficiency(study: Study) -> Markdown:
     """Show node efficiency and CPU efficiency against workers or nodes, for every mode."""
     parts, axis = [], study.axis
-    lines = figures.report_lines(_report(study), "node_efficiency", axis) if axis.column == "nodes" else []
-    theirs = _columns(study, "node_efficiency") if axis.column == "nodes" else {}
+    lines = figures.report_lines(report_of(study), "node_efficiency", axis) if axis.column == "nodes" else []
+    theirs = report_columns(study, "node_efficiency") if axis.column == "nodes" else {}
     for mode in study.modes:
         node, cpu = study.levels(mode, "node_efficiency"), study.levels(mode, "cpu_efficiency")
         svg = curves.efficiency(node, cpu, f"Efficiency against {axis.label}, {mode}", axis, lines)
@@ -222,77 +181,6 @@ def efficiency(study: Study) -> Markdown:
             folded(f"CPU efficiency, {study.name(mode)}", level_table(cpu, axis=axis)),
         ]
     return paragraphs(*parts)
-
-
-def usage(study: Study) -> Markdown:
-    """Show use of processors and memory against workers or nodes, and how a quota held the nodes back."""
-    if not study.modes:
-        return Markdown("")
-    mode, axis, over_nodes = study.main_mode, study.axis, study.kind == "multi_node"
-    uses = OF_NODES if over_nodes else OF_NODE
-    levels = {use: study.levels(mode, use.metric) for use in uses}
-    known = {use: rows for use, rows in levels.items() if not over_nodes or rows["value"].notna().any()}
-    panels = [
-        Panel(
-            use.panel, use.unit, [*_scaled(rows, use, study), *_beside(study, use)], axis.label, top=use.top
-        )
-        for use, rows in levels.items()
-        if use.panel and (use.metric != "throttled_percent" or use in known)
-    ]
-    title = f"CPU and memory {'of a node ' * over_nodes}against {axis.label}, {mode}"
-    theirs = ", as in the reference report" * (len(_report(study)) > 0)
-    note = "" if over_nodes else f" The memory of the node includes all else that ran on it{theirs}."
-    means = "Means over the nodes with workers," if over_nodes else "Means"
-    caption = f"{study.lead(mode)}. {means} with {intervals(study)}.{note}"
-    shown = [
-        folded(use.told, level_table(rows, _columns(study, use.metric), use.scale, axis))
-        for use, rows in levels.items()
-        if use.metric != "throttled_percent" or use in known
-    ]
-    last = _object_store(study, mode)
-    if over_nodes:
-        last = "" if OF_NODES[-1] in known else NO_QUOTA
-    return paragraphs(figure(chart(title, panels, height_inches=2.2), caption), *shown, last)
-
-
-NO_QUOTA = "No quota was there to hold the nodes back, or none that could be read."
-
-
-def _scaled(rows: pd.DataFrame, use: Use, study: Study) -> list[Line]:
-    ends = {end: rows[end] * use.scale for end in ("value", "low", "high")}
-    return curves.lines_of(rows.assign(**ends), axis=study.axis)
-
-
-def _beside(study: Study, use: Use) -> list[Line]:
-    report = _report(study)
-    known = use.metric in report and study.kind != "multi_node"
-    return figures.report_lines(report, use.metric, study.axis) if known else []
-
-
-def _object_store(study: Study, mode: str) -> str:
-    ray = study.rows(mode)
-    ray = ray[ray["engine"] == "ray"]
-    store, gpu = ray["object_store_bytes"].dropna(), ray["gpu_percent"].dropna()
-    told = f"at most {memory(float(store.max()))}" if len(store) else UNKNOWN
-    use = f"{number(float(gpu.mean()))} % on average" if len(gpu) else "not measured, as no GPU answered"
-    return f"Ray's object store held {told}. GPU use: {use}."
-
-
-def over_time(study: Study) -> Markdown:
-    """Show the samples of one typical trial over its window."""
-    if not study.modes:
-        return Markdown("")
-    mode = study.main_mode
-    series = study.main_series(mode)
-    workers = answers.reached_cores(study, study.counts(mode, series))
-    trial = study.typical_trial(mode, series, workers)
-    samples = study.run.samples[study.run.samples["trial_id"] == trial].sort_values("at_seconds")
-    if len(samples) < 2:
-        return Markdown("")
-    what = f"{series}, {count(workers, 'worker')}"
-    svg = figures.over_time(samples, float(study.cores), f"CPU and memory over time, {mode}, {what}")
-    caption = f"Trial {safe(trial)}: the one of median throughput of {study.name(mode)}, {what}."
-    return paragraphs(figure(svg, caption))
 
 
 def start(study: Study) -> Markdown:
@@ -316,35 +204,3 @@ def start(study: Study) -> Markdown:
     return paragraphs(
         told, figure(svg, caption), folded("Cold start of the workers, s", level_table(levels, axis=axis))
     )
-
-
-def _report(study: Study) -> pd.DataFrame:
-    """Return the reference report's numbers that can stand beside a run: none beside other work or Docker.
-
-    On a cluster those with as many workers on a node as here; with 1, where none is.
-    """
-    if study.experiment == "single_node":
-        report = reference.single_node()
-        return report.assign(ratio=report["throughput"] / report["throughput"].iloc[0])
-    report = reference.cluster()
-    alone = report[report["nodes"] == 1].set_index("workers_per_node")["throughput"]
-    ratio = report["throughput"] / report["workers_per_node"].map(alone)
-    report = report.assign(ratio=ratio, scaling=ratio / report["nodes"])
-    if study.experiment != "multi_node":
-        return report.head(0)
-    shared = set(report["workers_per_node"]) & set(study.run.trials["workers_per_node"])
-    return report[report["workers_per_node"].isin(shared or {1})]
-
-
-def _columns(study: Study, column: str) -> Beside:
-    """Return the reference report's columns of a table; on a cluster one for each load of a node."""
-    report = _report(study)
-    if column not in report or report.empty:
-        return {}
-    if study.kind != "multi_node":
-        return beside(report, column)
-    found: dict[str, dict[int, float]] = {}
-    for workers, rows in report.groupby("workers_per_node"):
-        mine = beside(rows, column, "nodes", f"reference report, {workers} each")
-        found |= {head: dict(values) for head, values in mine.items() if values}
-    return found
