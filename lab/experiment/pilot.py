@@ -65,19 +65,42 @@ class _Seen:
 def try_one(body: Body, item: Any) -> Measurement:
     """Run an item as a worker does; the result tells of the work's habits."""
     before = digest_of(item)
-    measured = body(item)
+    measured, uses_ray = body(item), False
+    if "ray" in sys.modules:
+        measured, uses_ray = _beside_ray(body, item, measured)
     try:
         pickle.loads(pickle.dumps(measured.result, 5))
     except Exception as error:
         told = f"{type(error).__name__}: {first_line(error)}"
         raise WorkError(f"the result of an item cannot be unpickled where it arrives: {told}") from error
-    ray = sys.modules.get("ray")
-    uses_ray = bool(ray and ray.is_initialized())
-    if uses_ray and ray:
-        ray.shutdown()
     running = [one for one in threading.enumerate() if not (one.daemon or one is threading.main_thread())]
     thread = running[0].name if running else ""
     return measured._replace(result=Habits(uses_ray, digest_of(item) != before, thread))
+
+
+def _beside_ray(body: Body, item: Any, measured: Measurement) -> tuple[Measurement, bool]:
+    """Run an item once more where Ray is up, as in a worker of Ray; tell whether the work uses it itself."""
+    import ray
+
+    called: list[str] = []
+    ends, begins = ray.shutdown, ray.init
+
+    def shutdown(*given: Any, **named: Any) -> Any:
+        called.append("shutdown")
+        return ends(*given, **named)
+
+    def init(*given: Any, **named: Any) -> Any:
+        called.append("init")
+        return begins(*given, **named)
+
+    ray.shutdown, ray.init = shutdown, init
+    try:
+        again = body(item)
+    finally:
+        ray.shutdown, ray.init = ends, begins
+    uses_ray = ray.is_initialized() or bool(called)
+    ends()
+    return again if uses_ray else measured, uses_ray
 
 
 def pilot(name: str, prepared: Prepared, limit_seconds: float = PILOT_SECONDS) -> Pilot:
@@ -94,6 +117,11 @@ def pilot(name: str, prepared: Prepared, limit_seconds: float = PILOT_SECONDS) -
     measured = [(chosen[one.task], one.measurement) for one in ended if one.measurement is not None]
     good = [(item, one) for item, one in measured if one.outcome is not None]
     raised = tuple(f"{one.error_kind}: {one.error_message}" for _, one in measured if one.outcome is None)
+    if any("ray.init twice" in one for one in raised):
+        raise WorkError(
+            f"{name} calls ray.init itself, which fails in a worker of Ray, where Ray is up: leave it out, or "
+            "call it only `if not ray.is_initialized()`"
+        )
     if raised and not good:
         raise WorkError(f"{name} raised on each of {count(len(measured), 'item')} tried: {raised[0]}")
     if not good:
