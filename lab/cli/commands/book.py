@@ -18,7 +18,8 @@ LOG = Path("out", "book.log")
 OPTIONS = ("-W", "-n", "--keep-going", "-q")
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-OWN_ERRORS = "|".join(kind.__name__ for kind in (LabError, *LabError.__subclasses__()))
+KINDS: list[type[LabError]] = [LabError, *LabError.__subclasses__()]
+OWN_ERRORS = "|".join(kind.__name__ for kind in KINDS)
 OWN_ERROR = re.compile(rf"^(lab\.errors\.)?({OWN_ERRORS}): ")
 LAST_LINES = 20
 
