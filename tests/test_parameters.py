@@ -63,6 +63,19 @@ def test_tiny_is_accepted():
     assert parameters.deadline_seconds == 120.0
 
 
+@pytest.mark.parametrize(
+    "modes", ["[search, find]", "['search', 'find']", '["search","find"]', ["search", "find"]]
+)
+def test_a_list_of_words_needs_no_quotes(modes):
+    """Papermill's -p and a shell leave a list of words without quotes: its meaning is clear."""
+    assert tiny(modes=modes).modes == ("search", "find")
+
+
+def test_a_run_id_of_digits_is_text():
+    """Papermill's -p makes a number of digits: a run may be called by its date."""
+    assert tiny(run_id=20261127).run_id == "20261127"
+
+
 def test_unknown_is_refused_with_a_suggestion():
     """A misspelt name, which papermill lets pass, is refused, and the right one is suggested."""
     with pytest.raises(ParameterError, match=r"unknown parameter worker; did you mean workers\?"):
@@ -155,7 +168,6 @@ def test_each_missing_one_is_named(name):
         {"run_id": "a b"},
         {"run_id": "a" * 65},
         {"run_id": "naïve"},
-        {"run_id": 7},
         {"run_id": None},
     ],
     ids=repr,

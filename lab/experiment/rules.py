@@ -93,7 +93,9 @@ class Text:
     words: str
 
     def accept(self, value: Any) -> str:
-        """Return the text, or raise `ValueError` with the rule."""
+        """Return the text, or raise `ValueError` with the rule; a whole number is text of its digits."""
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
         if not isinstance(value, str) or not re.fullmatch(self.pattern, value):
             raise ValueError(self.describe())
         return value
@@ -113,8 +115,11 @@ class Several:
 
     def accept(self, value: Any) -> tuple[Any, ...]:
         """Return the values as a tuple, or raise `ValueError` with the rule."""
-        if isinstance(value, str) and value.lstrip().startswith("["):
-            value = _literal(value)
+        if isinstance(value, str) and value.strip().startswith("["):
+            literal = _literal(value)
+            # a shell has eaten the quotes of ["search", "find"]
+            bare = isinstance(literal, str) and value.strip().endswith("]")
+            value = _words(value) if bare else literal
         items = tuple(value) if isinstance(value, list | tuple) else (value,)
         accepted = tuple(self.of.accept(item) for item in items)
         if (not accepted and not self.may_be_empty) or (
@@ -155,6 +160,10 @@ Rule = Whole | Real | Flag | Choice | Text | Several | Items
 def parameter(rule: Rule, unit: str = "", meaning: str = "", **default: Any) -> Any:
     """Return a dataclass field that carries its rule, its unit and, for the command line, its meaning."""
     return dataclasses.field(metadata={"rule": rule, "unit": unit, "meaning": meaning}, **default)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(part.strip(" '\"") for part in text.strip().strip("[]").split(",") if part.strip())
 
 
 def _literal(text: str) -> Any:

@@ -59,7 +59,9 @@ def code_facts() -> dict[str, Any]:
         if path.relative_to(paths.ROOT / "lab").parts[0] in READERS:
             continue
         digest.update(path.relative_to(paths.ROOT).as_posix().encode() + b"\0" + path.read_bytes())
-    return {"version": importlib.metadata.version("ray-scaling-lab"), "digest": digest.hexdigest()[:16]}
+    # without the package's metadata the lab was not installed, but is found by PYTHONPATH or the like
+    version = _version("ray-scaling-lab") or "not installed"
+    return {"version": version, "digest": digest.hexdigest()[:16]}
 
 
 def versions() -> dict[str, str]:
