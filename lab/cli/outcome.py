@@ -37,7 +37,7 @@ def failures(tasks: pd.DataFrame) -> str:
     if bad.empty:
         return ""
     first, every = bad.iloc[0], tasks.loc[~tasks["warmup"].astype(bool), "task"].nunique()
-    told = f"{first['error_kind']}: {first['error_message']}"
+    told = ": ".join(str(one) for one in (first["error_kind"], first["error_message"]) if not pd.isna(one))
     return f"{bad['task'].nunique()} of {every} items failed, as item {first['task']} did: {told}\n"
 
 

@@ -54,7 +54,7 @@ class Processes:
     def _collect(self, work: Work, submitted: float, observer: Observer) -> None:
         open_tasks = set(range(len(work.payloads)))
         busy: dict[Any, int] = {connection: number for number, connection in enumerate(self._connections)}
-        watch = Watch(work)
+        watch, lost = Watch(work), list[Any]()
         while busy:
             ready: list[Any] = wait(list(busy), timeout=POLL_SECONDS)
             for connection in ready:
@@ -70,21 +70,23 @@ class Processes:
                         Completion(task, 1, worker, None, submitted, time.monotonic(), measurement)
                     )
                 else:
-                    del busy[connection]
+                    number = busy.pop(connection)
+                    lost += [] if result == DONE else [self._workers[number]]
             if open_tasks:
                 watch.check(len(open_tasks))
         if not open_tasks:
             return
-        told = f"{ENDED}{self._cause()}"
+        told = f"{ENDED}{_cause(lost)}"
         for task in sorted(open_tasks):
             now = time.monotonic()
             observer.completed(Completion(task, 1, -1, None, submitted, now, None, "WorkerLost", told))
 
-    def _cause(self) -> str:
-        """Return how the lost processes ended, as far as they have been seen to."""
-        for worker in self._workers:
-            worker.join(0 if worker.is_alive() else CODE_SECONDS)
-        return next((cause(one.exitcode) for one in self._workers if one.exitcode), "")
+
+def _cause(lost: Sequence[Any]) -> str:
+    """Return how the first of the lost processes ended."""
+    for worker in lost:
+        worker.join(CODE_SECONDS)
+    return next((cause(one.exitcode) for one in lost if one.exitcode), "")
 
 
 @contextlib.contextmanager

@@ -116,11 +116,12 @@ def pilot(name: str, prepared: Prepared, limit_seconds: float = PILOT_SECONDS) -
         )
     measured = [(chosen[one.task], one.measurement) for one in ended if one.measurement is not None]
     good = [(item, one) for item, one in measured if one.outcome is not None]
-    raised = tuple(f"{one.error_kind}: {one.error_message}" for _, one in measured if one.outcome is None)
+    bad = [one for _, one in measured if one.outcome is None]
+    raised = tuple(": ".join(filter(None, (one.error_kind, one.error_message))) for one in bad)
     if any("ray.init twice" in one for one in raised):
         raise WorkError(
-            f"{name} calls ray.init itself, which fails in a worker of Ray, where Ray is up: leave it out, or "
-            "call it only `if not ray.is_initialized()`"
+            f"{name} calls ray.init itself, which fails in a worker of Ray, where Ray is up: leave it out, "
+            "or call it only `if not ray.is_initialized()`"
         )
     if raised and not good:
         raise WorkError(f"{name} raised on each of {count(len(measured), 'item')} tried: {raised[0]}")

@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 
 from lab.errors import EngineError
+from lab.experiment.expected import Expected
 from lab.experiment.plan import PlannedTrial
-from lab.experiment.trial import Expected, Setting, run_trial
+from lab.experiment.trial import Setting, run_trial
 from lab.workload import Prepared
 
 Works = Mapping[str, Prepared]

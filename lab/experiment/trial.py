@@ -12,6 +12,7 @@ from lab.data.records import TaskRecord, Trial
 from lab.engines import Completion, Team, Work
 from lab.engines.teams import ON_RAY, TEAMS, Engine
 from lab.errors import ClusterError, DataError, EngineError
+from lab.experiment.expected import Expected
 from lab.experiment.plan import PlannedTrial
 from lab.measure.environment import utc_now
 from lab.measure.task import Outcome, first_line
@@ -43,37 +44,6 @@ class Setting:
 
 SETTINGS = ("sample_seconds", "deadline_seconds", "stall_seconds", "wait_seconds")
 """The numbers of a setting, in order, as a request to another machine names them."""
-
-
-class Expected:
-    """What the trials of one kind of work come to: the digest of all results, and those of single tasks."""
-
-    def __init__(self, digest: str | None = None) -> None:
-        self.digest, self._outcomes = digest, dict[int, Outcome]()
-
-    def check(self, digest: str, outcomes: Mapping[int, Outcome]) -> None:
-        """Keep what the first trial came to; raise `EngineError` where another comes to something else."""
-        if self.digest is None:
-            self.digest, self._outcomes = digest, dict(outcomes)
-        elif digest != self.digest:
-            found = _difference(self._outcomes, outcomes)
-            raise EngineError(
-                f"its results differ: digest {digest}, where earlier trials of this work have "
-                f"{self.digest}{found}"
-            )
-
-
-def _difference(before: Mapping[int, Outcome], now: Mapping[int, Outcome]) -> str:
-    """Name the first task whose outcome is another one, with both."""
-    for task in sorted(before.keys() | now.keys() if before else ()):
-        told = [_told(side.get(task)) for side in (before, now)]
-        if told[0] != told[1]:
-            return f"; item {task} came to {told[0]} before and to {told[1]} now"
-    return ""
-
-
-def _told(outcome: Outcome | None) -> str:
-    return "an error" if outcome is None else f"{outcome.shown or outcome.digest} ({outcome.units} units)"
 
 
 class Recorder:
@@ -141,7 +111,7 @@ def run_trial(
     planned: PlannedTrial,
     attempt: int,
     prepared: Prepared,
-    expected: "Expected",
+    expected: Expected,
     setting: Setting,
 ) -> Trial:
     """Run a trial and write its row, whatever happens; a fault of engine or cluster makes it a failed one.
@@ -240,7 +210,7 @@ def _measure(row: dict[str, Any], prepared: Prepared, setting: Setting) -> Mappi
         work = dataclasses.replace(work, payloads=payloads, task_seconds=task_seconds)
         recorder = Recorder(row["trial_id"], setting, False, prepared.fail_fast)
         try:
-            _window(row, team, work, recorder, setting)
+            run_window(row, team, work, recorder, setting)
         finally:
             row |= {
                 "tasks": len(recorder.outcomes),
@@ -254,7 +224,7 @@ def _measure(row: dict[str, Any], prepared: Prepared, setting: Setting) -> Mappi
         return recorder.outcomes
 
 
-def _window(row: dict[str, Any], team: Team, work: Work, recorder: Recorder, setting: Setting) -> None:
+def run_window(row: dict[str, Any], team: Team, work: Work, recorder: Recorder, setting: Setting) -> None:
     """Run the work between two readings of the clocks, with all nodes sampled in between."""
     cluster = setting.cluster
     recorder.origin = cluster.begin(

@@ -8,9 +8,10 @@ from lab.clusters.attached import Cluster
 from lab.engines import ray_actors
 from lab.engines.ray_actors import Actors
 from lab.errors import ClusterError
+from lab.experiment.expected import Expected
 from lab.experiment.plan import Configuration, PlannedTrial
 from lab.experiment.primes import example, prepared
-from lab.experiment.trial import Expected, Setting, Sink, run_trial
+from lab.experiment.trial import Setting, Sink, run_trial
 from lab.loading import find
 from lab.workload import Prepared
 
