@@ -13,6 +13,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def refuse_function(found: Any, told: str, arguments: tuple[Any, ...] = (None,))
 
     `arguments` stand for what it is called with, none for a function that sets up.
     """
-    if type(found).__module__.startswith("ray."):
+    if type(found).__module__.startswith("ray.") or callable(getattr(found, "remote", None)):
         raise WorkError(f"{told} is a remote function or actor of Ray: name the plain function that it wraps")
     if isinstance(found, type) or not callable(found):
         raise WorkError(f"{told} is {kind_of(found)}: a function of one item is needed")
@@ -117,19 +118,20 @@ def prepare(
     refuse_function(declared.function, told)
     body = _body(declared, source, {"units": units, "digest": digest, "set_up": set_up})
     given = declared.items if items is None or (isinstance(items, str) and not items.strip()) else items
+    code = code_digest(body, declared.function)
     listed = items_of(given, lambda named: find(named)[1], memory_bytes)
     facts = {
         "unit": unit or declared.unit,
         "words": words or declared.words,
         "same_results": same_results and declared.same_results,
         "source": told_source(work, body.function),
-        "digest": code_digest(body, declared.function),
+        "digest": code,
         "items": len(listed),
         **sizes(listed, memory_bytes),
     }
     name = declared.name or getattr(declared.function, "__name__", "work")
     return name.strip("<>"), Prepared(
-        body,
+        replace(body, code=code),
         listed,
         facts=facts,
         same_results=bool(facts["same_results"]),

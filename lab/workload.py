@@ -86,6 +86,8 @@ class Body:
     set_up: Source | None = None
     driver: int = 0
     """The process that hands out: what is printed elsewhere goes nowhere, be it a word or 100 MB."""
+    code: str = ""
+    """The digest of the code: a file that was changed is another body, in a process that knows the first."""
 
     def __call__(self, item: Any) -> Measurement:
         """Run and measure one item; what the function raises is part of the measurement."""
@@ -101,7 +103,7 @@ class Body:
         """Return what another machine runs: its files are in the working folder there."""
         sources = (self.units, self.digest, self.set_up)
         units, digest, set_up = (one and replace(one, folder=None) for one in sources)
-        return Body(replace(self.function, folder=None), units, digest, set_up, self.driver)
+        return Body(replace(self.function, folder=None), units, digest, set_up, self.driver, self.code)
 
     def load(self) -> None:
         """Load and set up now; raises what the file or its set-up raises."""
