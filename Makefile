@@ -84,7 +84,7 @@ test: .venv/.installed-test ## Run every check and every test (TESTS=tests/test_
 # Without the bytecode each of the hundreds of processes would compile the lab anew.
 test: export PYTHONDONTWRITEBYTECODE =
 define every_test
-echo "==> pytest: four at a time"; $(python) -m pytest -n 4 --dist loadgroup --no-loadscope-reorder -m 'not timed'; \
+echo "==> pytest: four at a time"; $(python) -m pytest -n 4 --dist loadscope --no-loadscope-reorder -m 'not timed'; \
 most=$$?; echo "==> pytest: one at a time, what compares times"; $(python) -m pytest -m timed && exit $$most
 endef
 

@@ -1,6 +1,8 @@
 """What all tests share: the clusters that are started once, and the order in which tests run side by side."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from containers import Compose, own_project
@@ -9,39 +11,45 @@ from hypothesis import settings
 settings.register_profile("lab", deadline=None)  # a machine that stalls for a moment fails nothing
 settings.load_profile("lab")
 
-FIRST = ("test_contained", "test_compose", "test_clusters_page", "test_jobs", "test_compose_runs")
-"""Modules with tests on Docker, in their order: what harms the shared cluster most is last."""
+ON_COMPOSE = (
+    "test_compose_control",
+    "test_compose",
+    "test_validate",
+    "test_jobs",
+    "test_compose_runs",
+    "test_clusters_page",
+)
+"""Modules on compose clusters, which one process runs in this order; the last takes the shared one down."""
 LAST = ("test_clusters", "test_notebooks", "test_book")
 """Modules that take longest of those without Docker."""
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Have each module, and all tests on one cluster, run in one process; fast modules before slow ones.
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have the modules with Docker begin, which wait most of the time, then fast ones before slow ones."""
+    on_ray = {item.path for item in items if item.get_closest_marker("ray")}
 
-    What needs Docker begins first: it waits most of the time, while other processes do the rest.
-    """
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            item.add_marker(pytest.mark.xdist_group(group(item)))
+    def place(item: pytest.Item) -> tuple[int, int]:
+        module = item.path.stem
+        if module in ON_COMPOSE:
+            return 0, ON_COMPOSE.index(module)
+        if module == "test_contained":
+            return 1, 0
+        return (4, LAST.index(module)) if module in LAST else (2 + (item.path in on_ray), 0)
+
     items.sort(key=place)
 
 
-def group(item: pytest.Item) -> str:
-    """Return the name of what runs in one process, one after the other."""
-    module = item.path.stem
-    if item.get_closest_marker("docker") and module != "test_contained":
-        return "compose"
-    return f"{module}-docker" if item.get_closest_marker("docker") else module
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Have one process run all tests of a module, and one all modules on compose clusters."""
+    from xdist.scheduler import LoadScopeScheduling
 
+    class ByModule(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            module = Path(nodeid.split("::")[0]).stem
+            return "compose" if module in ON_COMPOSE else module
 
-def place(item: pytest.Item) -> tuple[int, int]:
-    """Return where a test stands: on Docker, plain, on Ray, and those modules that take longest."""
-    module = item.path.stem
-    if item.get_closest_marker("docker"):
-        return 0, FIRST.index(module) if module in FIRST else 0
-    if module in LAST:
-        return 3, LAST.index(module)
-    return (2 if item.get_closest_marker("ray") else 1), 0
+    return ByModule(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 NODES = 5
-CORES = 0.4
-"""Of each node: all five together are two cores."""
+CORES = 0.3
+"""Of each node: one more than there are would fit into two cores."""
 MEGABYTES = 1000
 
 

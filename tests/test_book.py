@@ -37,7 +37,7 @@ PAGES = (
 )
 DRAWN = ("index", "single_node", "multi_node", "docker", "own", "ray_vs_multiprocessing", "break_even")
 """Pages with figures."""
-NAME = '<b onclick=x>_a_ | *b* `c` [d](e) $f$'
+NAME = "<b onclick=x>_a_ | *b* `c` [d](e) $f$"
 """Of somebody's work: no character of it may be read as anything but itself."""
 STRICT = ("-W", "-n")
 """As in the Makefile: warnings are errors."""

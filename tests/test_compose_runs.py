@@ -42,7 +42,7 @@ SWEEP: dict[str, Any] = NODES | {
     "may_scale": True,
     "wait_seconds": 180.0,
 }
-LONG = SWEEP | {"nodes": [2], "seed": 1, "search_bits": 512, "search_width": 4096, "search_tasks": 600}
+LONG = SWEEP | {"nodes": [2], "seed": 1, "search_bits": 512, "search_width": 4096, "search_tasks": 480}
 """One size and its copy of some 10 s each, then the baseline of one worker.
 
 A row arrives up to 2 s after its task, and what a test then does to the cluster has to meet the same trial,
@@ -202,7 +202,7 @@ def test_a_node_that_hangs(tmp_path: Path) -> None:
     """A paused node does not hold up the run: the trial is given up after stall_seconds, and says where."""
     nodes = containers("ray-worker")
     # the baseline, which is the longest, comes first: it is this that is given up
-    parameters = only("paused", seed=5, search_tasks=300, stall_seconds=4.0, wait_seconds=20.0)
+    parameters = only("paused", seed=5, search_tasks=240, stall_seconds=4.0, wait_seconds=20.0)
     going = Going(parameters, tmp_path)
     trial_id = going.until_it_works()
     docker("pause", *nodes)
@@ -222,7 +222,7 @@ def test_a_node_that_hangs(tmp_path: Path) -> None:
 
 def test_a_scale_down_in_the_middle(tmp_path: Path) -> None:
     """Nodes that are taken away in the middle cost attempts, and no work."""
-    parameters = only("scaled", nodes=[MOST], search_tasks=1000, wait_seconds=10.0)
+    parameters = only("scaled", nodes=[MOST], search_tasks=900, wait_seconds=10.0)
     going = Going(parameters, tmp_path)
     trial_id = going.until_it_works()
     # a node that is given its 40 s waits for the workers of the trial, which would then lose none

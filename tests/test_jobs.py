@@ -499,10 +499,11 @@ sender.end()
 ENTRYPOINT = f"python -c {shlex.quote(JOB)}"
 
 
-@pytest.fixture
-def cluster(compose_cluster: Compose) -> Iterator[ComposeCluster]:
+@pytest.fixture(scope="module")
+def cluster(project: Compose) -> Iterator[ComposeCluster]:
     """Yield the shared cluster, whose job server the tests talk to."""
-    with compose_cluster.entered(), compose(1, CORES, False, 120.0) as found:
+    project.mend()
+    with project.entered(), compose(1, CORES, False, 120.0) as found:
         yield found
 
 
