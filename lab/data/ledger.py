@@ -12,6 +12,7 @@ import errno
 import fcntl
 import io
 import json
+import operator
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -35,10 +36,12 @@ class Table:
         """Open or make the file, with its header in place and a torn last line cut off."""
         self._path = path
         self._handle = _ask_disk(path, partial(_open_for_append, path, record))
+        # a row for each task: to look the fields up takes as long as to write the row
+        self._values = operator.attrgetter(*(field.name for field in dataclasses.fields(record)))
 
     def append(self, record: Any) -> None:
         """Write one row; a full disk leaves the file as it was before and raises `DataError`."""
-        line = _line([SCHEMA_VERSION, *(_field(value) for value in _values(record))])
+        line = _line([SCHEMA_VERSION, *(_field(value) for value in self._values(record))])
         _ask_disk(self._path, partial(_write, self._handle, line))
 
     def sync(self) -> None:
@@ -174,14 +177,12 @@ def _constant(facts: Mapping[str, Any]) -> dict[str, Any]:
     return constant
 
 
-def _values(record: Any) -> Iterable[Any]:
-    return (getattr(record, field.name) for field in dataclasses.fields(record))
-
-
 def _field(value: Any) -> str:
     """Return the text of a value: empty for an unknown, microseconds for seconds, one line for a message."""
     if value is None:
         return ""
+    if type(value) is int:
+        return str(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
