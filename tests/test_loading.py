@@ -259,7 +259,6 @@ def test_remote_functions_of_ray(folder: Path) -> None:
         ({"set_up": "my_job.py:work"}, "set_up (my_job.py:work) takes arguments (item): it is called"),
         ({"set_up": lambda item: item}, "set_up (<lambda>) takes arguments (item): it is called without any"),
     ],
-    ids=str,
 )  # fmt: skip
 def test_what_goes_with_the_work_is_checked_too(more: dict[str, Any], told: str) -> None:
     """Functions of units, digest and set-up are named with what they are for."""
