@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from lab.engines import Completion, Work, processes
+from lab.engines.ray_in_work import watched
 from lab.errors import EngineError, WorkError
 from lab.experiment.plan import Plan
 from lab.formats import count, seconds
@@ -67,7 +68,9 @@ def try_one(body: Body, item: Any) -> Measurement:
     before = digest_of(item)
     measured, uses_ray = body(item), False
     if "ray" in sys.modules:
-        measured, uses_ray = _beside_ray(body, item, measured)
+        # once more, where Ray is up by now, as it is in a worker of Ray
+        again, uses_ray = watched(lambda: body(item))
+        measured = again if uses_ray else measured
     try:
         pickle.loads(pickle.dumps(measured.result, 5))
     except Exception as error:
@@ -76,31 +79,6 @@ def try_one(body: Body, item: Any) -> Measurement:
     running = [one for one in threading.enumerate() if not (one.daemon or one is threading.main_thread())]
     thread = running[0].name if running else ""
     return measured._replace(result=Habits(uses_ray, digest_of(item) != before, thread))
-
-
-def _beside_ray(body: Body, item: Any, measured: Measurement) -> tuple[Measurement, bool]:
-    """Run an item once more where Ray is up, as in a worker of Ray; tell whether the work uses it itself."""
-    import ray
-
-    called: list[str] = []
-    ends, begins = ray.shutdown, ray.init
-
-    def shutdown(*given: Any, **named: Any) -> Any:
-        called.append("shutdown")
-        return ends(*given, **named)
-
-    def init(*given: Any, **named: Any) -> Any:
-        called.append("init")
-        return begins(*given, **named)
-
-    ray.shutdown, ray.init = shutdown, init
-    try:
-        again = body(item)
-    finally:
-        ray.shutdown, ray.init = ends, begins
-    uses_ray = ray.is_initialized() or bool(called)
-    ends()
-    return again if uses_ray else measured, uses_ray
 
 
 def pilot(name: str, prepared: Prepared, limit_seconds: float = PILOT_SECONDS) -> Pilot:
