@@ -1,4 +1,4 @@
-"""Work that uses Ray itself: told in a process that is no worker of Ray, so that a run can be planned for it."""
+"""Work that uses Ray itself: told in a process that is no worker of Ray, so that a run can be planned so."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
