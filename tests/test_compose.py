@@ -91,7 +91,8 @@ def test_the_image_is_given_what_it_needs_and_no_more() -> None:
     ]
     assert rules[0] == "*"
     named = {rule[1:] for rule in rules if rule.startswith("!")}
-    assert named == {"lab", "docker", "pyproject.toml", "requirements.lock", "README.md", "LICENSE"}
+    files = {"pyproject.toml", "requirements.lock", "README.md", "LICENSE"}
+    assert named == {"lab", "examples", "docker"} | files
 
 
 # --- the targets, with a docker that does as it is told --------------------------------------------------
@@ -237,6 +238,7 @@ def test_the_image_is_small_and_holds_what_is_pinned(cluster: Compose) -> None:
     assert set(cluster.inside(head, "ls", "-A", "/opt/source").split()) == {
         "LICENSE",
         "README.md",
+        "examples",
         "lab",
         "pyproject.toml",
         "requirements.lock",
