@@ -3,7 +3,8 @@
 Run `python benchmarks/harness.py`, with `--milliseconds 1` (of a task), `--window 2` (seconds of work),
 `--rounds 10` or `--workers 2`. Both run the same function in the same actors of one Ray, in batches of the
 same sizes with as many calls in flight, and take turns in every round, in random order; a round before the
-first is not counted. The bare loop neither times a task nor makes a digest, writes no rows, watches no node.
+first is not counted. Processor time, of driver and actors together, tells on a machine that others use, too.
+The bare loop neither times a task nor makes a digest, writes no rows, watches no node.
 """
 
 import argparse
@@ -18,6 +19,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import psutil
+
 from lab.analysis.intervals import ratio_estimate
 from lab.clusters.attached import Cluster
 from lab.clusters.embedded import embedded
@@ -31,6 +34,7 @@ from lab.workload import Prepared
 OBJECT_STORE_MEGABYTES = 200
 DEADLINE_SECONDS = 300.0
 CALLS_IN_FLIGHT = 2
+OURS, BARE = "with the harness", "bare loop"
 FACTS = {"planned_trials": 1, "parameters": {}, "session": {"started_at": "2026-01-01T00:00:00.000+00:00"}}
 
 
@@ -59,6 +63,12 @@ class Sizes(Recorder):
         """Keep the size of a batch."""
         self.sizes.append(tasks)
         super().submitted(tasks)
+
+
+def processor_seconds(team: Any) -> float:
+    """Return the processor time of the driver and the actors so far."""
+    times = (psutil.Process(place.pid).cpu_times() for place in team.places)
+    return time.process_time() + sum(one.user + one.system for one in times)
 
 
 def measured(team: Any, prepared: Prepared, task_seconds: float, setting: Setting) -> tuple[float, list[int]]:
@@ -132,26 +142,27 @@ def additions_for(milliseconds: float) -> int:
     return max(1, round(tried * milliseconds / 1000 / median(times)))
 
 
-def measure(told: argparse.Namespace) -> tuple[list[float], list[float]]:
-    """Return the seconds of every round, with the harness and bare."""
+def measure(told: argparse.Namespace) -> dict[str, list[tuple[float, float]]]:
+    """Return the seconds and the processor seconds of every round, with the harness and bare."""
     tasks = max(told.workers, round(told.workers * told.window / (told.milliseconds / 1000)))
     additions = additions_for(told.milliseconds)
     items = [(number, additions) for number in range(tasks)]
     _, prepared = prepare(f"{__file__}:work", items)
-    seeded, ours, theirs, sizes = random.Random(1), list[float](), list[float](), list[int]()
+    seeded, sizes = random.Random(1), list[int]()
+    found: dict[str, list[tuple[float, float]]] = {OURS: [], BARE: []}
     with ready(told.workers) as (team, setting):
         for block in range(-1, told.rounds):
-            order = ["ours", "theirs"] if not sizes or seeded.random() < 0.5 else ["theirs", "ours"]
-            for one in order:
-                if one == "ours":
+            for one in (OURS, BARE) if not sizes or seeded.random() < 0.5 else (BARE, OURS):
+                before = processor_seconds(team)
+                if one == OURS:
                     seconds, sizes = measured(team, prepared, told.milliseconds / 1000, setting)
                 else:
                     seconds = bare(team, items, sizes)
                 if block >= 0:
-                    (ours if one == "ours" else theirs).append(seconds)
+                    found[one].append((seconds, processor_seconds(team) - before))
             print(f"\rround {block + 1} of {told.rounds}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    return ours, theirs
+    return found
 
 
 def arguments() -> argparse.Namespace:
@@ -170,12 +181,15 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Measure and print one table."""
     told = arguments()
-    ours, theirs = measure(told)
-    print(f"{told.workers} workers, tasks of {told.milliseconds:g} ms, {told.rounds} rounds")
-    print(f"{'':14}{'median s':>10}{'least s':>10}")
-    for name, seconds in (("with harness", ours), ("bare loop", theirs)):
-        print(f"{name:14}{median(seconds):>10.4f}{min(seconds):>10.4f}")
-    print(f"{'ratio':14}{short_estimate(ratio_estimate(ours, theirs))}")
+    found = measure(told)
+    print(f"{told.workers} workers, tasks of {told.milliseconds:g} ms, {told.rounds} rounds, medians")
+    print(f"{'':18}{'seconds':>20}{'processor seconds':>22}")
+    for name, rows in found.items():
+        print(f"{name:18}{median(one[0] for one in rows):>20.3f}{median(one[1] for one in rows):>22.3f}")
+    ratios = [
+        ratio_estimate([one[at] for one in found[OURS]], [one[at] for one in found[BARE]]) for at in (0, 1)
+    ]
+    print(f"{'ratio':18}{short_estimate(ratios[0]):>20}{short_estimate(ratios[1]):>22}")
 
 
 if __name__ == "__main__":
