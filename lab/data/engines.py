@@ -1,4 +1,4 @@
-"""The engines, a row each: adding one is a row here and its module in `lab/engines`, with a function `team`."""
+"""The engines, a row each: to add one takes a row here and a module in `lab/engines` with `team`."""
 
 import dataclasses
 
