@@ -17,7 +17,7 @@ import psutil
 from lab.clusters.embedded import embedded
 from lab.clusters.stores import bytes_in_use
 from lab.comparison.plan import PlannedTiming, Turn
-from lab.comparison.work import Prepared, prepare
+from lab.comparison.work import Prepared, load, prepare
 from lab.data.engines import TABLE
 from lab.data.records import Timing
 from lab.engines import Completion, Team, Work
@@ -96,6 +96,8 @@ def take(connection: Connection, ones: Sequence[Assignment], parameters: Compari
     """
     os.environ.update(ONE_THREAD)
     left = list(ones)
+    # workers find the modules of items where this process found them when they were started
+    load({one.planned.piece.workload for one in left})
     while left:
         left = _with_engine(left, parameters, pace, connection.send)
 
@@ -151,7 +153,13 @@ def _warm_up(row: dict[str, Any], team: Team, prepared: Prepared, parameters: Co
     began, tally = time.monotonic(), Tally()
     payloads = [prepared.warm] * (2 * row["workers"])
     deadline = began + parameters.deadline_seconds
-    work = Work(prepared.function, payloads, deadline, stall_seconds=parameters.stall_seconds)
+    work = Work(
+        prepared.function,
+        payloads,
+        deadline,
+        stall_seconds=parameters.stall_seconds,
+        call=prepared.call,
+    )
     team.run(work, "dynamic", tally)
     tally.result(len(payloads))
     row["warmup_seconds"] = time.monotonic() - began

@@ -2,14 +2,15 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from contextlib import AbstractContextManager
 from typing import Any
 
 from lab.comparison.plan import SERIAL, PlannedTiming
 from lab.engines import Call
 from lab.experiment.parameters import Comparison, RayVersusMultiprocessing
-from lab.experiment.primes import prepared, search_items
+from lab.experiment.primes import MODES, example, prepared, search_items
+from lab.loading import find
 from lab.measure.task import measure_task, run_bare
 from lab.workloads.images import image_tasks, process, size_of
 from lab.workloads.spin import Spin, spin
@@ -33,6 +34,12 @@ class Prepared:
     call: Call = measure_task
     facts: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Columns of the row that describe the work."""
+
+
+def load(workloads: Set[str]) -> None:
+    """Load the modules of work that is an example."""
+    if "search" in workloads:
+        find(example(MODES["search"].function))
 
 
 def prepare(planned: PlannedTiming, parameters: Comparison, pace: float) -> Prepared:

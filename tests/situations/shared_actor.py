@@ -15,7 +15,7 @@ class Counter:
 
 
 def crawl(page):
-    counter = Counter.options(name="counter", get_if_exists=True).remote()
+    counter = Counter.options(name="counter", get_if_exists=True, lifetime="detached").remote()
     words = sum(ord(letter) * i for i, letter in enumerate(page * 2000)) % 5000
     ray.get(counter.add.remote(page, words))
     return words
