@@ -6,9 +6,10 @@ import logging
 import os
 import secrets
 import socket
+import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import psutil
@@ -106,7 +107,24 @@ def in_process(settings: Mapping[str, str] = SETTINGS) -> Iterator[None]:
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     if _quiet_import().is_initialized():
         raise ClusterError("Ray already runs in this process: restart the notebook's kernel and run it again")
-    yield
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(_own_folders(sys.path))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
+
+
+def _own_folders(path: Sequence[str]) -> list[str]:
+    """Return where this process finds modules besides Python's own: Ray tells workers of two folders only.
+
+    They are the folder of the script and the working folder; a worker unpickles an item before it runs it.
+    """
+    apart = (sys.prefix, sys.base_prefix)
+    return list(dict.fromkeys(one for one in path if one and not one.startswith(apart)))
 
 
 @contextlib.contextmanager
