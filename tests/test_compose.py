@@ -238,7 +238,6 @@ def test_the_image_is_small_and_holds_what_is_pinned(cluster: Compose) -> None:
     assert set(cluster.inside(head, "ls", "-A", "/opt/source").split()) == {
         "LICENSE",
         "README.md",
-        "examples",
         "lab",
         "pyproject.toml",
         "requirements.lock",

@@ -307,14 +307,16 @@ def test_a_stopped_run_is_kept_and_gone_on_with(image: str, tmp_path: Path, numb
 @pytest.mark.docker
 def test_a_killed_host_process_loses_nothing(image: str, tmp_path: Path) -> None:
     """Where nobody was left to bring a run home, the next command with its RUN_ID does, once it is over."""
-    process = started(image, tmp_path, {**LONG, "run_id": "orphan"})
+    # the process that comes too late, of a slow machine too, is to find the container at work
+    changes = {**LONG, "repeats": "40", "run_id": "orphan"}
+    process = started(image, tmp_path, changes)
     await_rows("orphan", 3)
     process.kill()
     process.wait()
-    again = started(image, tmp_path, {**LONG, "run_id": "orphan"})
+    again = started(image, tmp_path, changes)
     assert "is under way in the container" in said(again)
     subprocess.run(["docker", "stop", Container(EXPERIMENT, "orphan").name], capture_output=True)
-    again = started(image, tmp_path, {**LONG, "run_id": "orphan"})
+    again = started(image, tmp_path, changes)
     assert "going on with run" in said(again)
     assert run_of(tmp_path, "orphan").complete
     assert not left_behind("orphan")

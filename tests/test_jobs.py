@@ -511,8 +511,8 @@ def states(cluster: ComposeCluster) -> dict[str, Sequence[str]]:
     """Return the states of the jobs of each run."""
     found: dict[str, list[str]] = {}
     for job in Jobs(cluster.address, cluster.token)._head.ask("GET", "/api/jobs/"):
-        if job["submission_id"]:
-            found.setdefault(job["metadata"]["lab_run"], []).append(job["status"])
+        if run := (job["metadata"] or {}).get("lab_run"):
+            found.setdefault(run, []).append(job["status"])
     return found
 
 
