@@ -4,6 +4,7 @@ The function knows nothing of Ray or of the lab. A file of its own holds it, and
 `lab.loading` finds it there, and `Body` is how every worker of every engine runs it.
 """
 
+import contextlib
 import functools
 import hashlib
 import importlib
@@ -12,7 +13,7 @@ import os
 import pickle
 import reprlib
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -166,12 +167,20 @@ def _short(digest: str) -> str:
 def shown(result: Any) -> str:
     """Return a result as text, at most 60 characters, so that two that differ can be shown."""
     kind = type(result)
+    if kind in (list, tuple, dict) and _is_flat(result.values() if kind is dict else result):
+        # the usual small result, quickly; a number of 4300 digits has no text
+        with contextlib.suppress(ValueError):
+            return repr(result)[:60]
     if kind in _SHOWN:
         return _TELLER.repr(result)[:60]
     if kind.__module__ == "numpy" and hasattr(result, "flat"):
         first = ", ".join(_TELLER.repr(one) for one in result.flat[:3].tolist())
         return f"array of {result.shape}: {first}"[:60]
     return ""
+
+
+def _is_flat(values: Collection[Any]) -> bool:
+    return len(values) <= MOST_PARTS and _FLAT.issuperset(map(type, values))
 
 
 class _Teller(reprlib.Repr):
@@ -186,6 +195,8 @@ class _Teller(reprlib.Repr):
         return repr(value) if type(value) in (float, bool, type(None)) else type(value).__name__
 
 
+MOST_PARTS = 8
+_FLAT = frozenset((int, float, bool, type(None), str))
 _SHOWN = (int, float, str, bool, type(None), list, tuple, dict, set, frozenset)
 _TELLER = _Teller()
 _TELLER.maxstring = 60

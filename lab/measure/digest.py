@@ -78,7 +78,10 @@ class _Digests:
         """Return what a value adds to the digest of the one that holds it."""
         kind = type(value)
         plain = _PLAIN.get(kind)
-        return _tagged(kind.__name__, plain(value)) if plain else self.of(value, depth + 1)
+        if plain is None:
+            return self.of(value, depth + 1)
+        content = plain(value)
+        return b"%b:%d:%b" % (_TAGS[kind], len(content), content)
 
 
 def _named_parts(value: Any) -> tuple[str, Iterable[Any]]:
@@ -143,3 +146,4 @@ _PLAIN: dict[type, Callable[[Any], bytes]] = {
     bytearray: bytes,
     type: lambda value: f"{value.__module__}.{value.__qualname__}".encode(),
 }
+_TAGS = {kind: kind.__name__.encode() for kind in _PLAIN}
