@@ -1,5 +1,7 @@
 """Strangers' code, as people post it: the lab measures each file as it is."""
 
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,3 +150,25 @@ def test_a_method_of_an_instance_is_refused(tmp_path: Path) -> None:
     method = Situation("class_method.py:Model.predict", "class_method.py:texts", 60)
     with pytest.raises(WorkError, match=r"Model\.predict is a method of objects, and there is no object"):
         measure(method, tmp_path)
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("file", ["shared_actor.py", "nested_task.py"])
+def test_a_file_that_imports_ray_is_measured_by_the_command_line(file: str, tmp_path: Path) -> None:
+    """A file that imports Ray before the lab starts it is measured by `lab run`, in a process of its own."""
+    situation = situation_of(file)
+    words = [
+        "run",
+        situation.work,
+        "--items",
+        situation.items,
+        "--engines",
+        "ray",
+        "--workers",
+        "1",
+        "--repeats",
+        "1",
+    ]
+    command = [sys.executable, "-m", "lab", *words, "--data", str(tmp_path)]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert process.returncode == 0, process.stderr

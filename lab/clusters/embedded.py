@@ -96,6 +96,17 @@ def embedded(
         yield cluster
 
 
+def set_up(settings: Mapping[str, str] = SETTINGS) -> None:
+    """Have Ray's settings and a token in this process: Ray reads them only when it is imported."""
+    if "ray" in sys.modules and os.environ.get("RAY_AUTH_MODE") != settings["RAY_AUTH_MODE"]:
+        raise ClusterError(
+            "Ray was imported before the lab could set it up: have the file of the work import it, not the "
+            "script that calls lab.run, or use the command lab run"
+        )
+    os.environ.update(settings)
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+
+
 @contextlib.contextmanager
 def in_process(settings: Mapping[str, str] = SETTINGS) -> Iterator[None]:
     """Have Ray's settings in this process, before Ray is imported; refuse where it runs already.
@@ -103,8 +114,7 @@ def in_process(settings: Mapping[str, str] = SETTINGS) -> Iterator[None]:
     The token is made for this process, since Ray reads it but once in a process, and never written down.
     """
     check_ray_version()
-    os.environ.update(settings)
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    set_up(settings)
     if _quiet_import().is_initialized():
         raise ClusterError("Ray already runs in this process: restart the notebook's kernel and run it again")
     before = os.environ.get("PYTHONPATH")

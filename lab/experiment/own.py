@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lab.clusters.embedded import check_port, check_ray_version
+from lab.clusters.embedded import check_port, check_ray_version, set_up
 from lab.data.store import Run
 from lab.errors import ParameterError, WorkError
 from lab.experiment.apart import environment, main_apart, nothing_left
@@ -51,6 +51,8 @@ def own_work(
     if parameters.cluster in ("embedded", "local"):
         nodes = max(parameters.nodes)
         check_memory(max(parameters.workers) * nodes, nodes, parameters.object_store_megabytes, memory)
+        # before the file of the work is loaded, which may import Ray
+        set_up()
     check_port(parameters.dashboard_port)
     # absolute: work in this process may go to another folder
     data = None if data is None else Path(data).resolve()
