@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 import lab
+import lab.clusters.package
 from lab.cli import main
 from lab.data.store import Run
 from lab.errors import EngineError, LabError
@@ -179,6 +180,23 @@ def test_items_that_would_take_longer_than_a_trial_may(lab_run: Lab) -> None:
     assert found.status == 1
     assert re.match(r"ParameterError: a trial of sleeps would take about 2\d s, and deadline_seconds is 3: "
                     "give fewer items, more workers, or a later deadline", found.err)  # fmt: skip
+
+
+def test_a_folder_that_is_too_large_to_send(
+    lab_run: Lab, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The largest files of the folder are named before anything runs; what is in data/ is not sent."""
+    monkeypatch.setattr(lab.clusters.package, "LARGEST_BYTES", 2_000_000)
+    for name, size in (("model.bin", 3_000_000), ("deep/rest.bin", 1_000_000), ("data/old.csv", 9_000_000)):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(bytes(size))
+    found = lab_run("same", "3", "--cluster", "compose", "--nodes", "1")
+    assert found.status == 1
+    assert found.err.startswith(
+        "WorkError: the folder of the work is sent to the cluster, and holds 4 MB, more than 2: the largest "
+        "files are model.bin (3 MB), deep/rest.bin (1 MB), my_bad_job.py (0 MB). Move them, or "
+        "the work, elsewhere"
+    )
 
 
 SMALL = {"engines": ["processes", "serial"], "workers": [2], "repeats": 2}

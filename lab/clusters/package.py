@@ -20,15 +20,7 @@ def packed(folder: Path | None, files: Mapping[str, bytes] | None = None) -> byt
 
     Times are left out, so that equal files make equal archives.
     """
-    found = [] if folder is None else sorted(_files(folder))
-    total = sum(path.stat().st_size for path in found)
-    if folder is not None and total > LARGEST_BYTES:
-        largest = sorted(found, key=lambda path: -path.stat().st_size)[:SHOWN]
-        told = ", ".join(f"{one.relative_to(folder)} ({one.stat().st_size / 1e6:.0f} MB)" for one in largest)
-        raise WorkError(
-            f"the folder of the work is sent to the cluster, and holds {total / 1e6:.0f} MB, more than "
-            f"{LARGEST_BYTES / 1e6:.0f}: the largest files are {told}. Move them, or the work, elsewhere"
-        )
+    found = [] if folder is None else files_to_send(folder)
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in found:
@@ -36,6 +28,20 @@ def packed(folder: Path | None, files: Mapping[str, bytes] | None = None) -> byt
         for name, data in (files or {}).items():
             _add(archive, name, data)
     return content.getvalue()
+
+
+def files_to_send(folder: Path) -> list[Path]:
+    """Return the files of a folder that a cluster gets; raises `WorkError` for too many bytes."""
+    found = sorted(_files(folder))
+    total = sum(path.stat().st_size for path in found)
+    if total > LARGEST_BYTES:
+        largest = sorted(found, key=lambda path: -path.stat().st_size)[:SHOWN]
+        told = ", ".join(f"{one.relative_to(folder)} ({one.stat().st_size / 1e6:.0f} MB)" for one in largest)
+        raise WorkError(
+            f"the folder of the work is sent to the cluster, and holds {total / 1e6:.0f} MB, more than "
+            f"{LARGEST_BYTES / 1e6:.0f}: the largest files are {told}. Move them, or the work, elsewhere"
+        )
+    return found
 
 
 def unpack(archive: bytes, folder: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.clusters.embedded import check_port, check_ray_version, set_up
+from lab.clusters.package import files_to_send
 from lab.data.store import Run
 from lab.errors import ParameterError, WorkError
 from lab.experiment.apart import environment, main_apart, nothing_left
@@ -22,6 +23,9 @@ from lab.workload import Prepared
 
 IN_DRIVER = ("serial", "joblib")
 """Engines that run items in this process, joblib with one worker."""
+
+ELSEWHERE = ("compose", "address")
+"""Clusters that get the folder of the work: too large a one is refused before anything runs."""
 
 
 def own(namespace: Mapping[str, Any], data: Path | None = None) -> Run:
@@ -59,6 +63,8 @@ def own_work(
     with environment(thread_variables(parameters)), main_apart(), nothing_left():
         mode, prepared = _own_prepared(parameters, objects, memory)
         plan = own_plan(parameters, mode, cores)
+        if parameters.cluster in ELSEWHERE and prepared.folder is not None:
+            files_to_send(Path(prepared.folder))
         at_once = sum(_nodes_cores(parameters, cores))
         found = pilot(mode, prepared, min(parameters.deadline_seconds, parameters.stall_seconds / 2))
         items = Copied(prepared.items) if found.changes_items else prepared.items
