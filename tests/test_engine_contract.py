@@ -194,11 +194,13 @@ def test_an_idle_worker_that_is_killed_is_no_hang(start, engine):
     assert_ended(before, engine)
 
 
-@pytest.mark.parametrize("engine", marked(name for name in NEW if name != "dask"))
-def test_a_task_that_leaves_python_is_an_engine_error(start, engine):
-    """A workload that calls exit takes its worker along, or fails the work; to Dask it is a killed one."""
-    with start(engine) as team, pytest.raises(EngineError):
-        run(team, exit_on_three, range(8))
+@pytest.mark.parametrize("engine", marked(NEW))
+def test_a_task_that_leaves_python_is_a_failed_task(start, engine):
+    """A workload that calls exit fails that task alone, as one that raises; its worker goes on."""
+    with start(engine) as team:
+        told = run(team, exit_on_three, range(8))
+    assert [(one.task, one.measurement.error_kind) for one in told.failed()] == [(3, "SystemExit")]
+    assert len(told.good()) == 7
 
 
 @pytest.mark.parametrize("engine", marked(NEW))

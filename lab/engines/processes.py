@@ -54,13 +54,11 @@ class Processes:
     def _collect(self, work: Work, submitted: float, observer: Observer) -> None:
         open_tasks = set(range(len(work.payloads)))
         busy: dict[Any, int] = {connection: number for number, connection in enumerate(self._connections)}
-        watch, lost = Watch(work), list[Any]()
+        watch, lost, refusals = Watch(work), list[Any](), list[str]()
         while busy:
             ready: list[Any] = wait(list(busy), timeout=POLL_SECONDS)
             for connection in ready:
                 result = _receive(connection)
-                if isinstance(result, str) and result != DONE:
-                    raise EngineError(result)
                 if isinstance(result, tuple):
                     task, measurement = result
                     worker = busy[connection]
@@ -69,17 +67,18 @@ class Processes:
                     observer.completed(
                         Completion(task, 1, worker, None, submitted, time.monotonic(), measurement)
                     )
-                else:
+                elif result is None or result == DONE:
                     number = busy.pop(connection)
-                    lost += [] if result == DONE else [self._workers[number]]
+                    lost += [] if result else [self._workers[number]]
+                else:
+                    refusals.append(result)
             if open_tasks:
                 watch.check(len(open_tasks))
-        if not open_tasks:
-            return
-        told = f"{ENDED}{_cause(lost)}"
+        kind = "WorkRefused" if refusals else "WorkerLost"
+        told = (*refusals, f"{ENDED}{_cause(lost)}")[0]
         for task in sorted(open_tasks):
             now = time.monotonic()
-            observer.completed(Completion(task, 1, -1, None, submitted, now, None, "WorkerLost", told))
+            observer.completed(Completion(task, 1, -1, None, submitted, now, None, kind, told))
 
 
 def _cause(lost: Sequence[Any]) -> str:
@@ -147,6 +146,7 @@ def _serve(connection: Connection, counter: Any) -> None:
             except Exception as error:  # noqa: BLE001  whatever the class of an item raises
                 told = f"{type(error).__name__}: {first_line(error)}"
                 connection.send(f"the work or its items cannot be unpickled where they arrive: {told}")
+                connection.send(DONE)
                 continue
             try:
                 for task in _drawn(counter, len(payloads)) if share is None else share:

@@ -86,6 +86,8 @@ def pilot(name: str, prepared: Prepared, limit_seconds: float = PILOT_SECONDS) -
     last = len(prepared.items) - 1
     chosen = sorted({0, last // 2, last})
     ended, lost = _tried(name, prepared, chosen, limit_seconds)
+    if lost is not None and not str(lost.error_message).startswith(processes.ENDED):
+        raise WorkError(f"{name} cannot be run: {lost.error_message}")
     if lost is not None:
         raise WorkError(
             f"{name} ended the process that ran it at item {chosen[lost.task]}"
