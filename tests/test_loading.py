@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lab.clusters.embedded import set_up
 from lab.errors import WorkError
 from lab.loading import prepare
 from lab.measure.task import Measurement
@@ -239,6 +240,7 @@ def test_two_files_of_one_name(folder: Path) -> None:
 
 def test_remote_functions_of_ray(folder: Path) -> None:
     """A function that Ray has wrapped is refused with what to name instead."""
+    set_up()  # as a run does before it imports anybody's file
     (folder / "remote_job.py").write_text(
         "import ray\n@ray.remote\ndef work(item): return item\n@ray.remote\nclass Actor: pass\n"
     )
