@@ -20,12 +20,12 @@ ON_COMPOSE = (
     "test_clusters_page",
 )
 """Modules on compose clusters, which one process runs in this order; the last takes the shared one down."""
-LAST = ("test_clusters", "test_notebooks", "test_book")
-"""Modules that take longest of those without Docker."""
+LONG = ("test_book", "test_situations", "test_own", "test_notebooks", "test_clusters")
+"""Modules without Docker that take longest: they begin before short ones on Ray, which fill the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have the modules with Docker begin, which wait most of the time, then fast ones before slow ones."""
+    """Have the modules with Docker begin, which wait most of the time, then those that start nothing."""
     on_ray = {item.path for item in items if item.get_closest_marker("ray")}
 
     def place(item: pytest.Item) -> tuple[int, int]:
@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             return 0, ON_COMPOSE.index(module)
         if module == "test_contained":
             return 1, 0
-        return (4, LAST.index(module)) if module in LAST else (2 + (item.path in on_ray), 0)
+        return (3, LONG.index(module)) if module in LONG else (4 if item.path in on_ray else 2, 0)
 
     items.sort(key=place)
 

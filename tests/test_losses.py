@@ -594,6 +594,7 @@ print(*times, tracemalloc.get_traced_memory()[1] / (len(large.tasks) + len(large
 """
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(("cores", "workers"), [(1.0, 1), (0.25, 3)])
 def test_ten_times_the_rows_take_about_ten_times_as_long(cores: float, workers: int) -> None:
     """Time grows with the rows and no faster, and no row of input needs more than 200 bytes on top."""
