@@ -93,13 +93,9 @@ def length_pairs(
     rows: pd.DataFrame, first: Mapping[str, object], second: Mapping[str, object]
 ) -> dict[float, pd.DataFrame]:
     """Return seconds per task of two ways side by side by length, of lengths that a block has for both."""
-    found = {}
-    for length in lengths(rows):
-        here = select(rows, {"task_seconds": length})
-        both = pairs(here, "seconds_per_task", first, second)
-        if len(both):
-            found[length] = both
-    return found
+    both = pairs(rows, "seconds_per_task", first, second, ("task_seconds", "mode", "block"))
+    of_length = {length: table.droplevel("task_seconds") for length, table in both.groupby("task_seconds")}
+    return {length: of_length[length] for length in lengths(rows) if length in of_length}
 
 
 @dataclass(frozen=True, slots=True)

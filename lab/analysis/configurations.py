@@ -53,18 +53,19 @@ def failures(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def pairs(
-    measures: pd.DataFrame, metric: str, first: Mapping[str, object], second: Mapping[str, object]
+    measures: pd.DataFrame,
+    metric: str,
+    first: Mapping[str, object],
+    second: Mapping[str, object],
+    key: Sequence[str] = ("mode", "block"),
 ) -> pd.DataFrame:
-    """Return the metric of two configurations side by side: columns first, second; index mode, block.
+    """Return the metric of two configurations side by side: columns first, second; index: the key.
 
     A configuration is given by column values, such as {"engine": "ray", "workers": 2}; a tuple stands for
     any of its values. Blocks that hold only one of the two are left out. Raises DataError on an unknown
     column, and where a choice names more than one trial of a block.
     """
-    sides = [
-        _one_per_key(select(measures, chosen), metric, ["mode", "block"], dict(chosen))
-        for chosen in (first, second)
-    ]
+    sides = [_one_per_key(select(measures, chosen), metric, key, dict(chosen)) for chosen in (first, second)]
     return pd.concat(sides, axis="columns", join="inner", keys=["first", "second"])
 
 
