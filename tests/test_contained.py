@@ -308,7 +308,7 @@ def test_a_stopped_run_is_kept_and_gone_on_with(image: str, tmp_path: Path, numb
 def test_a_killed_host_process_loses_nothing(image: str, tmp_path: Path) -> None:
     """Where nobody was left to bring a run home, the next command with its RUN_ID does, once it is over."""
     # the process that comes too late, of a slow machine too, is to find the container at work
-    changes = {**LONG, "repeats": "40", "run_id": "orphan"}
+    changes = {**LONG, "repeats": "20", "run_id": "orphan"}
     process = started(image, tmp_path, changes)
     await_rows("orphan", 3)
     process.kill()

@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lab.analysis.intervals import Estimate, mean_estimate, ratio_estimate
@@ -134,11 +135,12 @@ def copy_pairs(
 def select(measures: pd.DataFrame, chosen: Mapping[str, object]) -> pd.DataFrame:
     """Return the rows with the chosen values, a tuple standing for any of its own; raises as `pairs`."""
     _check_columns(measures, list(chosen))
-    selected = measures
+    fits = np.ones(len(measures), dtype=bool)
     for column, value in chosen.items():
-        fits = selected[column].isin(value) if isinstance(value, tuple) else selected[column] == value
-        selected = selected[fits]
-    return selected
+        found = measures[column]
+        same = found.isin(value) if isinstance(value, tuple) else found == value
+        fits &= same.to_numpy(dtype=bool, na_value=False)
+    return measures[fits]
 
 
 def _one_per_key(
