@@ -54,13 +54,19 @@ class _Seen:
 
     def __init__(self) -> None:
         self.ended: list[Completion] = []
+        self.first = 0
 
     def submitted(self, tasks: int) -> None:
         """Take no note: nobody asks for the queue."""
 
     def completed(self, completion: Completion) -> None:
-        """Keep the completion."""
-        self.ended.append(completion)
+        """Keep the completion, its task counted among all that are tried."""
+        self.ended.append(dataclasses.replace(completion, task=self.first + completion.task))
+
+    def uses_ray(self) -> bool:
+        """Tell whether an item that ended has used Ray."""
+        results = [one.measurement.result for one in self.ended if one.measurement is not None]
+        return any(isinstance(one, Habits) and one.uses_ray for one in results)
 
 
 def try_one(body: Body, item: Any) -> Measurement:
@@ -128,10 +134,13 @@ def _tried(
 ) -> tuple[list[Completion], Completion | None]:
     """Run the chosen items; return what ended, and what was lost with its process."""
     seen, until = _Seen(), time.monotonic() + limit_seconds
-    work = Work(prepared.function, [prepared.items[one] for one in chosen], until, call=try_one)
+    items = [prepared.items[one] for one in chosen]
     try:
         with processes.team(1) as team:
-            team.run(work, "dynamic", seen)
+            # work that uses Ray starts one for each item, which takes long: the first has told enough then
+            for seen.first, part in ((0, items[:1]), (1, items[1:])):
+                if part and not seen.uses_ray():
+                    team.run(Work(prepared.function, part, until, call=try_one), "dynamic", seen)
     except EngineError as error:
         if time.monotonic() < until:
             raise WorkError(f"{name} cannot be run: {error}") from error
