@@ -6,8 +6,11 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 
-def watched(call: Callable[[], Result]) -> tuple[Result, bool]:
-    """Return what a call returns, and whether it used Ray; a Ray that it left running is ended."""
+def watched(call: Callable[[], Result], may_start: bool = True) -> tuple[Result, bool]:
+    """Return what a call returns, and whether it used Ray; a Ray that it left running is ended.
+
+    Unless it `may_start` one, its `ray.init` raises, which is also what Ray calls by itself on its first use.
+    """
     import ray
 
     called: list[str] = []
@@ -19,6 +22,8 @@ def watched(call: Callable[[], Result]) -> tuple[Result, bool]:
 
     def init(*given: Any, **named: Any) -> Any:
         called.append("init")
+        if not may_start:
+            raise RuntimeError("no Ray is started for a try of work that other engines are to run")
         return begins(*given, **named)
 
     ray.shutdown, ray.init = shutdown, init

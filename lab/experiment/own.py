@@ -66,7 +66,8 @@ def own_work(
         if parameters.cluster in ELSEWHERE and prepared.folder is not None:
             files_to_send(Path(prepared.folder))
         at_once = sum(_nodes_cores(parameters, cores))
-        found = pilot(mode, prepared, min(parameters.deadline_seconds, parameters.stall_seconds / 2))
+        limit = min(parameters.deadline_seconds, parameters.stall_seconds / 2)
+        found = pilot(mode, prepared, limit, with_ray=set(parameters.used_engines) == {"ray"})
         items = Copied(prepared.items) if found.changes_items else prepared.items
         prepared = dataclasses.replace(prepared, warm=found.warm, items=items)
         _refuse_unfit(parameters, mode, prepared, plan, found, at_once)

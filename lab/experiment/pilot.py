@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from lab.engines import Completion, Work, processes
+from lab.engines import Call, Completion, Work, processes
 from lab.engines.ray_in_work import watched
 from lab.errors import EngineError, WorkError
 from lab.experiment.plan import Plan
@@ -71,12 +71,24 @@ class _Seen:
 
 def try_one(body: Body, item: Any) -> Measurement:
     """Run an item as a worker does; the result tells of the work's habits."""
+    return _tried_once(body, item, True)
+
+
+def try_without_ray(body: Body, item: Any) -> Measurement:
+    """Run an item where no Ray may be started: an item that asks for one ends there, without the wait."""
+    return _tried_once(body, item, False)
+
+
+def _tried_once(body: Body, item: Any, with_ray: bool) -> Measurement:
     before = digest_of(item)
-    measured, uses_ray = body(item), False
-    if "ray" in sys.modules:
-        # once more, where Ray is up by now, as it is in a worker of Ray
-        again, uses_ray = watched(lambda: body(item))
-        measured = again if uses_ray else measured
+    body.load()
+    if "ray" not in sys.modules:
+        measured, uses_ray = body(item), False
+    else:
+        measured, uses_ray = watched(lambda: body(item), with_ray)
+        if uses_ray and with_ray:
+            # once more, where Ray is up by now, as it is in a worker of Ray
+            measured, _ = watched(lambda: body(item), True)
     try:
         pickle.loads(pickle.dumps(measured.result, 5))
     except Exception as error:
@@ -87,11 +99,16 @@ def try_one(body: Body, item: Any) -> Measurement:
     return measured._replace(result=Habits(uses_ray, digest_of(item) != before, thread))
 
 
-def pilot(name: str, prepared: Prepared, limit_seconds: float = PILOT_SECONDS) -> Pilot:
-    """Try the first item, one in the middle and the last; raises `WorkError` where none can be done."""
+def pilot(
+    name: str, prepared: Prepared, limit_seconds: float = PILOT_SECONDS, with_ray: bool = True
+) -> Pilot:
+    """Try the first item, one in the middle and the last; raises `WorkError` where none can be done.
+
+    `with_ray` lets the work start a Ray of its own; without it the pilot only tells that it would.
+    """
     last = len(prepared.items) - 1
     chosen = sorted({0, last // 2, last})
-    ended, lost = _tried(name, prepared, chosen, limit_seconds)
+    ended, lost = _tried(name, prepared, chosen, limit_seconds, try_one if with_ray else try_without_ray)
     if lost is not None and not str(lost.error_message).startswith(processes.ENDED):
         raise WorkError(f"{name} cannot be run: {lost.error_message}")
     if lost is not None:
@@ -101,6 +118,8 @@ def pilot(name: str, prepared: Prepared, limit_seconds: float = PILOT_SECONDS) -
             "crashes, or needs more memory than there is"
         )
     measured = [(chosen[one.task], one.measurement) for one in ended if one.measurement is not None]
+    if not with_ray and any(isinstance(one.result, Habits) and one.result.uses_ray for _, one in measured):
+        return Pilot(0.0, len(measured), (), chosen[0], uses_ray=True)
     good = [(item, one) for item, one in measured if one.outcome is not None]
     bad = [one for _, one in measured if one.outcome is None]
     raised = tuple(": ".join(filter(None, (one.error_kind, one.error_message))) for one in bad)
@@ -130,7 +149,7 @@ def pilot(name: str, prepared: Prepared, limit_seconds: float = PILOT_SECONDS) -
 
 
 def _tried(
-    name: str, prepared: Prepared, chosen: Sequence[int], limit_seconds: float
+    name: str, prepared: Prepared, chosen: Sequence[int], limit_seconds: float, call: Call
 ) -> tuple[list[Completion], Completion | None]:
     """Run the chosen items; return what ended, and what was lost with its process."""
     seen, until = _Seen(), time.monotonic() + limit_seconds
@@ -140,7 +159,7 @@ def _tried(
             # work that uses Ray starts one for each item, which takes long: the first has told enough then
             for seen.first, part in ((0, items[:1]), (1, items[1:])):
                 if part and not seen.uses_ray():
-                    team.run(Work(prepared.function, part, until, call=try_one), "dynamic", seen)
+                    team.run(Work(prepared.function, part, until, call=call), "dynamic", seen)
     except EngineError as error:
         if time.monotonic() < until:
             raise WorkError(f"{name} cannot be run: {error}") from error
