@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.data.records import CHECKS
-from lab.data.store import ENVIRONMENT, is_complete, read_environment, read_table, trials_file
+from lab.data.store import ENVIRONMENT, is_complete, read_environment, read_trials
 from lab.errors import DataError
 
 
@@ -53,7 +53,7 @@ def listed(folder: Path) -> Listed:
         state = "complete" if "finished_at" in environment["sessions"][-1] else "unfinished"
         return dataclasses.replace(unread, state=state)
     try:
-        trials = read_table(folder / trials_file(folder.parent.name))
+        trials = read_trials(folder)
     except DataError as error:
         return dataclasses.replace(unread, reason=_reason(folder, error))
     ended = int(trials.loc[trials["status"] != "interrupted", "slot"].nunique())

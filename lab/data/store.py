@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lab.data.records import CHECKS, FILES, SCHEMA_VERSION, TIMINGS, Column, columns, files_of
+from lab.data.earlier import EARLIER, TIMINGS, trials_of
+from lab.data.records import CHECKS, FILES, SCHEMA_VERSION, Column, Trial, columns
 from lab.errors import DataError
 
-ENVIRONMENT = "environment.json"
+ENVIRONMENT, TRIALS = "environment.json", "trials.csv"
 VERSION_COLUMN = "schema_version"
 _DTYPES = {int: "Int64", float: "float64", str: "str", bool: "boolean"}
 
@@ -43,25 +44,6 @@ class Run:
         return is_complete(self.trials, self.environment)
 
 
-@dataclasses.dataclass(frozen=True)
-class Timings:
-    """One run that compares engines as it lies on disk: its rows, with the columns of `Timing`."""
-
-    directory: Path
-    environment: Mapping[str, Any]
-    timings: pd.DataFrame
-
-    @property
-    def run_id(self) -> str:
-        """Return the name of the run's folder."""
-        return self.directory.name
-
-    @property
-    def complete(self) -> bool:
-        """Tell whether every slot of the plan has a timing that ended, well or not."""
-        return is_complete(self.timings, self.environment)
-
-
 def is_complete(trials: pd.DataFrame, environment: Mapping[str, Any]) -> bool:
     """Tell whether every slot of the plan has a trial that ended, well or not."""
     ended = trials.loc[trials["status"] != "interrupted", "slot"].nunique()
@@ -72,7 +54,10 @@ def read_run(directory: Path) -> Run:
     """Read and check all files of a run; raises `DataError` that names file, line and column."""
     environment = read_environment(directory)
     _refuse_changed(directory, environment["sessions"][-1].get("files", {}))
-    tables = {name.removesuffix(".csv"): read_table(directory / name) for name in FILES}
+    tables = {"trials": read_trials(directory)}
+    earlier = (directory / TIMINGS).exists()
+    for name, record in list(FILES.items())[1:]:
+        tables[name.removesuffix(".csv")] = empty(record) if earlier else read_table(directory / name)
     _refuse_repeated(directory / "trials.csv", tables["trials"], ["trial_id"])
     _refuse_repeated(
         directory / "tasks.csv", tables["tasks"], ["trial_id", "task", "attempt", "warmup", "worker"]
@@ -81,26 +66,22 @@ def read_run(directory: Path) -> Run:
     return Run(directory, environment, **tables)
 
 
-def read_timings(directory: Path) -> Timings:
-    """Read and check a run that compares engines; raises `DataError` that names file, line and column."""
-    environment = read_environment(directory)
-    _refuse_changed(directory, environment["sessions"][-1].get("files", {}))
-    (name,) = TIMINGS
-    rows = read_table(directory / name)
-    _refuse_repeated(directory / name, rows, ["trial_id"])
-    return Timings(directory, environment, rows)
+def read_trials(directory: Path) -> pd.DataFrame:
+    """Read the trials of a run, whichever version of the lab wrote them."""
+    if not (directory / TIMINGS).exists():
+        return read_table(directory / TRIALS)
+    return trials_of(read_table(directory / TIMINGS), empty(Trial))
 
 
-def trials_file(experiment: str) -> str:
-    """Return the name of the file that has a row for each trial of an experiment."""
-    return next(iter(files_of(experiment)))
+def empty(record: type) -> pd.DataFrame:
+    """Return a table of records of a type without rows."""
+    return pd.DataFrame({one.name: pd.Series(dtype=_DTYPES[one.kind]) for one in columns(record)})
 
 
 def run_directories(experiment: str, data: Path) -> tuple[Path, ...]:
     """Return the folders of all runs of an experiment, oldest first by their start."""
-    name = trials_file(experiment)
-    folders = [path.parent for path in (data / experiment).glob(f"*/{name}")]
-    folders = [one for one in folders if (one / ENVIRONMENT).exists() or _has_rows(one / name)]
+    files = [path for name in (TRIALS, TIMINGS) for path in (data / experiment).glob(f"*/{name}")]
+    folders = [one.parent for one in files if (one.parent / ENVIRONMENT).exists() or _has_rows(one)]
     return tuple(sorted(folders, key=lambda folder: read_environment(folder)["sessions"][0]["started_at"]))
 
 
@@ -150,7 +131,7 @@ def read_environment(directory: Path) -> dict[str, Any]:
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read one CSV file of a run with the types of its columns; raises `DataError` where it does not fit."""
-    record = {**FILES, **TIMINGS, **CHECKS}[path.name]
+    record = {**FILES, **EARLIER, **CHECKS}[path.name]
     try:
         content = path.read_bytes()
         # a torn last line may end within a character
