@@ -27,6 +27,18 @@ class Watched:
     samples: tuple[Sample, ...]
     windows: tuple[NodeWindow, ...]
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Return the columns of a trial's row that tell of the driver's node."""
+        counters = self.driver.counters
+        sampler = counters.sampler_cpu_seconds or 0.0
+        return {
+            "driver_cpu_seconds": self.driver.own_cpu_seconds - sampler,
+            "system_cpu_seconds": counters.ray_cpu_seconds,
+            "sampler_cpu_seconds": sampler,
+            "steal_seconds": counters.steal_seconds,
+        }
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Clock:

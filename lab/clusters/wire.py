@@ -15,7 +15,7 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from lab.data.records import FILES, Column, columns
@@ -48,6 +48,11 @@ class Sender:
     def append(self, record: Any) -> None:
         """Send one row."""
         self._number(self._files[type(record)], _known(record))
+
+    def extend(self, records: Sequence[Any]) -> None:
+        """Send several rows."""
+        for one in records:
+            self.append(one)
 
     def sync(self) -> None:
         """Have everything on its way."""

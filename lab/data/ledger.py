@@ -14,7 +14,7 @@ import io
 import json
 import operator
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Any, Self, TypeVar
 
 import pandas as pd
 
-from lab.data.records import FILES, SCHEMA_VERSION, NodeFacts, TaskRecord
+from lab.data.records import FILES, SCHEMA_VERSION, NodeFacts, TaskRecord, work_of
 from lab.data.store import ENVIRONMENT, header, read_environment, read_table
 from lab.errors import DataError
 
@@ -39,10 +39,10 @@ class Table:
         # a row for each task: to look the fields up takes as long as to write the row
         self._values = operator.attrgetter(*(field.name for field in dataclasses.fields(record)))
 
-    def append(self, record: Any) -> None:
-        """Write one row; a full disk leaves the file as it was before and raises `DataError`."""
-        line = _line([SCHEMA_VERSION, *(_field(value) for value in self._values(record))])
-        _ask_disk(self._path, partial(_write, self._handle, line))
+    def extend(self, records: Sequence[Any]) -> None:
+        """Write rows; a full disk leaves the file as it was before and raises `DataError`."""
+        lines = [_line([SCHEMA_VERSION, *map(_field, self._values(one))]) for one in records]
+        _ask_disk(self._path, partial(_write, self._handle, b"".join(lines)))
 
     def sync(self) -> None:
         """Have the operating system bring all rows to the disk."""
@@ -86,7 +86,11 @@ class Ledger:
         """
         if isinstance(record, NodeFacts):
             record = dataclasses.replace(record, session=self.session)
-        self._tables[type(record)].append(record)
+        self.extend([record])
+
+    def extend(self, records: Sequence[Any]) -> None:
+        """Write several rows of one kind at once; the rest as in `append`."""
+        self._tables[type(records[0])].extend(records)
 
     def sync(self) -> None:
         """Have the operating system bring all rows to the disk."""
@@ -98,10 +102,11 @@ class Ledger:
         return read_table(next(iter(self._files.values())))
 
     def digests(self) -> dict[str, str]:
-        """Return the digest that the good trials of each mode came to."""
+        """Return the digest that the good trials of each work came to, by `work_of`."""
         trials = self.earlier_trials()
         good = trials[trials["status"] == "ok"]
-        return dict(zip(good["mode"], good["digest"], strict=True))
+        named = map(work_of, good["mode"], good["planned_tasks"], good["task_seconds"])
+        return dict(zip(named, good["digest"], strict=True))
 
     def trial_ids_with_tasks(self) -> tuple[str, ...]:
         """Return the ids of all trials that have task rows, in order of first appearance."""

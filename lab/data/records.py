@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from lab.data.columns import Column, column, columns
 from lab.data.node_records import NodeFacts, NodeWindow, Sample
-from lab.data.trial_records import TaskRecord, Trial
+from lab.data.trial_records import TaskRecord, Trial, work_of
 
 SCHEMA_VERSION = 2
 """Raised whenever a column is renamed, removed or changes its meaning."""
@@ -60,4 +60,5 @@ __all__ = [
     "TaskRecord",
     "Trial",
     "columns",
+    "work_of",
 ]

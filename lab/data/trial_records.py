@@ -138,6 +138,12 @@ class Trial:
     )
 
 
+def work_of(mode: str, tasks: int | None, task_seconds: float | None) -> str:
+    """Return the name of what has one result, however it is handed out: kind of work, number and length."""
+    length = "" if task_seconds is None or task_seconds != task_seconds else f" of {task_seconds:g} s"
+    return f"{mode}, {tasks} tasks{length}"
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRecord:
     """One attempt at one task; times are seconds since the window began, on the driver's clock."""

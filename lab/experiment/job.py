@@ -24,7 +24,7 @@ from lab.clusters.wire import Sender
 from lab.errors import ClusterError, LabError
 from lab.experiment.plan import Configuration, PlannedTrial
 from lab.experiment.session import Assignment, Works, run_slots
-from lab.experiment.trial import SETTINGS, Setting
+from lab.experiment.setting import SETTINGS, Setting
 from lab.measure.environment import NODE_PACKAGES, code_facts, versions
 
 BEAT_SECONDS = 2.0

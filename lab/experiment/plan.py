@@ -2,9 +2,12 @@
 
 import dataclasses
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from lab.experiment.parameters import Docker, Experiment, MultiNode, Own, SingleNode
+
+One = TypeVar("One")
 
 BASELINE_SCHEDULE = "dynamic"
 """The plain processes share one counter: the best that one would write by hand."""
@@ -21,6 +24,19 @@ class Configuration:
     cluster: str
     nodes: int
     workers_per_node: int
+    tasks: int | None = None
+    """How many tasks of the work, where it comes in several sizes; this and the rest as in `Trial`."""
+    transfer: str | None = None
+    task_seconds: float | None = None
+    batching: str | None = None
+    batch: int | None = None
+
+    @property
+    def work(self) -> str:
+        """Return the name of the work: of its kind, and of what makes it another piece of that kind."""
+        length = "" if self.task_seconds is None else f"{self.task_seconds:g} s"
+        tasks = "" if self.tasks is None else str(self.tasks)
+        return ", ".join(filter(None, (self.mode, tasks, length, self.transfer)))
 
     @property
     def workers(self) -> int:
@@ -38,6 +54,9 @@ class PlannedTrial:
 
 
 Plan = tuple[PlannedTrial, ...]
+
+Turn = Sequence[Configuration]
+"""Configurations that stand together in every block, since an engine is started once for all of them."""
 
 
 def single_node_plan(parameters: SingleNode, cores: int) -> Plan:
@@ -151,15 +170,27 @@ def _copy(asked: Sequence[Configuration]) -> Configuration:
     return dataclasses.replace(copied, arm="copy")
 
 
+def in_blocks(parameters: Experiment, turns: Sequence[Turn]) -> Plan:
+    """Return every configuration once per block; the seed shuffles turns, and what is in them."""
+    seeded = random.Random(parameters.seed)
+    order = [
+        (block, configuration)
+        for block in range(parameters.repeats)
+        for turn in shuffled(seeded, turns)
+        for configuration in shuffled(seeded, turn)
+    ]
+    return tuple(PlannedTrial(slot, block, one) for slot, (block, one) in enumerate(order))
+
+
+def shuffled(seeded: random.Random, ones: Iterable[One]) -> list[One]:
+    """Return them in a random order."""
+    listed = list(ones)
+    seeded.shuffle(listed)
+    return listed
+
+
 def _in_blocks(
     parameters: Experiment, modes: Sequence[str], configurations: Callable[[str], list[Configuration]]
 ) -> Plan:
-    """Return every configuration once per block; the order within a block is shuffled by the seed."""
-    every = [one for mode in modes for one in configurations(mode)]
-    shuffle = random.Random(parameters.seed).shuffle
-    order: list[tuple[int, Configuration]] = []
-    for block in range(parameters.repeats):
-        shuffled = list(every)
-        shuffle(shuffled)
-        order += [(block, configuration) for configuration in shuffled]
-    return tuple(PlannedTrial(slot, block, one) for slot, (block, one) in enumerate(order))
+    """Return the configurations of every mode, each with workers of its own."""
+    return in_blocks(parameters, [(one,) for mode in modes for one in configurations(mode)])

@@ -16,7 +16,6 @@ from tqdm import tqdm
 from lab import paths
 from lab.clusters.embedded import check_port, check_ray_version
 from lab.data.ledger import Ledger
-from lab.data.records import Trial
 from lab.data.store import Run, file_digests, read_run
 from lab.errors import DataError, ParameterError
 from lab.experiment.parameters import Docker, Experiment, MultiNode, SingleNode, parameters_from
@@ -261,26 +260,5 @@ def write_interrupted(plan: Plan, ledger: Ledger) -> None:
     for trial_id in ledger.trial_ids_with_tasks():
         if trial_id not in known:
             slot, attempt = map(int, trial_id.split("-"))
-            ledger.append(cut_off(Assignment(by_slot[slot], attempt), trial_id))
-
-
-def cut_off(assignment: Assignment, trial_id: str) -> Trial:
-    """Return the row of a trial whose process was killed."""
-    planned, one = assignment.planned, assignment.planned.configuration
-    return Trial(
-        trial_id=trial_id,
-        slot=planned.slot,
-        attempt=assignment.attempt,
-        block=planned.block,
-        mode=one.mode,
-        arm=one.arm,
-        engine=one.engine,
-        schedule=one.schedule,
-        cluster=one.cluster,
-        nodes=one.nodes,
-        workers_per_node=one.workers_per_node,
-        workers=one.workers,
-        status="interrupted",
-        error_kind="Killed",
-        error_message="the process ended before the trial did",
-    )
+            told = "the process ended before the trial did"
+            ledger.append(unmeasured(by_slot[slot], attempt, told, error_kind="Killed"))

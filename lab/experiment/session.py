@@ -3,14 +3,16 @@
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 
+from lab.data.records import work_of
 from lab.errors import EngineError
 from lab.experiment.expected import Expected
 from lab.experiment.plan import PlannedTrial
-from lab.experiment.trial import Setting, run_trial
+from lab.experiment.setting import Setting
+from lab.experiment.trial import run_trial
 from lab.workload import Prepared
 
 Works = Mapping[str, Prepared]
-"""The kinds of work of a run, by name: the same for every configuration."""
+"""The works of a run by name, `Configuration.work`: the same for every configuration."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,15 +30,18 @@ def run_slots(
     setting: Setting,
     progress: Callable[[Sequence[Assignment]], Iterable[Assignment]],
 ) -> None:
-    """Run the trials in order; all trials of a mode must come to one digest, which `digests` keeps.
+    """Run the trials in order; all trials of a work must come to one digest, which `digests` keeps.
 
     Raises `EngineError` after the first trial that failed of work that is to fail fast.
     """
-    expected = {mode: Expected(digests.get(mode)) for mode in works}
+    expected: dict[str, Expected] = {}
     for one in progress(assignments):
-        mode = one.planned.configuration.mode
-        trial = run_trial(one.planned, one.attempt, works[mode], expected[mode], setting)
+        planned = one.planned.configuration
+        work = works[planned.work]
+        same = work_of(planned.mode, len(work.items), planned.task_seconds)
+        known = expected.setdefault(same, Expected(digests.get(same)))
+        trial = run_trial(one.planned, one.attempt, work, known, setting)
         if trial.status == "ok" and trial.digest is not None:
-            digests.setdefault(mode, trial.digest)
-        elif works[mode].fail_fast:
+            digests.setdefault(same, trial.digest)
+        elif work.fail_fast:
             raise EngineError(f"trial {trial.trial_id} failed, and fail_fast is set: {trial.error_message}")

@@ -21,7 +21,7 @@ from lab.errors import ClusterError, DataError, EngineError, LabError, Parameter
 from lab.experiment.job import Request
 from lab.experiment.parameters import MultiNode, Nodes, Own, Primes, SingleNode
 from lab.experiment.session import Assignment, Works, run_slots
-from lab.experiment.trial import SETTINGS, Setting
+from lab.experiment.setting import SETTINGS, Setting
 from lab.measure.environment import code_facts, versions
 from lab.workload import Body, Prepared
 
