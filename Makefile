@@ -54,7 +54,7 @@ run: again = make run COMPARISON=$(EXPERIMENT)
 run: known-profile .venv/.installed-report ## Compare engines in one container, build the book (CPU_LIMIT=4 MEMORY_LIMIT=6g PROFILE=full)
 	@$(docker_ready)
 	@$(MAKE) --no-print-directory docker-build
-	@trap : INT; $(python) -m lab.comparison contained $(EXPERIMENT) $(PROFILE) \
+	@trap : INT; $(python) -m lab.experiment.contained run $(EXPERIMENT) $(PROFILE) \
 		$(if $(WORKERS),'workers=$(WORKERS)') $(if $(RUN_ID),'run_id=$(RUN_ID)') \
 		--image '$(image)' --cpus '$(CPU_LIMIT)' --memory '$(MEMORY_LIMIT)'
 	@$(MAKE) --no-print-directory book

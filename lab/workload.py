@@ -213,6 +213,7 @@ class Prepared:
 
     `call` runs `function` on one item, as in `lab.engines.Work`. `warm` is the index of the item that warms
     the workers up. `folder` is what has to be sent along to another machine, None where nothing has.
+    `rows` is false where tasks are too short to have a row each.
     """
 
     function: Any
@@ -223,6 +224,7 @@ class Prepared:
     fail_fast: bool = False
     warm: int = 0
     folder: str | None = None
+    rows: bool = True
 
 
 __all__ = ["Body", "Outcome", "Prepared", "Source", "Workload", "first_line", "run_body"]

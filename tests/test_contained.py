@@ -137,7 +137,7 @@ def test_run_builds_the_image_measures_and_builds_the_book(folder: Path) -> None
     assert "compose build ray-head" in (folder / "asked").read_text().splitlines()
     command, book = (folder / "python-asked").read_text().splitlines()
     assert command == (
-        "-m lab.comparison contained ray_vs_multiprocessing quick workers=[1, 2] run_id=again "
+        "-m lab.experiment.contained run ray_vs_multiprocessing quick workers=[1, 2] run_id=again "
         "--image ray-scaling-lab:latest --cpus 4 --memory 6g"
     )
     assert book == "-m lab book"

@@ -12,7 +12,7 @@ from lab.clusters.embedded import PINNED_RAY, SETTINGS, embedded
 from lab.clusters.stores import Stores
 from lab.engines import Work, ray_actors
 from lab.errors import ClusterError
-from lab.experiment.primes import works_of
+from lab.experiment.examples import works_of
 from lab.experiment.run import WORKER_BYTES
 from lab.measure.node import private_memory_bytes
 

@@ -23,7 +23,7 @@ from lab.engines.teams import TEAMS
 from lab.errors import ClusterError, DataError, LabError, ParameterError
 from lab.experiment.parameters import SingleNode
 from lab.experiment.plan import single_node_plan
-from lab.experiment.primes import works_of
+from lab.experiment.examples import works_of
 from lab.experiment.run import check_disk, check_memory, new_run_id, single_node
 from lab.measure import environment
 

@@ -14,7 +14,7 @@ import os
 import pickle
 import tempfile
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,18 @@ Shared = Mapped | Put
 def opened(payload: Any) -> Any:
     """Return the item that a payload stands for: itself, unless it is shared."""
     return payload.item() if isinstance(payload, Shared) else payload
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A call, as `lab.engines.Call`, that opens an item where it arrives, before another call runs it."""
+
+    call: Callable[[Any], Callable[[Any], Any]]
+
+    def __call__(self, function: Any) -> Callable[[Any], Any]:
+        """Return what runs one payload."""
+        run = self.call(function)
+        return lambda payload: run(opened(payload))
 
 
 @contextlib.contextmanager

@@ -25,10 +25,10 @@ from lab.clusters.wire import Message, Receiver
 from lab.data.ledger import Ledger
 from lab.data.store import Run
 from lab.errors import ClusterError, DataError, LabError, ParameterError
+from lab.experiment.examples import works_of
 from lab.experiment.job import Request
 from lab.experiment.parameters import MultiNode, parameters_from
 from lab.experiment.plan import multi_node_plan
-from lab.experiment.primes import works_of
 from lab.experiment.profiles import notebook_parameters, profile_file, with_true_profile
 from lab.experiment.run import facts_of, new_run_id, run_plan, slots_to_run, write_interrupted
 from lab.experiment.sites import Elsewhere, folder_of, request_for
@@ -49,7 +49,7 @@ def make_request(profile: str, changes: Mapping[str, str], data: Path | None = N
     parameters = dataclasses.replace(parameters, run_id=run_id)
     plan = multi_node_plan(parameters)
     works = works_of(parameters)
-    facts = facts_of(EXPERIMENT, run_id, parameters, works, len(plan), find_cgroup())
+    facts = facts_of(EXPERIMENT, run_id, parameters, works, plan, find_cgroup())
     with Ledger((data or paths.data_folder()) / EXPERIMENT / run_id, facts) as ledger:
         write_interrupted(plan, ledger)
         to_do = slots_to_run(plan, ledger)

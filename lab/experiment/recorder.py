@@ -139,5 +139,3 @@ def task_record(
         digest=None if outcome is None else outcome.digest,
         result_bytes=None if measurement is None else measurement.result_bytes,
     )
-
-

@@ -18,13 +18,12 @@ from lab.clusters.embedded import check_port, check_ray_version
 from lab.data.ledger import Ledger
 from lab.data.store import Run, file_digests, read_run
 from lab.errors import DataError, ParameterError
+from lab.experiment.examples import works_of
 from lab.experiment.parameters import Docker, Experiment, MultiNode, SingleNode, parameters_from
 from lab.experiment.plan import Plan, docker_plan, multi_node_plan, single_node_plan
-from lab.experiment.primes import works_of
 from lab.experiment.profiles import with_true_profile
 from lab.experiment.session import Assignment, Works
 from lab.experiment.sites import (
-    AnyParameters,
     Job,
     Site,
     address_site,
@@ -32,6 +31,7 @@ from lab.experiment.sites import (
     embedded_site,
     local_site,
 )
+from lab.experiment.trial import unmeasured
 from lab.measure.environment import code_facts, machine_facts, session_facts, utc_now, versions
 from lab.measure.node import Cgroup, find_cgroup, usable_cores, usable_memory_bytes
 
@@ -143,7 +143,7 @@ def facts_of(
     run_id: str,
     parameters: Experiment,
     works: Works,
-    planned_trials: int,
+    plan: Plan,
     cgroup: Cgroup,
 ) -> dict[str, Any]:
     """Return the content of environment.json; all but the session must be equal when a run goes on."""
@@ -154,12 +154,23 @@ def facts_of(
         "experiment": experiment,
         "run_id": run_id,
         "parameters": {**values, "run_id": run_id},
-        "works": {mode: dict(prepared.facts) for mode, prepared in works.items()},
-        "planned_trials": planned_trials,
+        "works": told_works(works, plan),
+        "planned_trials": len(plan),
         "code": code_facts(),
         "versions": versions(),
         "machine": machine_facts(cgroup),
         "session": session_facts(),
+    }
+
+
+def told_works(works: Works, plan: Plan) -> dict[str, dict[str, Any]]:
+    """Return the facts of each kind of work; where it comes in several sizes, those that all share."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for mode, work in dict.fromkeys((one.configuration.mode, one.configuration.work) for one in plan):
+        found.setdefault(mode, []).append(works[work].facts)
+    return {
+        mode: {name: value for name, value in facts[0].items() if all(one[name] == value for one in facts)}
+        for mode, facts in found.items()
     }
 
 
@@ -172,18 +183,24 @@ def told(value: Any) -> Any:
 
 def run_plan(
     experiment: str,
-    parameters: AnyParameters,
+    parameters: Experiment,
     works: Works,
     plan: Plan,
     data: Path | None,
     cgroup: Cgroup,
     sites: Callable[[str], Sites],
+    session: Mapping[str, Any] | None = None,
 ) -> Run:
-    """Check what can be checked beforehand, carry the plan out, and return the rows."""
+    """Check what can be checked beforehand, carry the plan out, and return the rows.
+
+    `session` holds facts of the session that are not measured here.
+    """
     data = data or paths.data_folder()
     directory = data / experiment / (parameters.run_id or new_run_id(parameters.profile))
-    check_disk(data, sum(len(works[one.configuration.mode].items) for one in plan))
-    facts = facts_of(experiment, directory.name, parameters, works, len(plan), cgroup)
+    written = (works[one.configuration.work] for one in plan)
+    check_disk(data, sum(len(one.items) if one.rows else 1 for one in written))
+    facts = facts_of(experiment, directory.name, parameters, works, plan, cgroup)
+    facts["session"] |= session or {}
     with Ledger(directory, facts) as ledger:
         _carry_out(experiment, parameters, works, plan, ledger, sites(directory.name))
     return read_run(directory)
@@ -191,7 +208,7 @@ def run_plan(
 
 def _carry_out(
     experiment: str,
-    parameters: AnyParameters,
+    parameters: Experiment,
     works: Works,
     plan: Plan,
     ledger: Ledger,

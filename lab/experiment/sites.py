@@ -19,7 +19,7 @@ from lab.data.ledger import Ledger
 from lab.data.records import Trial
 from lab.errors import ClusterError, DataError, EngineError, LabError, ParameterError, WorkError
 from lab.experiment.job import Request
-from lab.experiment.parameters import MultiNode, Nodes, Own, Primes, SingleNode
+from lab.experiment.parameters import Experiment, MultiNode, Nodes, Own, SingleNode
 from lab.experiment.session import Assignment, Works, run_slots
 from lab.experiment.setting import SETTINGS, Setting
 from lab.measure.environment import code_facts, versions
@@ -31,15 +31,13 @@ PATIENCE_SECONDS = 60.0
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 """What numerical libraries read when they are loaded."""
 
-AnyParameters = Primes | Own
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Job:
     """What a site is asked to do, and whom it tells when a trial starts."""
 
     experiment: str
-    parameters: AnyParameters
+    parameters: Experiment
     works: Works
     assignments: Sequence[Assignment]
     ledger: Ledger
@@ -132,7 +130,7 @@ class Elsewhere:
 
 def request_for(
     experiment: str,
-    parameters: AnyParameters,
+    parameters: Experiment,
     works: Works,
     assignments: Sequence[Assignment],
     digests: Mapping[str, str],
@@ -162,7 +160,7 @@ def request_for(
     )
 
 
-def settings_of(parameters: AnyParameters) -> dict[str, float]:
+def settings_of(parameters: Experiment) -> dict[str, float]:
     """Return how trials are watched and given up."""
     names = ("sample_seconds", "deadline_seconds", "stall_seconds")
     return {
@@ -171,7 +169,7 @@ def settings_of(parameters: AnyParameters) -> dict[str, float]:
     }
 
 
-def thread_variables(parameters: AnyParameters) -> dict[str, str]:
+def thread_variables(parameters: Experiment) -> dict[str, str]:
     """Return the environment that gives numerical libraries so many threads; empty where they choose."""
     threads = getattr(parameters, "threads", 0)
     return dict.fromkeys(THREAD_VARIABLES, str(threads)) if threads else {}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.data.store import Run, Timings
+from lab.data.store import Run
 from lab.errors import DataError
 
 FUNCTIONS: Mapping[str, str] = {
@@ -13,13 +13,13 @@ FUNCTIONS: Mapping[str, str] = {
     "multi_node": "lab.experiment.run:multi_node",
     "docker": "lab.experiment.run:docker",
     "own": "lab.experiment.own:own",
-    "ray_vs_multiprocessing": "lab.comparison.run:ray_vs_multiprocessing",
-    "break_even": "lab.comparison.run:break_even",
+    "ray_vs_multiprocessing": "lab.experiment.comparisons:ray_vs_multiprocessing",
+    "break_even": "lab.experiment.comparisons:break_even",
 }
 """By name, so that no experiment loads what only another needs."""
 
 
-def function_of(experiment: str) -> Callable[[Mapping[str, Any], Path | None], Run | Timings]:
+def function_of(experiment: str) -> Callable[[Mapping[str, Any], Path | None], Run]:
     """Return what runs an experiment with the values of its parameters, and goes on with a run that is there.
 
     Raises `DataError` for an experiment that is not carried out by parameters, such as the validation.
@@ -27,6 +27,6 @@ def function_of(experiment: str) -> Callable[[Mapping[str, Any], Path | None], R
     if experiment not in FUNCTIONS:
         raise DataError(f"a run of {experiment!r} cannot be gone on with: only {', '.join(FUNCTIONS)} can")
     module, _, name = FUNCTIONS[experiment].partition(":")
-    function: Callable[[Mapping[str, Any], Path | None], Run | Timings]
+    function: Callable[[Mapping[str, Any], Path | None], Run]
     function = getattr(importlib.import_module(module), name)
     return function

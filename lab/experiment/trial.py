@@ -9,7 +9,7 @@ from typing import Any
 
 from lab.data.records import Trial
 from lab.engines import Team, Work
-from lab.engines.sharing import handed_over, opening
+from lab.engines.sharing import Opening, handed_over
 from lab.engines.teams import ON_RAY
 from lab.errors import ClusterError, DataError, EngineError
 from lab.experiment.expected import Expected
@@ -81,8 +81,8 @@ def run_trial(
 
 def _measure(row: dict[str, Any], prepared: Prepared, setting: Setting) -> Mapping[int, Outcome]:
     """Fill the row: nodes there, workers up and warm, then the window; return the outcomes by task."""
-    # items are drawn here, and not in the window
-    payloads, warm_one = list(prepared.items), prepared.items[prepared.warm]
+    # items that are drawn are drawn here, and not in the window
+    payloads, warm_one = prepared.items, prepared.items[prepared.warm]
     deadline = time.monotonic() + setting.deadline_seconds
     setting.cluster.need(row["nodes"], setting.wait_seconds)
     for facts in setting.cluster.take_new():
@@ -96,7 +96,7 @@ def _measure(row: dict[str, Any], prepared: Prepared, setting: Setting) -> Mappi
             deadline,
             stall_seconds=setting.stall_seconds,
             batch=row["batch"] or 1,
-            call=opening(prepared.call) if row["transfer"] == "shared" else prepared.call,
+            call=Opening(prepared.call) if row["transfer"] == "shared" else prepared.call,
         )
         warm_seconds = _warm_up(row, team, work, prepared, setting)
         work = dataclasses.replace(work, payloads=payloads, task_seconds=warm_seconds)

@@ -97,7 +97,7 @@ class Pairs:
         self, check: str, unit: str, block: int, node: str, lab: float | None, reference: float | None
     ) -> None:
         row = Check(check=check, unit=unit, block=block, node=node, lab_value=lab, reference_value=reference)
-        self._table.append(row)
+        self._table.extend([row])
 
 
 def _rate(trial: Trial) -> float | None:
@@ -168,8 +168,7 @@ def validate(data: Path, contained: Windows = COMPOSE, here: Windows = EMBEDDED,
         session |= _in_containers(Pairs(contained, table), directory.name)
         with embedded(cores, OBJECT_STORE_MEGABYTES, 0) as cluster:
             measure_in_turn(here, cluster, Pairs(here, table))
-        for check in task_checks(cores, tasks):
-            table.append(check)
+        table.extend(task_checks(cores, tasks))
         table.sync()
     session |= {"finished_at": utc_now(), "files": {FILE: hashlib.sha256(path.read_bytes()).hexdigest()}}
     write_environment(directory, environment)

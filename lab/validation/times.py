@@ -14,7 +14,8 @@ from lab.clusters.events import EVENT_SETTINGS, Execution, executions
 from lab.data.records import Check, TaskRecord
 from lab.engines import Work, ray_actors
 from lab.engines.ray_actors import Actors
-from lab.experiment.trial import Recorder, Setting
+from lab.experiment.recorder import Recorder
+from lab.experiment.setting import Setting
 from lab.validation.windows import DEADLINE_SECONDS, ON, SAMPLE_SECONDS, WAIT_SECONDS, work
 
 OBJECT_STORE_MEGABYTES = 80
@@ -29,6 +30,10 @@ class Rows:
     def append(self, record: Any) -> None:
         """Keep one row."""
         self.rows.append(record)
+
+    def extend(self, records: Sequence[Any]) -> None:
+        """Keep several rows."""
+        self.rows += records
 
     def sync(self) -> None:
         """Have nothing to do."""
@@ -75,6 +80,7 @@ def _run(cluster: Cluster, team: Actors, tasks: int) -> tuple[float, list[TaskRe
     )
     team.run(job, "dynamic", recorder)
     cluster.end()
+    recorder.flush()
     recorder.check(tasks)
     # the one clock may be set while the other runs on
     ahead = (ahead + time.time() - time.monotonic()) / 2

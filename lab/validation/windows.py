@@ -10,8 +10,9 @@ from lab.engines.ray_actors import Actors
 from lab.errors import ClusterError
 from lab.experiment.expected import Expected
 from lab.experiment.plan import Configuration, PlannedTrial
-from lab.experiment.primes import example, prepared
-from lab.experiment.trial import Setting, Sink, run_trial
+from lab.experiment.examples import example, prepared
+from lab.experiment.setting import Setting, Sink
+from lab.experiment.trial import run_trial
 from lab.loading import find
 from lab.workload import Prepared
 

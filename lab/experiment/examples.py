@@ -1,4 +1,4 @@
-"""The seeded work of the experiments with primes: the examples, brought as anybody's own work is."""
+"""The seeded work of the lab's own experiments: the examples, brought as anybody's own work is."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -32,6 +32,8 @@ MODES = {
         "numbers",
         "The factors multiply back to the number, and every factor passes BPSW.",
     ),
+    "images": Mode("images.py:process", "images", "Every image is blurred, and its histogram equalised."),
+    "spin": Mode("spin.py:spin", "tasks", "Every task is a loop that was made to take a stated time."),
 }
 
 
@@ -60,14 +62,35 @@ def works_of(parameters: Primes) -> dict[str, Prepared]:
     return {mode: prepared(mode, _items_of(mode, parameters)) for mode in parameters.modes}
 
 
+class Drawn(Sequence[Any]):
+    """Images with their pixels, which are made where the images are first taken, and do not travel there."""
+
+    def __init__(self, images: Sequence[Any]) -> None:
+        self._images, self._drawn = images, tuple[Any, ...]()
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: Any) -> Any:
+        self._drawn = self._drawn or made("images.py:drawn", self._images)
+        return self._drawn[index]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave the pixels behind."""
+        return Drawn, (self._images,)
+
+
 def _items_of(mode: str, parameters: Primes) -> Sequence[Any]:
     seed = parameters.seed
     if mode == "search":
         return search_items(parameters)
     if mode == "factor":
-        return _made("factoring.py:factor_items", parameters.factor_bits, parameters.factor_tasks, seed)
+        found: Sequence[Any] = made(
+            "factoring.py:factor_items", parameters.factor_bits, parameters.factor_tasks, seed
+        )
+        return found
     sizes = zip(parameters.find_bits, parameters.find_tasks, strict=True)
-    return [one for bits, count in sizes for one in _made("primes.py:find_items", bits, count, seed)]
+    return [one for bits, count in sizes for one in made("primes.py:find_items", bits, count, seed)]
 
 
 def search_items(parameters: Primes | RayVersusMultiprocessing) -> Sequence[Any]:
@@ -75,17 +98,19 @@ def search_items(parameters: Primes | RayVersusMultiprocessing) -> Sequence[Any]
     bits = parameters.search_bits
     width = parameters.search_width or find(example("primes.py:default_width"))[1](bits)
     try:
-        return _made("primes.py:search_items", bits, width, parameters.search_tasks, parameters.seed)
+        items: Sequence[Any] = made(
+            "primes.py:search_items", bits, width, parameters.search_tasks, parameters.seed
+        )
     except ParameterError as error:
         raise ParameterError(
             f"search_bits, search_width and search_tasks do not go together: {error}"
         ) from None
+    return items
 
 
-def _made(named: str, *arguments: int) -> Sequence[Any]:
-    """Return the items that an example makes; what it refuses is a parameter's fault."""
+def made(named: str, *arguments: Any) -> Any:
+    """Return what an example makes, such as items; what it refuses is a parameter's fault."""
     try:
-        items: Sequence[Any] = find(example(named))[1](*arguments)
+        return find(example(named))[1](*arguments)
     except ValueError as error:
         raise ParameterError(str(error)) from None
-    return items

@@ -1,4 +1,4 @@
-"""A comparison in one container under fixed limits: started, stopped, brought home, removed by Docker alone.
+"""A run in one container under fixed limits: started, stopped, brought home, removed by Docker alone.
 
 Nothing of the host is mounted: the request goes in through standard input, the run's files come out as an
 archive, so that they belong to whoever asked, and whoever works in the container is not root.
@@ -7,21 +7,20 @@ archive, so that they belong to whoever asked, and whoever works in the containe
 import contextlib
 import dataclasses
 import io
-import json
-import os
 import signal
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from types import FrameType
-from typing import Any, Self
+from typing import Any
 
-from lab.comparison.request import FILES, Request
+from lab.data.records import FILES
 from lab.data.store import ENVIRONMENT
 from lab.errors import ClusterError, DataError
 
-CARRY_OUT = ("-m", "lab.comparison", "carry-out")
+RUN_FILES = (*FILES, ENVIRONMENT)
+"""The files of a run; the environment comes last, since a folder without one is no run yet."""
 ASK_SECONDS = 60.0
 """For Docker to answer a question."""
 STOP_SECONDS = 20
@@ -49,11 +48,6 @@ class Container:
     experiment: str
     run_id: str
 
-    @classmethod
-    def of(cls, request: Request) -> Self:
-        """Return the container of a request."""
-        return cls(request.experiment, request.run_id)
-
     @property
     def name(self) -> str:
         """Return the name that Docker knows it by."""
@@ -68,7 +62,7 @@ class Container:
         if done.returncode != 0:
             raise ClusterError(f"Docker made no container: {_said(done)}")
 
-    def attend(self, request: Request) -> int:
+    def attend(self, request: str) -> int:
         """Start it, hand the request over, show what it says, and return its exit code when it has ended."""
         # a session of its own: Ctrl-C is for this process, which then stops the container
         process = subprocess.Popen(
@@ -78,7 +72,7 @@ class Container:
             start_new_session=True,
         )
         try:
-            process.communicate(json.dumps(dataclasses.asdict(request)))
+            process.communicate(request)
         except KeyboardInterrupt:
             with _undisturbed():
                 _docker("stop", f"--time={STOP_SECONDS}", self.name)
@@ -112,50 +106,13 @@ class Container:
             said = done.stderr.decode(errors="replace").strip()
             raise ClusterError(f"what was measured did not come out ({said}); {kept}")
         folder = PurePosixPath(home.name) / "data" / self.experiment / self.run_id
-        found = {name: content for name in FILES if (content := _member(done.stdout, folder / name))}
+        found = {name: content for name in RUN_FILES if (content := _member(done.stdout, folder / name))}
         if ENVIRONMENT in found:
             try:
                 _write(data / self.experiment / self.run_id, found)
             except OSError as error:
                 raise DataError(f"cannot write to {data}: {error.strerror}; {kept}") from error
         return ENVIRONMENT in found
-
-
-def carry_out_contained(
-    request: Request, image: str, limits: Limits, data: Path, command: Sequence[str] = CARRY_OUT
-) -> int:
-    """Carry a request out in a container, bring the run home however it ends, and return the exit code."""
-    container = Container.of(request)
-    with _stoppable():
-        container.create(image, limits, command)
-        try:
-            code = container.attend(request)
-            state = container.state()
-        finally:
-            container.bring_home(data)
-    if code and state is not None and state[1]:
-        print(f"The memory, {limits.memory}, ran out: the kernel ended a process.", flush=True)
-    return code
-
-
-def recover(container: Container, data: Path) -> None:
-    """Bring home the run of a container whose host process was killed; refuse to disturb one at work."""
-    state = container.state()
-    if state is None:
-        return
-    if state[0]:
-        raise ClusterError(
-            f"the run {container.run_id} is under way in the container {container.name}: wait for it, or "
-            f"stop it (docker stop {container.name}), and then go on with the run"
-        )
-    container.bring_home(data)
-
-
-def check_folder(data: Path) -> None:
-    """Refuse to begin where the rows could not be written in the end."""
-    existing = next(folder for folder in (data, *data.parents) if folder.exists())
-    if not os.access(existing, os.W_OK):
-        raise DataError(f"cannot write to {existing}: make it writable for this user, or set LAB_DATA")
 
 
 def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -191,7 +148,7 @@ def _write(directory: Path, files: dict[str, bytes]) -> None:
 
 
 @contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
+def stoppable() -> Iterator[None]:
     """Have every signal that asks to end do as Ctrl-C does."""
     with _handled(signal.default_int_handler):
         yield
