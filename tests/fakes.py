@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lab.workloads import Outcome
+
 from lab.clusters.attached import Watched
 from lab.data.records import NodeFacts, NodeWindow, Sample
 from lab.engines import Completion, Observer, Place, Work
@@ -22,7 +24,6 @@ from lab.experiment.parameters import (
 from lab.measure.node import Cgroup
 from lab.measure.node_watch import Window
 from lab.measure.task import Measurement
-from lab.workloads import Outcome
 
 NO_LIMITS = Cgroup(None, None, None, None, None, None)
 NODE_ID = "0123456789ab"

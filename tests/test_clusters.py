@@ -13,8 +13,8 @@ from lab.clusters.attached import Cluster
 from lab.clusters.local import local
 from lab.engines import ray_actors
 from lab.errors import ClusterError
-from lab.experiment.parameters import MultiNode, parameters_from
 from lab.experiment.examples import works_of
+from lab.experiment.parameters import MultiNode, parameters_from
 from lab.experiment.run import multi_node
 
 pytestmark = pytest.mark.ray

@@ -20,8 +20,8 @@ from fakes import NODES
 from lab import paths
 from lab.data.store import Run, read_run, read_table
 from lab.errors import ClusterError
-from lab.experiment.parameters import MultiNode, parameters_from
 from lab.experiment.examples import works_of
+from lab.experiment.parameters import MultiNode, parameters_from
 from lab.experiment.run import multi_node
 from lab.validation.containers import node_ids
 

@@ -17,10 +17,17 @@ import pytest
 from containers import ROOT, Compose, own_project
 from test_compose import make
 
-from lab.comparison.contained import Container, Limits, carry_out_contained, check_folder
-from lab.comparison.request import Request, carry_out, make_request, read_request
-from lab.data.store import ENVIRONMENT, Timings, read_timings
+from lab.clusters.container import Container, Limits
+from lab.data.store import ENVIRONMENT, Run, read_run
 from lab.errors import ClusterError, DataError, ParameterError
+from lab.experiment.contained import (
+    Request,
+    carry_out,
+    carry_out_contained,
+    check_folder,
+    make_request,
+    read_request,
+)
 from lab.measure.environment import commit_facts
 
 EXPERIMENT = "ray_vs_multiprocessing"
@@ -37,9 +44,9 @@ LONG = {**TINY, "engines": "['serial']", "workloads": "['search']", "repeats": "
 """Many short timings, to be stopped among them."""
 
 UNCHECKED = """
-import lab.comparison.run as run
-run.refuse_too_large = run.check_memory = lambda *_, **__: None
-from lab.comparison.__main__ import main
+import lab.experiment.comparisons as comparisons
+comparisons.refuse_too_large = comparisons.check_memory = lambda *_, **__: None
+from lab.experiment.contained import main
 main(["carry-out"])
 """
 """The process in the container, without the checks of memory."""
@@ -58,10 +65,10 @@ def test_a_request_says_all_that_the_container_cannot_know(tmp_path: Path) -> No
     assert (changed.run_id, changed.parameters["profile"]) == ("mine", "custom")
     folder = tmp_path / EXPERIMENT / "mine"
     folder.mkdir(parents=True)
-    for name in ("timings.csv", ENVIRONMENT, "notes.txt"):
+    for name in ("trials.csv", ENVIRONMENT, "notes.txt"):
         (folder / name).write_text(name)
     again = make_request(EXPERIMENT, "quick", {"run_id": "mine"}, tmp_path)
-    assert again.files == {name: name for name in ("timings.csv", ENVIRONMENT)}
+    assert again.files == {name: name for name in ("trials.csv", ENVIRONMENT)}
     assert read_request(json.dumps(dataclasses.asdict(again))).files == again.files
 
 
@@ -148,7 +155,7 @@ def test_a_failed_run_builds_no_book(folder: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("FAKE_STATUS", "1")
     assert make(folder, ASKED, "run", "COMPARISON=break_even").returncode != 0
     (command,) = (folder / "python-asked").read_text().splitlines()
-    assert "contained break_even quick --image" in command
+    assert "contained run break_even quick --image" in command
 
 
 def test_an_unknown_profile_is_told_with_the_command(folder: Path) -> None:
@@ -206,7 +213,7 @@ def started(image: str, data: Path, changes: dict[str, str], memory: str = "1500
     given = [f"{name}={value}" for name, value in changes.items()]
     limits = ["--image", image, "--cpus", "1", "--memory", memory]
     return subprocess.Popen(
-        [sys.executable, "-m", "lab.comparison", "contained", EXPERIMENT, "quick", *given, *limits],
+        [sys.executable, "-m", "lab.experiment.contained", "run", EXPERIMENT, "quick", *given, *limits],
         cwd=ROOT,
         env={**os.environ, "LAB_DATA": str(data), "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -223,7 +230,7 @@ def said(process: subprocess.Popen[str]) -> str:
 def await_rows(run_id: str, rows: int) -> None:
     """Wait until a run in a container has so many rows, header included."""
     name = Container(EXPERIMENT, run_id).name
-    count = ["docker", "exec", name, "wc", "-l", f"data/{EXPERIMENT}/{run_id}/timings.csv"]
+    count = ["docker", "exec", name, "wc", "-l", f"data/{EXPERIMENT}/{run_id}/trials.csv"]
     deadline = time.monotonic() + 120
     while int((subprocess.run(count, capture_output=True, text=True).stdout.split() or ["0"])[0]) < rows:
         assert time.monotonic() < deadline
@@ -235,9 +242,9 @@ def left_behind(run_id: str) -> bool:
     return Container(EXPERIMENT, run_id).state() is not None
 
 
-def run_of(data: Path, run_id: str) -> Timings:
+def run_of(data: Path, run_id: str) -> Run:
     """Return a run that was brought home."""
-    return read_timings(data / EXPERIMENT / run_id)
+    return read_run(data / EXPERIMENT / run_id)
 
 
 @pytest.mark.docker
@@ -251,11 +258,11 @@ def test_engines_are_compared_under_the_limits(image: str, tmp_path: Path) -> No
     told = said(process)
     assert process.returncode == 0, told
     run = run_of(tmp_path, "tiny")
-    rows, machine, (session,) = run.timings, run.environment["machine"], run.environment["sessions"]
+    rows, machine, (session,) = run.trials, run.environment["machine"], run.environment["sessions"]
     assert run.complete
     assert set(rows["status"]) == {"ok"}, rows["error_message"].dropna().tolist()
     assert set(rows["engine"]) == {"serial", "pool", "ray"}
-    assert (rows.groupby("workload")["digest"].nunique() == 1).all()
+    assert (rows.groupby("mode")["digest"].nunique() == 1).all()
     assert (machine["quota_cores"], machine["memory_bytes"]) == (1.0, 1500 * 2**20)
     assert machine["container"] is True
     assert session.items() >= commit_facts().items()
@@ -293,7 +300,7 @@ def test_a_stopped_run_is_kept_and_gone_on_with(image: str, tmp_path: Path, numb
     assert f"RUN_ID={run_id}" in told
     assert not left_behind(run_id)
     first = run_of(tmp_path, run_id)
-    assert len(first.timings) >= 2
+    assert len(first.trials) >= 2
     assert not first.complete
     process = started(image, tmp_path, {**LONG, "run_id": run_id})
     assert "going on with run" in said(process)
@@ -301,7 +308,7 @@ def test_a_stopped_run_is_kept_and_gone_on_with(image: str, tmp_path: Path, numb
     second = run_of(tmp_path, run_id)
     assert second.complete
     assert len(second.environment["sessions"]) == 2
-    assert second.timings[: len(first.timings)].equals(first.timings)
+    assert second.trials[: len(first.trials)].equals(first.trials)
 
 
 @pytest.mark.docker
@@ -328,8 +335,8 @@ def test_memory_that_runs_out_is_a_failed_row(image: str, tmp_path: Path) -> Non
     changes = {**TINY, "engines": "['pool']", "image_megabytes": "300", "transfers": "['seed']"}
     request = make_request(EXPERIMENT, "quick", {**changes, "repeats": "2", "run_id": "full"}, tmp_path)
     code = unchecked(request, image, "400m", tmp_path)
-    rows = run_of(tmp_path, "full").timings
-    images, search = (rows[rows["workload"] == one] for one in ("images", "search"))
+    rows = run_of(tmp_path, "full").trials
+    images, search = (rows[rows["mode"] == one] for one in ("images", "search"))
     assert code == 0
     assert set(images["status"]) == {"failed"}
     assert set(search["status"]) == {"ok"}

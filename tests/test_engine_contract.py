@@ -20,6 +20,7 @@ from fakes import (
     sleep_long,
     square,
 )
+from lab.workloads import Outcome
 
 from lab.clusters.embedded import embedded
 from lab.data.engines import ENGINES
@@ -28,7 +29,6 @@ from lab.engines.mapped import UNKNOWN_WORKER
 from lab.engines.teams import ON_RAY, TEAMS
 from lab.errors import EngineError
 from lab.measure.task import measure_task, run_bare
-from lab.workloads import Outcome
 
 WORKERS, CPUS = 2, 3
 

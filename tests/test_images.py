@@ -13,11 +13,6 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
-from skimage.exposure import equalize_hist
-
-from lab.errors import ParameterError
 from lab.workloads import filters
 from lab.workloads.filters import LARGEST_SIGMA, SMALLEST_SIGMA, blur, equalise, kernel
 from lab.workloads.images import (
@@ -30,6 +25,11 @@ from lab.workloads.images import (
     process,
     size_of,
 )
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+from skimage.exposure import equalize_hist
+
+from lab.errors import ParameterError
 
 Image = NDArray[np.uint8]
 

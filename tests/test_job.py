@@ -20,8 +20,8 @@ from lab.clusters.package import packed
 from lab.clusters.wire import Message, Receiver, Sender
 from lab.data.records import NodeFacts, TaskRecord, Trial
 from lab.experiment import job
-from lab.experiment.plan import multi_node_plan
 from lab.experiment.examples import works_of
+from lab.experiment.plan import multi_node_plan
 from lab.experiment.session import Assignment
 from lab.experiment.sites import folder_of, request_for
 from lab.measure.environment import versions

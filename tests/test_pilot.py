@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from lab.errors import WorkError
-from lab.experiment.parameters import Own, parameters_from
+from lab.experiment.own_parameters import Own
+from lab.experiment.parameters import parameters_from
 from lab.experiment.pilot import Pilot, in_words, pilot, run_seconds, slowest_seconds
 from lab.experiment.plan import own_plan
 from lab.loading import prepare

@@ -21,9 +21,9 @@ from lab.clusters import embedded
 from lab.data.store import read_run
 from lab.engines.teams import TEAMS
 from lab.errors import ClusterError, DataError, LabError, ParameterError
+from lab.experiment.examples import works_of
 from lab.experiment.parameters import SingleNode
 from lab.experiment.plan import single_node_plan
-from lab.experiment.examples import works_of
 from lab.experiment.run import check_disk, check_memory, new_run_id, single_node
 from lab.measure import environment
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from lab.errors import ParameterError
 from lab.workloads import spin as module
 from lab.workloads.spin import Spin, added, iterations_for, iterations_per_second, spin
+
+from lab.errors import ParameterError
 
 
 def ticking(steps: Iterable[float]) -> Callable[[], float]:

@@ -12,13 +12,7 @@ import numpy as np
 import psutil
 import pytest
 from fakes import Collector
-from numpy.typing import NDArray
-
-from lab.clusters.embedded import embedded
-from lab.engines import Work
 from lab.engines.put import PutImage, put_image
-from lab.engines.teams import TEAMS
-from lab.errors import ParameterError
 from lab.workloads import Outcome, transfer
 from lab.workloads.images import GivenImage, ImageTask, Size, image_tasks, memory_bytes, process
 from lab.workloads.transfer import (
@@ -29,6 +23,12 @@ from lab.workloads.transfer import (
     pixels_of,
     refuse_too_large,
 )
+from numpy.typing import NDArray
+
+from lab.clusters.embedded import embedded
+from lab.engines import Work
+from lab.engines.teams import TEAMS
+from lab.errors import ParameterError
 
 Image = NDArray[np.uint8]
 

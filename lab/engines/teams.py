@@ -3,9 +3,13 @@
 import contextlib
 import importlib
 from collections.abc import Callable
+from pathlib import Path
 
 from lab.data.engines import TABLE
+from lab.data.engines import Engine as Row
 from lab.engines import Team
+from lab.errors import WorkError
+from lab.finding import find
 
 Engine = Callable[[int, int], contextlib.AbstractContextManager[Team]]
 """Takes the workers in all, and the nodes that they are spread over."""
@@ -21,5 +25,26 @@ def _engine(module: str) -> Engine:
 
 TEAMS: dict[str, Engine] = {name: _engine(one.module) for name, one in TABLE.items()}
 
-ON_RAY = frozenset(name for name, one in TABLE.items() if one.on_ray)
+ON_RAY = {name for name, one in TABLE.items() if one.on_ray}
 """Those that need a Ray which runs."""
+
+
+def known_engine(named: str) -> str:
+    """Return the name of an engine; one of the user's, `my_engine.py:team`, is found, and in the table then.
+
+    It is a function as in `lab.engines`; where its attribute `on_ray` is true it needs a Ray which runs.
+    Raises `WorkError` where there is none.
+    """
+    if named in TABLE:
+        return named
+    _, found = find(named)
+    if not callable(found):
+        raise WorkError(f"{named} is no engine: a function team(workers, nodes) is needed, see lab.engines")
+    place, _, function = named.rpartition(":")
+    name = f"{Path(place).name}:{function}"
+    on_ray = bool(getattr(found, "on_ray", False))
+    TABLE[name] = Row(label=name, framework=name, module=place, on_ray=on_ray)
+    TEAMS[name] = found
+    if on_ray:
+        ON_RAY.add(name)
+    return name

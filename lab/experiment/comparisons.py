@@ -22,7 +22,7 @@ from lab.experiment.run import WORKER_BYTES, check_memory, run_plan
 from lab.experiment.session import Works
 from lab.experiment.turns import InTurns, turns_site
 from lab.measure.node import find_cgroup, usable_memory_bytes
-from lab.workload import Prepared, run_bare
+from lab.workload import Prepared, bare_body
 
 SERIAL, OWN = "serial", "ray"
 """The plain loop, and the engine that chooses its batches itself: this lab's dispatch on Ray."""
@@ -181,7 +181,7 @@ def break_even_works(plan: Plan, pace: float) -> Works:
     one_task = prepared("spin", [1])
     return {
         name: dataclasses.replace(
-            one_task, items=[_iterations(one, pace)] * (one.tasks or 1), call=run_bare, rows=False
+            one_task, items=[_iterations(one, pace)] * (one.tasks or 1), call=bare_body, rows=False
         )
         for name, one in spins.items()
     }

@@ -9,9 +9,11 @@ from typing import Any
 from lab.clusters.embedded import check_port, check_ray_version, set_up
 from lab.clusters.package import files_to_send
 from lab.data.store import Run
+from lab.engines.teams import known_engine
 from lab.errors import ParameterError, WorkError
 from lab.experiment.apart import environment, main_apart, nothing_left
-from lab.experiment.parameters import Own, parameters_from
+from lab.experiment.own_parameters import Own
+from lab.experiment.parameters import parameters_from
 from lab.experiment.pilot import Pilot, in_words, pilot, slowest_seconds
 from lab.experiment.plan import Plan, own_plan
 from lab.experiment.run import Sites, check_memory, run_plan
@@ -50,6 +52,7 @@ def own_work(
     """
     check_ray_version()
     parameters = parameters_from(Own, namespace)
+    parameters = dataclasses.replace(parameters, engines=tuple(map(known_engine, parameters.engines)))
     cgroup = find_cgroup()
     memory, cores = usable_memory_bytes(cgroup), int(usable_cores(cgroup))
     if parameters.cluster in ("embedded", "local"):

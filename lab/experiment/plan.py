@@ -5,7 +5,8 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from lab.experiment.parameters import Docker, Experiment, MultiNode, Own, SingleNode
+from lab.experiment.own_parameters import Own
+from lab.experiment.parameters import Docker, Experiment, MultiNode, SingleNode
 
 One = TypeVar("One")
 

@@ -70,19 +70,23 @@ class Flag:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Choice:
-    """Accepts one of the names."""
+    """Accepts one of the names, or with `own` one that names something of the user's, as in my_file.py:name."""
 
     names: tuple[str, ...]
+    own: str = ""
 
     def accept(self, value: Any) -> str:
         """Return the name, or raise `ValueError` with the choices."""
-        if value not in self.names:
+        own = self.own and isinstance(value, str) and ":" in value.strip(":")
+        if value not in self.names and not own:
             raise ValueError(self.describe())
         return str(value)
 
     def describe(self) -> str:
         """Return the choices in words."""
-        return "one of " + ", ".join(map(repr, self.names))
+        return (
+            "one of " + ", ".join(map(repr, self.names)) + (f", or your own: {self.own}" if self.own else "")
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

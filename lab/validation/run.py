@@ -67,6 +67,9 @@ class Pairs:
                 self._take(record, *self._order[record.slot])
             self._windows, self._samples = [], []
 
+    def extend(self, records: Sequence[Any]) -> None:
+        """Take several rows: of tasks, of which nothing is kept."""
+
     def sync(self) -> None:
         """Bring all rows to the disk."""
         self._table.sync()

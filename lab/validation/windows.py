@@ -8,9 +8,9 @@ from lab.clusters.attached import Cluster
 from lab.engines import ray_actors
 from lab.engines.ray_actors import Actors
 from lab.errors import ClusterError
+from lab.experiment.examples import example, prepared
 from lab.experiment.expected import Expected
 from lab.experiment.plan import Configuration, PlannedTrial
-from lab.experiment.examples import example, prepared
 from lab.experiment.setting import Setting, Sink
 from lab.experiment.trial import run_trial
 from lab.loading import find

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser, kind: type[Any] | None = None
 
 def own_parameters() -> type[Any]:
     """Return the dataclass of own work's parameters."""
-    from lab.experiment.parameters import Own
+    from lab.experiment.own_parameters import Own
 
     return Own
 

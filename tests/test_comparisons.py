@@ -1,31 +1,36 @@
-"""Tests of lab.comparison: the plan, and whole runs that compare engines, with their faults."""
+"""Tests of lab.experiment.comparisons and turns: the plan, and whole runs that compare engines."""
 
 import dataclasses
 import multiprocessing
 import os
+import pickle
 import signal
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fakes import BREAK_EVEN, VERSUS, tiny_break_even, tiny_versus
+from fakes import BREAK_EVEN, VERSUS, die_once, tiny_break_even, tiny_versus
 
-from lab.comparison import run as comparison
-from lab.comparison import turn
-from lab.comparison.plan import Turn, break_even_plan, turns_of, versus_plan
-from lab.comparison.run import break_even, judged, ray_vs_multiprocessing, timings_of
-from lab.comparison.turn import Assignment, Tally
-from lab.comparison.work import prepare
 from lab.data.engines import ENGINES
-from lab.data.records import Timing
-from lab.data.store import Timings
-from lab.engines import Completion
-from lab.errors import DataError, EngineError, ParameterError
-from lab.measure.task import measure_task, run_bare
-from lab.workloads import Outcome
-from lab.workloads.spin import Spin, spin
+from lab.data.records import FILES, Trial
+from lab.data.store import Run
+from lab.errors import DataError, ParameterError
+from lab.experiment import comparisons
+from lab.experiment.comparisons import (
+    break_even,
+    break_even_plan,
+    break_even_works,
+    ray_vs_multiprocessing,
+    versus_plan,
+    versus_works,
+)
+from lab.experiment.examples import made
+from lab.experiment.plan import Configuration
+from lab.experiment.session import Assignment
+from lab.experiment.sites import Job
+from lab.experiment.turns import InTurns
+from lab.measure.task import measured
 
 # --- the plan -------------------------------------------------------------------------------------------
 
@@ -35,25 +40,33 @@ def test_a_block_has_every_piece_on_every_engine_once():
     plan = versus_plan(tiny_versus(engines=["serial", "pool", "ray"], repeats=2))
     assert [one.slot for one in plan] == list(range(len(plan)))
     for block in (0, 1):
-        found = Counter((one.turn, one.piece) for one in plan if one.block == block)
+        found = Counter(one.configuration for one in plan if one.block == block)
         assert set(found.values()) == {1}
-        assert Counter(turn for turn, _ in found) == dict.fromkeys(
+        assert Counter(map(turn_of, found)) == dict.fromkeys(
             [
-                Turn("experiment", "serial", 1),
-                Turn("experiment", "pool", 2),
-                Turn("experiment", "ray", 2),
-                Turn("copy", "ray", 2),
+                ("experiment", "serial", 1),
+                ("experiment", "pool", 2),
+                ("experiment", "ray", 2),
+                ("copy", "ray", 2),
             ],
             2 * 3 + 1,
         )
-    assert {one.piece.batching for one in plan if one.turn.engine == "ray"} == {"own"}
-    assert {one.piece.batching for one in plan if one.turn.engine != "ray"} == {"none"}
+    for one in plan:
+        ours = one.configuration.engine == "ray"
+        assert (one.configuration.batching, one.configuration.batch) == (
+            ("own", None) if ours else ("none", 1)
+        )
+
+
+def turn_of(one: Configuration) -> tuple[str, str, int]:
+    """Return what an engine is started once for in a block."""
+    return one.arm, one.engine, one.workers
 
 
 def test_an_engine_has_one_turn_in_a_block():
     """An engine's pieces stand together, so that it is started once; the order is that of the seed."""
     plan = versus_plan(tiny_versus(engines=list(ENGINES), repeats=3))
-    turns = [(one.block, one.turn) for one in plan]
+    turns = [(one.block, turn_of(one.configuration)) for one in plan]
     changes = [turn for turn, before in zip(turns, [None, *turns], strict=False) if turn != before]
     assert len(changes) == len(set(changes)) == 3 * (len(ENGINES) + 1)
     assert versus_plan(tiny_versus(engines=list(ENGINES), repeats=3)) == plan
@@ -63,23 +76,20 @@ def test_an_engine_has_one_turn_in_a_block():
 
 def test_each_number_of_workers_has_its_turn():
     """The plain loop has one worker; the A/A arm copies the most workers."""
-    turns = turns_of(tiny_versus(engines=["serial", "pool"], workers=[1, 2]))
-    assert [(one.arm, one.engine, one.workers) for one in turns] == [
+    plan = versus_plan(tiny_versus(engines=["serial", "pool"], workers=[1, 2]))
+    assert {turn_of(one.configuration) for one in plan} == {
         ("experiment", "serial", 1),
         ("experiment", "pool", 1),
         ("experiment", "pool", 2),
         ("copy", "pool", 2),
-    ]
+    }
 
 
 def test_spins_fill_the_window():
     """Batched or by its own batches an engine does the window's tasks, singly no more than it may call."""
     plan = break_even_plan(tiny_break_even(engines=["serial", "pool", "ray"]))
-    short = {
-        (one.turn.engine, one.piece.batching): (one.piece.tasks, one.piece.batch)
-        for one in plan
-        if one.turn.arm == "experiment" and one.piece.task_seconds == 1e-5
-    }
+    ones = [one.configuration for one in plan if one.configuration.arm == "experiment"]
+    short = {(one.engine, one.batching): (one.tasks, one.batch) for one in ones if one.task_seconds == 1e-5}
     assert short == {
         ("serial", "equal"): (2000, 2000),
         ("pool", "equal"): (2000, 250),
@@ -91,87 +101,43 @@ def test_spins_fill_the_window():
 def test_long_spins_are_at_least_two_a_worker():
     """A task that is longer than the window is there twice a worker, and has no batches to be in."""
     plan = break_even_plan(tiny_break_even(engines=["pool"], task_seconds=[1.0]))
-    assert {(one.piece.tasks, one.piece.batching) for one in plan} == {(4, "none")}
+    assert {(one.configuration.tasks, one.configuration.batching) for one in plan} == {(4, "none")}
 
 
-# --- the work and its tally -----------------------------------------------------------------------------
-
-
-def tally_of(payloads, call=run_bare) -> Tally:
-    """Return a tally of spins."""
-    tally = Tally()
-    for task, payload in enumerate(payloads):
-        tally.completed(Completion(task, 1, 0, None, 0.0, 0.0, call(spin, payload)))
-    return tally
-
-
-def test_the_loop_comes_to_the_digest_of_many_tasks():
-    """One call of three loops and three calls of one have equal digests and units; other work has not."""
-    together, apart = tally_of([Spin(50, 3)]).result(1), tally_of([Spin(50)] * 3).result(3)
-    assert together == apart
-    assert together["task_cpu_seconds"] is None
-    assert tally_of([Spin(51)] * 3).result(3)["digest"] != apart["digest"]
-    assert tally_of([Spin(50)] * 2).result(2)["digest"] != apart["digest"]
-
-
-def test_a_measured_tally_has_processor_time():
-    """Where tasks are measured their processor times are added up."""
-    assert tally_of([Spin(1000)] * 3, measure_task).result(3)["task_cpu_seconds"] > 0
-
-
-def test_a_missing_result_names_the_failure():
-    """A task without a result fails the timing, with the first failure's words."""
-    tally = tally_of([Spin(10)])
-    tally.completed(Completion(1, 1, 0, None, 0.0, 0.0, run_bare(lambda _: 1 / 0, None)))
-    with pytest.raises(
-        EngineError, match=r"1 of 2 tasks have no result; .* ZeroDivisionError: division by zero"
-    ):
-        tally.result(2)
+# --- the work -------------------------------------------------------------------------------------------
 
 
 def test_images_of_value_and_shared_have_their_pixels_before_the_clock():
-    """The random pixels are made where work is prepared, and come to the same result by each transfer."""
-    parameters = tiny_versus(engines=["serial"])
-    ones = [one for one in versus_plan(parameters) if one.piece.workload == "images" and one.piece.tasks == 3]
+    """The pixels are drawn where a trial takes its items, do not travel there, and change no result."""
+    works = versus_works(tiny_versus(engines=["serial"], image_tasks=[3]))
     digests = set()
-    for one in ones:
-        prepared = prepare(one, parameters, 1e7)
-        with prepared.handed_over(None) as payloads:
-            digests.add(tuple(prepared.function(payload).digest for payload in payloads))
-        assert prepared.facts["data_size_mb"] == pytest.approx(0.01, rel=0.1)
-    assert len(ones) == 6
+    for transfer in ("seed", "value", "shared"):
+        work = works[f"images, 3, {transfer}"]
+        arrived = pickle.loads(pickle.dumps(work))
+        assert len(pickle.dumps(work)) < 5000
+        assert [one.pixels is not None for one in arrived.items] == [transfer != "seed"] * 3
+        run = arrived.call(arrived.function)
+        digests.add(tuple(run(one).outcome.digest for one in arrived.items))
+        assert work.facts["item_bytes"] == pytest.approx(0.01e6, rel=0.1)
     assert len(digests) == 1
 
 
-# --- the rows -------------------------------------------------------------------------------------------
-
-
-def timing(**changes: Any) -> Timing:
-    """Return a good row."""
-    given: dict[str, Any] = {
-        **{"trial_id": "000-1", "slot": 0, "attempt": 1, "block": 0, "arm": "experiment", "engine": "pool"},
-        **{"workers": 2, "workload": "spin", "batching": "none", "tasks": 5, "status": "ok", "digest": "a"},
-        **{"framework": "multiprocessing", "num_tasks": 5, "task_seconds": 0.1},
+def test_spins_of_a_length_take_that_many_iterations():
+    """The pace sets the loops; every task of a window is the same."""
+    plan = break_even_plan(tiny_break_even(engines=["serial"]))
+    works = break_even_works(plan, 1e7)
+    assert {name: (len(one.items), set(one.items)) for name, one in works.items()} == {
+        "spin, 2000, 1e-05 s": (2000, {100}),
+        "spin, 20, 0.001 s": (20, {10_000}),
     }
-    return Timing(**(given | changes))
-
-
-def test_a_result_that_differs_fails_with_both_digests():
-    """The first digest of a piece of work holds for all engines; another one fails its timing."""
-    known: dict[Any, str] = {}
-    assert judged(timing(), known).status == "ok"
-    assert judged(timing(digest="b", tasks=6), known).status == "ok"
-    wrong = judged(timing(engine="ray", digest="c"), known)
-    assert (wrong.status, wrong.error_kind) == ("failed", "ResultsDiffer")
-    assert "digest c, where the same work came to a before" in str(wrong.error_message)
-    assert judged(timing(digest="d", status="failed"), known).error_kind is None
+    assert not any(one.rows for one in works.values())
 
 
 # --- whole runs -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def versus(tmp_path_factory: pytest.TempPathFactory) -> Timings:
+def versus(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Return a tiny run on images and primes."""
     return ray_vs_multiprocessing(
         VERSUS | {"engines": ["serial", "pool", "ray_tasks"]}, tmp_path_factory.mktemp("data")
@@ -179,23 +145,23 @@ def versus(tmp_path_factory: pytest.TempPathFactory) -> Timings:
 
 
 @pytest.mark.ray
-def test_a_run_has_every_timing(versus: Timings) -> None:
+def test_a_run_has_every_timing(versus: Run) -> None:
     """Every slot has a good row, and the results are the same on all engines."""
-    rows = versus.timings
+    rows = versus.trials
     assert versus.complete
     assert list(rows["status"].unique()) == ["ok"], rows["error_message"].dropna().unique()
     assert len(rows) == 4 * 7
-    assert set(rows.groupby(["workload", "tasks"])["digest"].nunique()) == {1}
+    assert set(rows.groupby(["mode", "tasks"])["digest"].nunique()) == {1}
     assert versus.environment["sessions"][0]["finished_at"]
-    assert set(versus.environment["sessions"][0]["files"]) == {"timings.csv"}
+    assert set(versus.environment["sessions"][0]["files"]) == set(FILES)
 
 
 @pytest.mark.ray
-def test_rows_tell_what_was_used(versus: Timings) -> None:
+def test_rows_tell_what_was_used(versus: Run) -> None:
     """Times, processor time and memory are there; the store of Ray is, and no other engine has one."""
-    rows = versus.timings
+    rows = versus.trials
     filled = ["startup_seconds", "warmup_seconds", "duration_seconds", "cpu_seconds", "task_cpu_seconds"]
-    filled += ["memory_before_bytes", "peak_memory_bytes", "memory_used", "units"]
+    filled += ["memory_before_bytes", "peak_memory_bytes", "driver_memory_bytes", "units"]
     assert not rows[filled].isna().any().any()
     assert (rows["peak_memory_bytes"] >= rows["memory_before_bytes"]).all()
     assert (rows["object_store_bytes"].notna() == (rows["engine"] == "ray_tasks")).all()
@@ -206,49 +172,48 @@ def test_rows_tell_what_was_used(versus: Timings) -> None:
 
 
 @pytest.mark.ray
-def test_report_b_s_columns_are_there(versus: Timings) -> None:
-    """Its columns hold what ours do, under its names."""
-    rows = versus.timings
-    assert dict(zip(rows["engine"], rows["framework"], strict=True)) == {
-        "serial": "python",
-        "pool": "multiprocessing",
-        "ray_tasks": "ray",
-    }
-    assert (rows["num_tasks"] == rows["tasks"]).all()
-    assert (rows["execution_time"] == rows["duration_seconds"]).all()
-    images = rows["workload"] == "images"
-    assert (rows["data_size_mb"].notna() == images).all()
-    assert set(rows.loc[images, "complexity"]) == {1.0}
+def test_tasks_of_images_have_rows_and_nodes_are_told(versus: Run) -> None:
+    """Every task is a row of the one node; the bytes of an image are known, the work is named once."""
+    assert len(versus.nodes) == 4
+    assert set(versus.tasks["node_id"]) == {"this machine"}
+    inside = versus.tasks[~versus.tasks["warmup"].astype(bool)].groupby("trial_id").size()
+    assert (inside == versus.trials.set_index("trial_id")["tasks"]).all()
+    images = versus.trials["mode"] == "images"
+    assert (versus.trials["item_bytes"].notna() == images).all()
+    assert set(versus.environment["works"]) == {"images", "search"}
+    assert "items" not in versus.environment["works"]["images"]
 
 
 @pytest.mark.ray
 def test_break_even_runs_on_the_labs_dispatch(tmp_path: Path) -> None:
     """Spins of every length run on the loop and on Ray, and come to one digest a length and number."""
     found = break_even(BREAK_EVEN | {"engines": ["serial", "ray"]}, tmp_path)
-    assert list(found.timings["status"].unique()) == ["ok"], found.timings["error_message"].dropna().unique()
-    assert found.timings["task_cpu_seconds"].isna().all()
-    assert set(found.timings.groupby(["task_seconds", "tasks"])["digest"].nunique()) == {1}
+    assert list(found.trials["status"].unique()) == ["ok"], found.trials["error_message"].dropna().unique()
+    assert found.trials["task_cpu_seconds"].isna().all()
+    assert set(found.trials.groupby(["task_seconds", "tasks"])["digest"].nunique()) == {1}
     assert found.environment["sessions"][0]["spin_iterations_per_second"] > 0
 
 
 def test_a_run_that_was_cut_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a Ctrl-C the rows are kept; the same command does the rest, at the pace of the first session."""
     given = BREAK_EVEN | {"engines": ["serial"], "repeats": 2}
-    real = comparison.timings_of
+    real, calls = InTurns._turn, []
 
-    def cut(*arguments: Any) -> Any:
-        yield next(real(*arguments))
-        raise KeyboardInterrupt
+    def cut(self: InTurns, *arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return real(self, *arguments)
 
-    monkeypatch.setattr(comparison, "timings_of", cut)
+    monkeypatch.setattr(InTurns, "_turn", cut)
     with pytest.raises(KeyboardInterrupt):
         break_even(given, tmp_path)
-    monkeypatch.setattr(comparison, "timings_of", real)
-    monkeypatch.setattr(comparison, "iterations_per_second", lambda: 1.0)
+    monkeypatch.setattr(InTurns, "_turn", real)
+    monkeypatch.setattr(comparisons, "made", lambda named, *given: 1.0 if not given else made(named, *given))
     found = break_even(given, tmp_path)
     assert found.complete
-    assert len(found.timings) == 8
-    assert found.timings["trial_id"].is_unique
+    assert len(found.trials) == 8
+    assert found.trials["trial_id"].is_unique
     first, second = (one["spin_iterations_per_second"] for one in found.environment["sessions"])
     assert first == second > 1000
 
@@ -262,7 +227,7 @@ def test_an_engine_that_is_not_installed_fails_alone(
     (folder / "joblib.py").write_text("raise ModuleNotFoundError('no joblib here')\n")
     # a process that is spawned takes its parent's path along
     monkeypatch.syspath_prepend(folder)
-    found = break_even(BREAK_EVEN | {"engines": ["serial", "joblib"]}, tmp_path).timings
+    found = break_even(BREAK_EVEN | {"engines": ["serial", "joblib"]}, tmp_path).trials
     assert set(found[found["engine"] == "serial"]["status"]) == {"ok"}
     others = found[found["engine"] == "joblib"]
     assert set(others["status"]) == {"failed"}
@@ -270,19 +235,52 @@ def test_an_engine_that_is_not_installed_fails_alone(
     assert capsys.readouterr().err.count("pip install joblib") == 1
 
 
+class Rows:
+    """Stands for a ledger that keeps rows in memory."""
+
+    def __init__(self) -> None:
+        self.trials: list[Trial] = []
+
+    def append(self, record: Any) -> None:
+        """Keep a trial."""
+        self.extend([record])
+
+    def extend(self, records: Any) -> None:
+        """Keep trials."""
+        self.trials += [one for one in records if isinstance(one, Trial)]
+
+    def sync(self) -> None:
+        """Have nothing to do."""
+
+    def digests(self) -> dict[str, str]:
+        """Know of no results."""
+        return {}
+
+
+def rows_of(parameters: Any, arm: str = "experiment", **changes: Any) -> list[Trial]:
+    """Return the trials of one arm, with changed work."""
+    plan = break_even_plan(parameters)
+    ones = [Assignment(one, 1) for one in plan if one.configuration.arm == arm]
+    works = break_even_works(plan, 1e7)
+    works = {name: dataclasses.replace(work, **changes) for name, work in works.items()}
+    rows, begun = Rows(), list[Assignment]()
+    job = Job("break_even", parameters, works, ones, rows, begun.append)  # type: ignore[arg-type]
+    InTurns(80).carry_out(job)
+    assert begun == ones or len(begun) < len(ones)
+    return rows.trials
+
+
 def test_a_killed_turn_is_a_failed_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the process of a turn dies, its timing fails, and another process does the rest."""
-    parameters = tiny_break_even(engines=["serial"], task_seconds=[1e-5, 1e-4])
-    ones = [Assignment(one, 1) for one in break_even_plan(parameters)[:2]]
+    """Where the process of a turn dies, its trial fails, and another process does the rest."""
     spawn, starts = multiprocessing.get_context("spawn"), []
     real = spawn.Process
 
     def process(target: Any, args: Any) -> Any:
-        starts.append(len(args[1]))
+        starts.append(len(args[1].assignments))
         return real(target=die if len(starts) == 1 else target, args=args)
 
     monkeypatch.setattr(type(spawn), "Process", staticmethod(process))
-    rows = list(timings_of(ones, parameters, 1e7))
+    rows = rows_of(tiny_break_even(engines=["serial"], task_seconds=[1e-5, 1e-4]))
     assert starts == [2, 1]
     assert [one.status for one in rows] == ["failed", "ok"]
     assert "killed by signal 9 (the kernel kills so where memory runs out)" in str(rows[0].error_message)
@@ -293,30 +291,21 @@ def die(*_: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_killed_worker_is_a_failed_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker killed under a timing fails it; the engine is started anew for the rest."""
-    parameters = tiny_break_even(engines=["pool"], task_seconds=[1e-3])
-    ones = [Assignment(one, 1) for one in break_even_plan(parameters) if one.turn.arm == "experiment"]
-    rows: list[Timing] = []
-    real, calls = turn.prepare, []
-
-    def prepared(*arguments: Any) -> Any:
-        calls.append(1)
-        found = real(*arguments)
-        return dataclasses.replace(found, function=die_as_a_task, warm=Spin(1)) if len(calls) == 1 else found
-
-    monkeypatch.setattr(turn, "prepare", prepared)
-    turn.take(SimpleNamespace(send=rows.append), ones, parameters, 1e7)  # type: ignore[arg-type]
+def test_a_killed_worker_is_a_failed_row(tmp_path: Path) -> None:
+    """A worker killed under a trial fails it; the engine is started anew for the rest."""
+    mark = tmp_path / "mark"
+    mark.touch()
+    items = [(1, "nothing"), *[(number, str(mark)) for number in range(2, 10)]]
+    rows = rows_of(
+        tiny_break_even(engines=["pool"], task_seconds=[1e-3]),
+        function=die_once,
+        items=items,
+        call=measured,
+        same_results=False,
+    )
     assert [one.status for one in rows] == ["failed", "ok"]
     assert rows[0].error_kind == "EngineError"
     assert "signal 9" in str(rows[0].error_message)
-
-
-def die_as_a_task(payload: Spin) -> Outcome:
-    """Die where it is not the warm-up."""
-    if payload.iterations > 1:
-        die()
-    return spin(payload)
 
 
 # --- refused beforehand ---------------------------------------------------------------------------------

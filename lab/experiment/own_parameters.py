@@ -1,0 +1,131 @@
+"""What one's own work can be told: the one list of the options of notebook, command line and `lab.run`."""
+
+import dataclasses
+from typing import Any
+
+from lab.data.engines import ENGINES, TABLE
+from lab.errors import ParameterError
+from lab.experiment.parameters import (
+    CLUSTERS,
+    MOST_NODES,
+    MOST_WORKERS,
+    PROFILES,
+    RUN_ID,
+    SCHEDULES,
+    Experiment,
+)
+from lab.experiment.rules import Choice, Flag, Items, Real, Several, Text, Whole, parameter
+
+NAMED = Text(r"[^\x00-\x1f]{0,1000}", "text, such as my_job.py:name")
+ITEMS = Items()
+PHRASE = Text(r"[^\x00-\x1f]{0,300}", "a line of text, up to 300 characters")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Own(Experiment):
+    """What `notebooks/own.ipynb`, `lab run` and `lab.run` can be told of one's own work."""
+
+    work: str = parameter(NAMED, meaning="the function: my_job.py:work, or my_module:work", default="")
+    items: Any = parameter(  # noqa: RUF009  a field, as all others
+        ITEMS, meaning="what it is called with, one at a time", default=""
+    )
+    unit: str = parameter(PHRASE, meaning="what a result counts, a plural noun: primes", default="")
+    units: str = parameter(NAMED, meaning="function of a result: how many units it counts", default="")
+    digest: str = parameter(
+        NAMED, meaning="function of a result: text that is equal for equal ones", default=""
+    )
+    set_up: str = parameter(
+        NAMED, meaning="function that each worker calls once, before its items", default=""
+    )
+    words: str = parameter(PHRASE, meaning="a sentence on the work for the page", default="")
+    same_results: bool = parameter(
+        Flag(), meaning="whether results are equal wherever they are made", default=True
+    )
+    fail_fast: bool = parameter(
+        Flag(), meaning="whether the first item that raises ends the run", default=False
+    )
+    engines: tuple[str, ...] = parameter(
+        Several(Choice(tuple(ENGINES), own="my_engine.py:team"), may_be_empty=True),
+        meaning="what runs the items; empty: ray, processes and serial, on several nodes ray",
+        default=(),
+    )
+    workers: tuple[int, ...] = parameter(
+        Several(Whole(1, MOST_WORKERS)), "workers", "workers on each node", default=(1, 2)
+    )
+    nodes: tuple[int, ...] = parameter(
+        Several(Whole(1, MOST_NODES)), "nodes", "nodes with workers", default=(1,)
+    )
+    cluster: str = parameter(
+        Choice(CLUSTERS),
+        meaning="where: embedded (Ray in this process), local, compose or address",
+        default="embedded",
+    )
+    address: str = parameter(
+        Text(r".{0,2000}", "text: the address of the jobs API, http://HOST:8265"),
+        meaning="of the jobs API, for cluster address: http://HOST:8265",
+        default="",
+    )
+    node_cores: float = parameter(
+        Real(0.0, 1024.0, "cores"),
+        "cores",
+        "cores of each container, for cluster compose; 0: equal shares of all",
+        default=0.25,
+    )
+    may_scale: bool = parameter(
+        Flag(), meaning="whether containers may be started and scaled, for cluster compose", default=True
+    )
+    wait_seconds: float = parameter(Real(1.0, 3600.0), "s", "how long to wait for nodes", default=120.0)
+    schedules: tuple[str, ...] = parameter(
+        Several(Choice(SCHEDULES)),
+        meaning="how Ray deals items out: dynamic (when a worker is free), static (equal shares)",
+        default=("dynamic",),
+    )
+    threads: int = parameter(
+        Whole(0, 1024),
+        "threads",
+        "threads of numerical libraries in each worker; 0: as the libraries choose",
+        default=1,
+    )
+    repeats: int = parameter(Whole(1, 1000), "blocks", "how often everything is measured", default=3)
+    seed: int = parameter(Whole(0, 2**63 - 1), meaning="decides the order of the trials", default=20260101)
+    run_id: str = parameter(
+        RUN_ID, meaning="name of the run's folder; of one that was cut short: goes on", default=""
+    )
+    profile: str = parameter(Choice(PROFILES), meaning="label in the report", default="custom")
+    sample_seconds: float = parameter(Real(0.05, 60.0), "s", "between two samples of a node", default=0.2)
+    deadline_seconds: float = parameter(Real(1.0, 86400.0), "s", "that a trial may take", default=600.0)
+    stall_seconds: float = parameter(
+        Real(1.0, 86400.0), "s", "in which no item ends before a trial is given up", default=120.0
+    )
+    object_store_megabytes: int = parameter(
+        Whole(80, 1_048_576), "MB", "of Ray's object store on each node", default=200
+    )
+    dashboard_port: int = parameter(
+        Whole(0, 65535), meaning="of Ray's dashboard on 127.0.0.1, for cluster embedded; 0: none", default=0
+    )
+
+    def __post_init__(self) -> None:
+        """Check what concerns more than one parameter."""
+        if self.cluster == "embedded" and self.nodes != (1,):
+            raise ParameterError(
+                f"nodes is {list(self.nodes)}, and an embedded Ray is one node: add --cluster local (several "
+                "raylets on this host), compose or address"
+            )
+        if (self.cluster == "address") != bool(self.address.strip()):
+            raise ParameterError(
+                f"cluster is {self.cluster!r} and address {self.address!r}: cluster 'address' needs the "
+                "address of the jobs API, http://HOST:8265; the other kinds take none"
+            )
+        elsewhere = self.cluster != "embedded"
+        if elsewhere and any(
+            one not in TABLE or self.cluster not in TABLE[one].clusters for one in self.engines
+        ):
+            raise ParameterError(
+                f"engines is {list(self.engines)}, and on a cluster {self.cluster} only ray runs: "
+                "give engines [ray], or measure the others with cluster embedded"
+            )
+
+    @property
+    def used_engines(self) -> tuple[str, ...]:
+        """Return the engines that were asked for, or those that suit the kind of cluster."""
+        return self.engines or (("ray", "processes", "serial") if self.cluster == "embedded" else ("ray",))
