@@ -15,12 +15,10 @@ LAB = paths.ROOT / "lab"
 
 RUN_SIDE = (
     "clusters",
-    "comparison",
     "engines",
     "experiment",
     "measure",
     "validation",
-    "workloads",
     "data.ledger",
     "api",
     "finding",
@@ -30,14 +28,19 @@ RUN_SIDE = (
 )
 READER_SIDE = ("analysis", "figures", "invariants", "report", "trace", "published", "synthetic")
 SHARED = (
+    "data.columns",
+    "data.earlier",
     "data.engines",
+    "data.node_records",
     "data.records",
     "data.store",
+    "data.trial_records",
     "data.listing",
     "errors",
     "formats",
     "paths",
     "experiment.rules",
+    "experiment.own_parameters",
     "experiment.parameters",
 )
 FRONT = ("cli", "__main__")
@@ -45,20 +48,31 @@ FRONT = ("cli", "__main__")
 SETTINGS = ("experiment.profiles", "experiment.plan")
 """What a page may ask of the run side: names of parameters and profiles."""
 ON_THE_HEAD = (
-    *("experiment.job", "experiment.session", "experiment.trial"),
+    *(
+        "experiment.job",
+        "experiment.session",
+        "experiment.setting",
+        "experiment.trial",
+        "experiment.recorder",
+    ),
     *("validation.job", "validation.times", "validation.windows"),
-    *("clusters", "engines", "workloads", "measure"),
+    *("clusters", "engines", "measure"),
 )
 """What runs on a cluster's head and nodes: none of it needs a disk to write to, nor the client's packages."""
 FOUNDATION = {
     "errors": set(),
     "paths": set(),
     "data.engines": set(),
-    "data.records": {"data.engines"},
+    "data.columns": set(),
+    "data.trial_records": {"data.columns"},
+    "data.node_records": {"data.columns"},
+    "data.records": {"data.columns", "data.trial_records", "data.node_records"},
+    "data.earlier": {"data.trial_records"},
     "experiment.rules": set(),
     "experiment.parameters": {"errors", "data.engines", "experiment.rules"},
-    "experiment.plan": {"experiment.parameters"},
-    "data.store": {"errors", "data.records"},
+    "experiment.own_parameters": {"errors", "data.engines", "experiment.rules", "experiment.parameters"},
+    "experiment.plan": {"experiment.parameters", "experiment.own_parameters"},
+    "data.store": {"errors", "data.records", "data.earlier"},
     "data.listing": {"errors", "data.records", "data.store"},
 }
 """Modules that stand alone, or lean on the few that are named."""
@@ -153,12 +167,12 @@ def test_the_foundation_leans_on_nothing_above(part):
         ("matplotlib", {"figures"}),
         ("gmpy2", {"measure"}),
         ("flint", set()),
-        ("psutil", {"comparison", "clusters", "engines", "experiment.apart", "measure"}),
+        ("psutil", {"clusters", "engines", "experiment.apart", "experiment.turns", "measure"}),
         ("pynvml", {"measure"}),
         ("joblib", {"engines"}),
         ("distributed", {"engines"}),
         ("dask", set()),
-        ("tqdm", {"experiment.run", "comparison"}),
+        ("tqdm", {"experiment.run", "experiment.turns"}),
         ("papermill", set()),
         ("IPython", set()),
     ],
@@ -183,9 +197,12 @@ def test_a_job_loads_no_heavy_packages():
     assert done.stdout.strip() == "[]"
 
 
-def test_workloads_know_nothing_of_their_distribution():
-    """A workload is a plain function: it imports neither engines nor anything that runs them."""
-    assert parts_imported("workloads") <= {"errors", "measure"}
+def test_examples_know_nothing_of_the_lab():
+    """An example is a file that a user would copy: a plain function that imports nothing of the lab."""
+    files = sorted((paths.ROOT / "examples").glob("*.py"))
+    assert len(files) > 10
+    for path in files:
+        assert [name for name in imports(path) if name.split(".")[0] == "lab"] in ([], ["lab.Workload"]), path
 
 
 def test_ray_is_never_imported_with_a_module():

@@ -116,10 +116,8 @@ class Own(Experiment):
                 f"cluster is {self.cluster!r} and address {self.address!r}: cluster 'address' needs the "
                 "address of the jobs API, http://HOST:8265; the other kinds take none"
             )
-        elsewhere = self.cluster != "embedded"
-        if elsewhere and any(
-            one not in TABLE or self.cluster not in TABLE[one].clusters for one in self.engines
-        ):
+        there = {name for name, one in TABLE.items() if self.cluster in one.clusters}
+        if self.cluster != "embedded" and not there.issuperset(self.engines):
             raise ParameterError(
                 f"engines is {list(self.engines)}, and on a cluster {self.cluster} only ray runs: "
                 "give engines [ray], or measure the others with cluster embedded"

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from lab.data.engines import ENGINES
 from lab.errors import ParameterError
-from lab.experiment.rules import Choice, Real, Rule, Several, Text, Whole, parameter
+from lab.experiment.rules import Choice, Flag, Real, Rule, Several, Text, Whole, parameter
 
 MODES = ("search", "find", "factor")
 SCHEDULES = ("dynamic", "static")

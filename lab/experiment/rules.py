@@ -70,7 +70,7 @@ class Flag:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Choice:
-    """Accepts one of the names, or with `own` one that names something of the user's, as in my_file.py:name."""
+    """Accepts one of the names; with `own`, an example, also the name of something of the user's."""
 
     names: tuple[str, ...]
     own: str = ""
@@ -84,9 +84,8 @@ class Choice:
 
     def describe(self) -> str:
         """Return the choices in words."""
-        return (
-            "one of " + ", ".join(map(repr, self.names)) + (f", or your own: {self.own}" if self.own else "")
-        )
+        own = f", or your own: {self.own}" if self.own else ""
+        return "one of " + ", ".join(map(repr, self.names)) + own
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

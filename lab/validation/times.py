@@ -33,7 +33,7 @@ class Rows:
 
     def extend(self, records: Sequence[Any]) -> None:
         """Keep several rows."""
-        self.rows += records
+        self.rows.extend(records)
 
     def sync(self) -> None:
         """Have nothing to do."""
