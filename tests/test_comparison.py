@@ -23,7 +23,8 @@ from lab.data.records import Timing
 from lab.data.store import Timings
 from lab.engines import Completion
 from lab.errors import DataError, EngineError, ParameterError
-from lab.measure.task import measure_task, run_bare
+from lab.measure.bare import bare
+from lab.measure.task import measured
 from lab.workloads import Outcome
 from lab.workloads.spin import Spin, spin
 
@@ -97,11 +98,11 @@ def test_long_spins_are_at_least_two_a_worker():
 # --- the work and its tally -----------------------------------------------------------------------------
 
 
-def tally_of(payloads, call=run_bare) -> Tally:
+def tally_of(payloads, call=bare) -> Tally:
     """Return a tally of spins."""
     tally = Tally()
     for task, payload in enumerate(payloads):
-        tally.completed(Completion(task, 1, 0, None, 0.0, 0.0, call(spin, payload)))
+        tally.completed(Completion(task, 1, 0, None, 0.0, 0.0, call(spin)(payload)))
     return tally
 
 
@@ -116,13 +117,13 @@ def test_the_loop_comes_to_the_digest_of_many_tasks():
 
 def test_a_measured_tally_has_processor_time():
     """Where tasks are measured their processor times are added up."""
-    assert tally_of([Spin(1000)] * 3, measure_task).result(3)["task_cpu_seconds"] > 0
+    assert tally_of([Spin(1000)] * 3, measured).result(3)["task_cpu_seconds"] > 0
 
 
 def test_a_missing_result_names_the_failure():
     """A task without a result fails the timing, with the first failure's words."""
     tally = tally_of([Spin(10)])
-    tally.completed(Completion(1, 1, 0, None, 0.0, 0.0, run_bare(lambda _: 1 / 0, None)))
+    tally.completed(Completion(1, 1, 0, None, 0.0, 0.0, bare(lambda _: 1 / 0)(None)))
     with pytest.raises(
         EngineError, match=r"1 of 2 tasks have no result; .* ZeroDivisionError: division by zero"
     ):

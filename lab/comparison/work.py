@@ -11,7 +11,8 @@ from lab.engines import Call
 from lab.experiment.parameters import Comparison, RayVersusMultiprocessing
 from lab.experiment.primes import MODES, example, prepared, search_items
 from lab.loading import find
-from lab.measure.task import measure_task, run_bare
+from lab.measure.bare import bare
+from lab.measure.task import measured
 from lab.workloads.images import image_tasks, process, size_of
 from lab.workloads.spin import Spin, spin
 from lab.workloads.transfer import handed_over, pixels_of
@@ -31,7 +32,7 @@ class Prepared:
     warm: Any
     handed_over: Callable[[Put], AbstractContextManager[Sequence[Any]]]
     """Yields the payloads; they are gone from shared memory when it ends."""
-    call: Call = measure_task
+    call: Call = measured
     facts: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Columns of the row that describe the work."""
 
@@ -70,4 +71,4 @@ def _spins(planned: PlannedTiming, pace: float) -> Prepared:
     alone = planned.turn.engine == SERIAL
     payloads = [Spin(iterations, piece.tasks)] if alone else [Spin(iterations)] * piece.tasks
     warm = Spin(min(iterations, max(1, round(WARM_SECONDS * pace))))
-    return Prepared(spin, warm, lambda _: contextlib.nullcontext(payloads), run_bare)
+    return Prepared(spin, warm, lambda _: contextlib.nullcontext(payloads), bare)
