@@ -28,7 +28,7 @@ from lab.engines import Team, Work, ray_actor_pool, ray_actors, ray_pool, ray_ta
 from lab.engines.members import Members
 from lab.engines.ray_node import node_with
 from lab.formats import length, short_estimate
-from lab.measure.task import run_bare
+from lab.measure.bare import bare
 from lab.workloads.spin import Spin, iterations_per_second, spin
 
 LENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
@@ -54,7 +54,7 @@ def teams(workers: int) -> Iterator[Mapping[str, Team]]:
 def seconds_per_task(team: Team, iterations: int, tasks: int, batch: int) -> float:
     """Run the tasks and return the seconds for each; ends with an error where one has no result."""
     tally, began = Tally(), time.monotonic()
-    work = Work(spin, [Spin(iterations)] * tasks, began + DEADLINE_SECONDS, batch=batch, call=run_bare)
+    work = Work(spin, [Spin(iterations)] * tasks, began + DEADLINE_SECONDS, batch=batch, call=bare)
     team.run(work, "dynamic", tally)
     seconds = time.monotonic() - began
     tally.result(tasks)

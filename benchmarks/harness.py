@@ -30,6 +30,7 @@ from lab.engines import Work, ray_actors
 from lab.experiment.trial import Recorder, Setting, run_window
 from lab.formats import short_estimate
 from lab.loading import prepare
+from lab.measure.bare import bare as alone
 from lab.workload import Prepared
 
 OBJECT_STORE_MEGABYTES = 200
@@ -47,11 +48,6 @@ def work(item: tuple[int, int]) -> dict[str, Any]:
     """
     number, rounds = item
     return {"item": number, "key": hashlib.pbkdf2_hmac("sha256", b"%d" % number, b"salt", rounds).hex()}
-
-
-def plain(function: Any, item: Any) -> Any:
-    """Call the function: how a bare loop runs an item."""
-    return function(item)
 
 
 class Sizes(Recorder):
@@ -97,7 +93,7 @@ def bare(team: Any, items: list[Any], sizes: list[int]) -> float:
         nonlocal taken
         if waiting:
             size = waiting.popleft()
-            calls[actors[actor].run.remote(plain, function, items[taken : taken + size])] = actor
+            calls[actors[actor].run.remote(alone, function, items[taken : taken + size])] = actor
             taken += size
 
     for _ in range(CALLS_IN_FLIGHT):

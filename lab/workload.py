@@ -18,8 +18,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lab.errors import WorkError
+from lab.measure.bare import Bare
 from lab.measure.digest import digest_of
-from lab.measure.task import Measurement, Outcome, first_line, measure_task
+from lab.measure.task import Measurement, Outcome, first_line, measured
 
 LONGEST_DIGEST = 64
 
@@ -79,7 +80,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Body:
-    """What a worker runs for each item: it loads the function once, sets up once, measures every call."""
+    """What a worker runs, by where it is found: it is loaded once in a process, and set up once."""
 
     function: Source
     units: Source | None = None
@@ -90,25 +91,11 @@ class Body:
     code: str = ""
     """The digest of the code: a file that was changed is another body, in a process that knows the first."""
 
-    def __call__(self, item: Any) -> Measurement:
-        """Run and measure one item; what the function raises is part of the measurement."""
-        function, outcome_of = _loaded(self)
-        here = os.getpid()
-        measured = measure_task(function, item, outcome_of)
-        if os.getpid() != here:
-            # the work has forked, and the copy came back, too: it would go on with the items, and report them
-            os._exit(0)
-        return measured
-
     def elsewhere(self) -> "Body":
         """Return what another machine runs: its files are in the working folder there."""
         sources = (self.units, self.digest, self.set_up)
         units, digest, set_up = (one and replace(one, folder=None) for one in sources)
         return Body(replace(self.function, folder=None), units, digest, set_up, self.driver, self.code)
-
-    def load(self) -> None:
-        """Load and set up now; raises what the file or its set-up raises."""
-        _loaded(self)
 
 
 @functools.lru_cache(maxsize=8)
@@ -116,9 +103,7 @@ def _loaded(body: Body) -> tuple[Callable[[Any], Any], Callable[[Any], Outcome]]
     """Return the function, and what makes an outcome of a result; once in a process."""
     if os.getpid() != body.driver:
         _be_silent()
-    function = body.function.load()
-    units = None if body.units is None else body.units.load()
-    digest = digest_of if body.digest is None else body.digest.load()
+    function, outcome_of = body.function.load(), _outcome_of(body)
     if body.set_up is not None:
         set_up = body.set_up.load()
         try:
@@ -129,12 +114,20 @@ def _loaded(body: Body) -> tuple[Callable[[Any], Any], Callable[[Any], Outcome]]
                 f"{type(error).__name__}: {first_line(error)}"
             ) from error
 
+    return function, outcome_of
+
+
+def _outcome_of(body: Body) -> Callable[[Any], Outcome]:
+    """Return what makes an outcome of a result; it needs no set-up."""
+    units = None if body.units is None else body.units.load()
+    digest = digest_of if body.digest is None else body.digest.load()
+
     def outcome_of(result: Any) -> Outcome:
         return Outcome(
             1 if units is None else _counted(units(result)), _short(str(digest(result))), shown(result)
         )
 
-    return function, outcome_of
+    return outcome_of
 
 
 def _be_silent() -> None:
@@ -202,23 +195,31 @@ _TELLER = _Teller()
 _TELLER.maxstring = 60
 
 
-def run_body(body: Body, item: Any) -> Measurement:
-    """Run one item of a body: how engines call it."""
-    return body(item)
+def of_body(body: Body) -> Callable[[Any], Measurement]:
+    """Return what a worker runs for each item: how engines call a body."""
+    return measured(*_loaded(body))
+
+
+def _plain(body: Body) -> Callable[[Any], Any]:
+    return _loaded(body)[0]
+
+
+bare_body = Bare(_plain, _outcome_of)
+"""How engines call a body where nothing is to be timed: its function alone."""
 
 
 @dataclass(frozen=True)
 class Prepared:
     """Work that is ready for a run: what workers call for each item, the items, and facts that a run keeps.
 
-    `call` runs `function` on one item, as in `lab.engines.Work`. `warm` is the index of the item that warms
-    the workers up. `folder` is what has to be sent along to another machine, None where nothing has.
-    `rows` is false where tasks are too short to have a row each.
+    `call` returns what runs one item with `function`, as in `lab.engines.Work`. `warm` is the index of the
+    item that warms the workers up. `folder` is what has to be sent along to another machine, None where
+    nothing has. `rows` is false where tasks are too short to have a row each.
     """
 
     function: Any
     items: Sequence[Any]
-    call: Callable[[Any, Any], Measurement] = run_body
+    call: Callable[[Any], Callable[[Any], Measurement]] = of_body
     facts: Mapping[str, Any] = field(default_factory=dict)
     same_results: bool = True
     fail_fast: bool = False
@@ -227,4 +228,4 @@ class Prepared:
     rows: bool = True
 
 
-__all__ = ["Body", "Outcome", "Prepared", "Source", "Workload", "first_line", "run_body"]
+__all__ = ["Body", "Outcome", "Prepared", "Source", "Workload", "bare_body", "first_line", "of_body"]

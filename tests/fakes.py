@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.workloads import Outcome
-
 from lab.clusters.attached import Watched
 from lab.data.records import NodeFacts, NodeWindow, Sample
 from lab.engines import Completion, Observer, Place, Work
@@ -23,7 +21,7 @@ from lab.experiment.parameters import (
 )
 from lab.measure.node import Cgroup
 from lab.measure.node_watch import Window
-from lab.measure.task import Measurement
+from lab.measure.task import Measurement, Outcome
 
 NO_LIMITS = Cgroup(None, None, None, None, None, None)
 NODE_ID = "0123456789ab"
@@ -245,10 +243,11 @@ class FakeTeam:
     def run(self, work: Work, schedule: str, observer: Observer) -> None:
         """Run the tasks one after another, dealt out in turn."""
         self.transcript.append(f"{self.engine} runs {len(work.payloads)} tasks, {schedule}")
+        measured = work.call(work.function)
         for task, payload in enumerate(work.payloads):
             observer.submitted(1)
             submitted = time.monotonic()
-            measurement: Measurement = work.call(work.function, payload)
+            measurement: Measurement = measured(payload)
             observer.completed(
                 Completion(task, 1, task % self.workers, None, submitted, time.monotonic(), measurement)
             )

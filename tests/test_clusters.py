@@ -30,7 +30,7 @@ SWEEP = LOCAL | {
 def serial_digest(parameters, mode):
     """Return the digest that a plain loop over the work comes to."""
     work = works_of(parameters)[mode]
-    outcomes = [work.call(work.function, item).outcome for item in work.items]
+    outcomes = [work.call(work.function)(item).outcome for item in work.items]
     return hashlib.sha256("".join(one.digest for one in outcomes).encode()).hexdigest()[:16]
 
 

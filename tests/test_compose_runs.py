@@ -80,7 +80,7 @@ def check_once(run: Run, parameters: dict[str, Any], trial_id: str) -> None:
     ]
     work = works_of(parameters_from(MultiNode, parameters))["search"]
     assert Counter(good["task"]) == Counter(range(len(work.items)))
-    digests = [work.call(work.function, item).outcome.digest for item in work.items]
+    digests = [work.call(work.function)(item).outcome.digest for item in work.items]
     trial = run.trials.set_index("trial_id").loc[trial_id]
     assert trial["digest"] == hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
 

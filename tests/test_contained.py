@@ -17,7 +17,7 @@ import pytest
 from containers import ROOT, Compose, own_project
 from test_compose import make
 
-from lab.clusters.container import Container, Limits
+from lab.clusters.container import Limits
 from lab.data.store import ENVIRONMENT, Run, read_run
 from lab.errors import ClusterError, DataError, ParameterError
 from lab.experiment.contained import (
@@ -25,6 +25,7 @@ from lab.experiment.contained import (
     carry_out,
     carry_out_contained,
     check_folder,
+    container_of,
     make_request,
     read_request,
 )
@@ -229,7 +230,7 @@ def said(process: subprocess.Popen[str]) -> str:
 
 def await_rows(run_id: str, rows: int) -> None:
     """Wait until a run in a container has so many rows, header included."""
-    name = Container(EXPERIMENT, run_id).name
+    name = container_of(EXPERIMENT, run_id).name
     count = ["docker", "exec", name, "wc", "-l", f"data/{EXPERIMENT}/{run_id}/trials.csv"]
     deadline = time.monotonic() + 120
     while int((subprocess.run(count, capture_output=True, text=True).stdout.split() or ["0"])[0]) < rows:
@@ -239,7 +240,7 @@ def await_rows(run_id: str, rows: int) -> None:
 
 def left_behind(run_id: str) -> bool:
     """Tell whether there still is a container of a run."""
-    return Container(EXPERIMENT, run_id).state() is not None
+    return container_of(EXPERIMENT, run_id).state() is not None
 
 
 def run_of(data: Path, run_id: str) -> Run:
@@ -252,7 +253,7 @@ def test_engines_are_compared_under_the_limits(image: str, tmp_path: Path) -> No
     """Each engine comes to the same results within one core and its memory; nothing is left behind."""
     process = started(image, tmp_path, {**TINY, "run_id": "tiny"})
     await_rows("tiny", 1)
-    uids = ["docker", "top", Container(EXPERIMENT, "tiny").name, "-eo", "pid,uid"]
+    uids = ["docker", "top", container_of(EXPERIMENT, "tiny").name, "-eo", "pid,uid"]
     _, *processes = subprocess.run(uids, capture_output=True, text=True).stdout.splitlines()
     assert {line.split()[1] for line in processes} == {"10001"}
     told = said(process)
@@ -322,7 +323,7 @@ def test_a_killed_host_process_loses_nothing(image: str, tmp_path: Path) -> None
     process.wait()
     again = started(image, tmp_path, changes)
     assert "is under way in the container" in said(again)
-    subprocess.run(["docker", "stop", Container(EXPERIMENT, "orphan").name], capture_output=True)
+    subprocess.run(["docker", "stop", container_of(EXPERIMENT, "orphan").name], capture_output=True)
     again = started(image, tmp_path, changes)
     assert "going on with run" in said(again)
     assert run_of(tmp_path, "orphan").complete

@@ -20,7 +20,6 @@ from fakes import (
     sleep_long,
     square,
 )
-from lab.workloads import Outcome
 
 from lab.clusters.embedded import embedded
 from lab.data.engines import ENGINES
@@ -28,7 +27,8 @@ from lab.engines import Work, dask_cluster, members
 from lab.engines.mapped import UNKNOWN_WORKER
 from lab.engines.teams import ON_RAY, TEAMS
 from lab.errors import EngineError
-from lab.measure.task import measure_task, run_bare
+from lab.measure.bare import bare
+from lab.measure.task import Outcome, measured
 
 WORKERS, CPUS = 2, 3
 
@@ -273,7 +273,7 @@ def test_workers_that_do_not_start_are_an_engine_error(monkeypatch):
 # --- what every engine does: last, since a shared team is up until the module's end ---
 
 
-@pytest.mark.parametrize("call", [measure_task, run_bare])
+@pytest.mark.parametrize("call", [measured, bare])
 @pytest.mark.parametrize("batch", [1, 7])
 def test_all_results_are_those_of_the_plain_loop(team, call, batch):
     """Measured or not, in batches or not: each task comes back once, with the outcome of its own payload."""
@@ -284,10 +284,10 @@ def test_all_results_are_those_of_the_plain_loop(team, call, batch):
     assert told.submissions == 30
     assert {one.attempt for one in told.completions} == {1}
     for one in told.completions:
-        measured = one.measurement
+        times = one.measurement
         assert one.submitted <= one.received
-        if call is measure_task:
-            assert one.submitted <= measured.started <= measured.finished <= one.received
+        if call is measured:
+            assert one.submitted <= times.started <= times.finished <= one.received
 
 
 @pytest.mark.parametrize("payloads", [[], [5], range(3), range(15)])

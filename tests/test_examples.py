@@ -17,6 +17,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
+from skimage.exposure import equalize_hist
+
+from lab import run
+from lab.measure.digest import digest_of
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
@@ -42,10 +47,16 @@ def _examples(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]
             sys.modules[name] = module
 
 
+def told_function(name: str) -> str:
+    """Return the function that the command in an example's first lines names."""
+    told = importlib.import_module(name).__doc__ or ""
+    return told.partition(f"\nRun it: lab run examples/{name}.py:")[2].split()[0]
+
+
 def job(name: str) -> tuple[Callable[[Any], Any], list[Any], Callable[[Any], Any]]:
     """Return the function of an example, its items, and what of a result must be equal; it is set up."""
     module = importlib.import_module(name)
-    work, items = module.work, module.items
+    work, items = getattr(module, told_function(name)), module.items
     function, digest = getattr(work, "function", work), getattr(work, "digest", None)
     if getattr(work, "set_up", None):
         work.set_up()
@@ -68,7 +79,7 @@ def in_processes(count: int, function: Callable[..., Any], arguments: list[Any])
 
 
 def test_every_file_is_a_job_or_the_server_of_one() -> None:
-    """Every file has `work` and `items`, but the one that a job starts."""
+    """Every file has items and names its function, but the one that a job starts."""
     assert set(NAMES) - set(JOBS) == {"prompt_server"}
 
 
@@ -114,8 +125,8 @@ def test_an_example_says_what_is_known_and_how_to_run_it(name: str) -> None:
     module = importlib.import_module(name)
     told = module.__doc__ or ""
     assert "\n\nKnown beforehand: " in told
-    assert f"\nRun it: lab run examples/{name}.py:work" in told
-    assert f"--items examples/{name}.py:items" in told or module.work.items
+    function = getattr(module, told_function(name))
+    assert f"--items examples/{name}.py:items" in told or function.items
 
 
 def test_the_table_of_the_examples_is_complete() -> None:
@@ -241,6 +252,54 @@ def test_random_points_give_pi() -> None:
     counts = [module.work(item) for item in range(8)]
     assert len(set(counts)) == 8
     assert abs(module.pi(counts) - np.pi) < 5 * 4 * 411 / (module.POINTS * 8**0.5)
+
+
+@pytest.mark.ray
+def test_images_run_in_the_lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Three tiny images, as seeds and with their pixels, are measured on two engines, with equal results."""
+    monkeypatch.delenv("TMPDIR")  # its path is too long for Ray's sockets
+    monkeypatch.setattr("tempfile.tempdir", None)
+    images = importlib.import_module("images")
+    seeds = images.seeded(0.01, 1, 3, seed=7)
+    found = run(
+        str(EXAMPLES / "images.py:process"),
+        [*seeds, *images.drawn(seeds)],
+        engines=["serial", "processes"],
+        workers=[1],
+        repeats=1,
+        unit="images",
+        data=tmp_path,
+    )
+    assert found is not None
+    trials = found.trials
+    assert set(zip(trials["engine"], trials["status"], trials["mode"], strict=True)) == {
+        ("serial", "ok", "process"),
+        ("processes", "ok", "process"),
+    }
+    assert trials["digest"].nunique() == 1
+    assert trials["units"].tolist() == [6, 6]
+    measured = found.tasks[~found.tasks["warmup"]].sort_values(["trial_id", "task"])
+    expected = [digest_of(images.process(image)) for image in seeds]
+    assert len(set(expected)) == 3
+    assert measured["digest"].tolist() == 4 * expected
+
+
+def test_an_image_has_the_levels_of_its_reference() -> None:
+    """No level is further from SciPy's blur and scikit-image's equalisation than rounding allows."""
+    images = importlib.import_module("images")
+    pixels = images.pixels_of(images.items()[0])[:200, :300]
+    blurred = images.blur(pixels, 2)
+    reference = gaussian_filter(pixels.astype(float), (2, 2, 0))
+    assert np.abs(blurred - reference).max() < 0.6
+    expected = 255 * np.dstack([equalize_hist(blurred[..., channel]) for channel in range(3)])
+    assert np.abs(images.equalise(blurred) - expected).max() <= 0.5 + 1e-9
+
+
+def test_a_spin_is_the_sum_by_formula() -> None:
+    """Equal items come to the sum that is known."""
+    spin = importlib.import_module("spin")
+    assert set(spin.items) == {200_000}
+    assert spin.spin(200_000) == 25_000 * sum(range(8))
 
 
 def test_all_words_are_counted() -> None:

@@ -1,5 +1,6 @@
-"""The image workload: right against SciPy and scikit-image, and the same wherever and however it runs."""
+"""The example of images: right against SciPy and scikit-image, and the same wherever and however it runs."""
 
+import importlib
 import pickle
 import subprocess
 import sys
@@ -8,40 +9,37 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from lab.workloads import filters
-from lab.workloads.filters import LARGEST_SIGMA, SMALLEST_SIGMA, blur, equalise, kernel
-from lab.workloads.images import (
-    GivenImage,
-    ImageTask,
-    SeededImage,
-    Size,
-    image_tasks,
-    memory_bytes,
-    process,
-    size_of,
-)
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from skimage.exposure import equalize_hist
 
-from lab.errors import ParameterError
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+sys.path.insert(0, str(EXAMPLES))
+images: Any = importlib.import_module("images")
 
-Image = NDArray[np.uint8]
+blur, equalise, kernel = images.blur, images.equalise, images.kernel
+Image, drawn, memory_bytes, pixels_of = images.Image, images.drawn, images.memory_bytes, images.pixels_of
+process, seeded, shape_of = images.process, images.seeded, images.shape_of
+SMALLEST_SIGMA, LARGEST_SIGMA = images.SMALLEST_SIGMA, images.LARGEST_SIGMA
+
+Pixels = NDArray[np.uint8]
 
 SIGMAS = st.floats(SMALLEST_SIGMA, LARGEST_SIGMA)
 
 
-def random_image(height: int, width: int, levels: int = 256, seed: int = 1) -> Image:
+def random_image(height: int, width: int, levels: int = 256, seed: int = 1) -> Pixels:
     """Return a reproducible image whose samples are below `levels`."""
     return np.random.default_rng(seed).integers(0, levels, (height, width, 3), dtype=np.uint8)
 
 
-def blur_by_scipy(image: Image, sigma: float) -> NDArray[np.float64]:
+def blur_by_scipy(image: Pixels, sigma: float) -> NDArray[np.float64]:
     """Return SciPy's blur with its default edges, not rounded."""
     return gaussian_filter1d(gaussian_filter1d(image.astype(np.float64), sigma, axis=0), sigma, axis=1)
 
@@ -191,11 +189,11 @@ def test_equalised_noise_fills_the_range_evenly() -> None:
 
 def test_the_first_samples_and_the_digests_are_fixed() -> None:
     """Samples of a seed and digests of the results are these, on every platform and version of numpy."""
-    first, second = image_tasks(0.02, 2, 2, seed=1)
-    assert first.source.pixels().ravel()[:6].tolist() == [62, 79, 239, 3, 152, 237]
-    assert process(first).digest == "ec87feea68d2f55a"
-    assert process(second).digest == "9934d06495d85596"
-    assert process(image_tasks(0.3, 0.7, 1, seed=2)[0]).digest == "99de4f3aea36eb59"
+    first, second = seeded(0.02, 2, 2, seed=1)
+    assert pixels_of(first).ravel()[:6].tolist() == [62, 79, 239, 3, 152, 237]
+    assert process(first) == "ec87feea68d2f55a"
+    assert process(second) == "9934d06495d85596"
+    assert process(seeded(0.3, 0.7, 1, seed=2)[0]) == "99de4f3aea36eb59"
 
 
 @pytest.mark.parametrize(("chunk", "strip"), [(1, 1), (7, 500), (1 << 20, 1 << 24)])
@@ -203,19 +201,26 @@ def test_blocks_change_no_result(monkeypatch: pytest.MonkeyPatch, chunk: int, st
     """Result and digest do not depend on how the work is cut to fit the cache."""
     image = random_image(23, 19)
     expected = blur(image, 2), equalise(image)
-    monkeypatch.setattr(filters, "CHUNK", chunk)
-    monkeypatch.setattr(filters, "STRIP", strip)
+    monkeypatch.setattr(images, "CHUNK", chunk)
+    monkeypatch.setattr(images, "STRIP", strip)
     assert np.array_equal(blur(image, 2), expected[0])
     assert np.array_equal(equalise(image), expected[1])
 
 
-def test_another_process_gets_the_same_outcome() -> None:
-    """A task travels by pickle, and another process gets the outcome of this one."""
-    task = image_tasks(0.05, 3, 1, seed=5)[0]
-    parcel = pickle.dumps((process, task)).hex()
-    program = f"import pickle; f, t = pickle.loads(bytes.fromhex('{parcel}')); print(f(t))"
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == str(process(task))
+def test_another_process_gets_the_same_result() -> None:
+    """An image travels by pickle as a seed or with its pixels, and another process gets this one's result."""
+    image = seeded(0.05, 3, 1, seed=5)[0]
+    for one in (image, drawn([image])[0]):
+        parcel = pickle.dumps((process, one)).hex()
+        program = f"import pickle; f, t = pickle.loads(bytes.fromhex('{parcel}')); print(f(t))"
+        found = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=EXAMPLES,
+        )
+        assert found.stdout.strip() == process(image)
 
 
 @pytest.fixture
@@ -227,41 +232,61 @@ def shared() -> Iterator[SharedMemory]:
     memory.unlink()
 
 
-def test_pixels_by_value_and_shared_give_the_outcome_of_the_seed(shared: SharedMemory) -> None:
+def test_pixels_by_value_and_shared_give_the_result_of_the_seed(shared: SharedMemory) -> None:
     """The image by its seed, carried, read-only, in slices, and in shared memory: all have one digest."""
-    task = image_tasks(0.05, 1, 1, seed=3)[0]
-    pixels = task.source.pixels()
+    image = seeded(0.05, 1, 1, seed=3)[0]
+    pixels = pixels_of(image)
     fixed = pixels.copy()
     fixed.flags.writeable = False
     doubled = np.repeat(pixels, 2, axis=1)[:, ::2]
-    attached: Image = np.ndarray(pixels.shape, np.uint8, buffer=shared.buf)
+    attached: Pixels = np.ndarray(pixels.shape, np.uint8, buffer=shared.buf)
     attached[...] = pixels
-    outcomes = {process(replace(task, source=GivenImage(array))) for array in (fixed, doubled, attached)}
+    results = {process(replace(image, pixels=array)) for array in (fixed, doubled, attached)}
     del attached
-    assert outcomes == {process(task)}
+    assert results == {process(image)}
     assert np.array_equal(pixels, fixed)
-    carried = ImageTask(GivenImage(fixed), 1)
-    assert process(pickle.loads(pickle.dumps(carried))) in outcomes
+    assert process(pickle.loads(pickle.dumps(replace(image, pixels=fixed)))) in results
 
 
-def test_every_task_has_its_own_image() -> None:
+def test_every_item_has_its_own_image() -> None:
     """Images differ by index and by seed, are the same when made again, and use all levels evenly."""
-    tasks = image_tasks(0.1, 1, 3, seed=4) + image_tasks(0.1, 1, 3, seed=5)
-    assert tasks[:3] == image_tasks(0.1, 1, 3, seed=4)
-    assert len({task.source.pixels().tobytes() for task in tasks}) == 6
-    samples = np.concatenate([task.source.pixels().ravel() for task in tasks])
+    items = seeded(0.1, 1, 3, seed=4) + seeded(0.1, 1, 3, seed=5)
+    assert items[:3] == seeded(0.1, 1, 3, seed=4)
+    assert len({pixels_of(image).tobytes() for image in items}) == 6
+    samples = np.concatenate([pixels_of(image).ravel() for image in items])
     counts = np.bincount(samples, minlength=256)
     assert counts.std() < 1.2 * counts.mean() ** 0.5
 
 
+def test_a_seed_is_a_few_bytes_and_a_drawn_image_its_pixels() -> None:
+    """An image as a seed takes less than 200 bytes to send, a drawn one as many as it has samples on top."""
+    image = seeded(0.2, 1, 1, seed=3)[0]
+    (carried,) = drawn([image])
+    assert len(pickle.dumps(image)) < 200
+    assert image.bytes < len(pickle.dumps(carried)) < image.bytes + 500
+    assert carried == image
+    assert np.array_equal(carried.pixels, pixels_of(image))
+    assert drawn([carried])[0].pixels is carried.pixels
+
+
+def test_no_filter_writes_to_its_image() -> None:
+    """Shared images are read-only: processing leaves one that could be written to as it was."""
+    (image,) = drawn(seeded(0.2, 2, 1, seed=3))
+    before = image.pixels.copy()
+    process(image)
+    assert image.pixels.flags.writeable
+    assert np.array_equal(image.pixels, before)
+
+
 def test_the_digest_tells_shapes_apart() -> None:
-    """A white image of 2 x 6 pixels has another digest than one of 3 x 4, and the unit is one image."""
-    outcomes = [
-        process(ImageTask(GivenImage(np.full((*shape, 3), 255, np.uint8)), 1)) for shape in [(2, 6), (3, 4)]
+    """A white image of 2 x 6 pixels has another digest than one of 3 x 4, both of 16 digits."""
+    white = [
+        Image(*shape, 1, seed=0, index=0, pixels=np.full((*shape, 3), 255, np.uint8))
+        for shape in [(2, 6), (3, 4)]
     ]
-    assert outcomes[0].digest != outcomes[1].digest
-    assert [outcome.units for outcome in outcomes] == [1, 1]
-    assert [len(outcome.digest) for outcome in outcomes] == [16, 16]
+    digests = [process(image) for image in white]
+    assert digests[0] != digests[1]
+    assert [len(digest) for digest in digests] == [16, 16]
 
 
 # --- sizes, memory, refusals ------------------------------------------------------------------------------
@@ -272,70 +297,69 @@ def test_the_digest_tells_shapes_apart() -> None:
 @example(megabytes=1000)
 def test_the_true_size_is_at_most_the_one_asked_for(megabytes: float) -> None:
     """An image is never larger than asked for, less than a row and a pixel smaller, and nearly square."""
-    size = size_of(megabytes)
-    assert 0 <= megabytes * 1e6 - size.bytes < 3 * size.height + 4
-    assert size.height <= size.width <= size.height + 2
-    assert size.megabytes == pytest.approx(size.bytes / 1e6)
+    height, width = shape_of(megabytes)
+    assert 0 <= megabytes * 1e6 - 3 * height * width < 3 * height + 4
+    assert height <= width <= height + 2
 
 
 def test_sizes_are_those_of_the_array() -> None:
     """The true size is that of the array: 1 megabyte is 577 x 577 pixels, 998787 bytes."""
-    assert size_of(1) == Size(577, 577)
-    pixels = SeededImage(size_of(1), 1, 0).pixels()
-    assert pixels.nbytes == size_of(1).bytes == 998_787
-    assert pixels.shape == (577, 577, 3)
-    assert SeededImage(Size(1, 1), 1, 0).pixels().shape == (1, 1, 3)
+    assert shape_of(1) == (577, 577)
+    image = Image(*shape_of(1), 1, seed=1, index=0)
+    assert pixels_of(image).nbytes == image.bytes == 998_787
+    assert pixels_of(image).shape == (577, 577, 3)
+    assert pixels_of(Image(1, 1, 1, seed=1, index=0)).shape == (1, 1, 3)
 
 
 @pytest.mark.parametrize(("megabytes", "complexity"), [(0.001, 0.25), (0.05, 16), (0.6, 16), (1, 1), (3, 3)])
-def test_a_task_stays_within_its_memory(megabytes: float, complexity: float) -> None:
-    """The arrays of a task take no more than `memory_bytes` at any moment, and no less than a third."""
-    task = image_tasks(megabytes, complexity, 1, seed=1)[0]
-    process(task)
+def test_an_item_stays_within_its_memory(megabytes: float, complexity: float) -> None:
+    """The arrays of an item take no more than `memory_bytes` at any moment, and no less than a third."""
+    image = seeded(megabytes, complexity, 1, seed=1)[0]
+    process(image)
     tracemalloc.start()
-    process(task)
+    process(image)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    promised = memory_bytes(size_of(megabytes), complexity)
+    promised = memory_bytes(image)
     assert (promised - (1 << 16)) / 3 < peak <= promised
 
 
 @pytest.mark.parametrize("complexity", [0.25, 1, 4, 16])
 def test_the_memory_of_large_images_is_little_more_than_two_images(complexity: float) -> None:
-    """From 100 megabytes on, a task takes at most 2.25 times its image, and above complexity 4 2.6 times."""
+    """From 100 megabytes on, an item takes at most 2.25 times its image, and above complexity 4 2.6 times."""
     for megabytes in (100, 300, 1000):
-        size = size_of(megabytes)
-        assert memory_bytes(size, complexity) <= (2.25 if complexity <= 4 else 2.6) * size.bytes
+        (image,) = seeded(megabytes, complexity, 1, seed=1)
+        assert memory_bytes(image) <= (2.25 if complexity <= 4 else 2.6) * image.bytes
 
 
 @pytest.mark.parametrize("megabytes", [0, -1, 0.0009, 1001, float("nan"), float("inf")])
 def test_absurd_sizes_are_refused(megabytes: float) -> None:
     """A size that is nothing, negative, absurd or not a number is refused with the range."""
-    with pytest.raises(ParameterError, match=r"from 0\.001 to 1000 megabytes, not"):
-        size_of(megabytes)
+    with pytest.raises(ValueError, match=r"from 0\.001 to 1000 megabytes, not"):
+        seeded(megabytes, 1, 1, seed=1)
 
 
 @pytest.mark.parametrize(("height", "width"), [(0, 5), (5, 0), (-1, -1), (40_000, 40_000)])
 def test_absurd_shapes_are_refused(height: int, width: int) -> None:
     """A shape without pixels, or of more than a gigabyte, is refused before any memory is asked for."""
-    with pytest.raises(ParameterError, match=f"not {height} x {width} pixels"):
-        Size(height, width)
+    with pytest.raises(ValueError, match=f"not {height} x {width} pixels"):
+        Image(height, width, 1, seed=1, index=0)
 
 
 @pytest.mark.parametrize("complexity", [0, -2, 0.2, 16.5, float("nan")])
 def test_a_complexity_out_of_range_is_refused(complexity: float) -> None:
-    """A complexity out of range is refused with the range, by the tasks and by the blur itself."""
-    with pytest.raises(ParameterError, match=r"from 0\.25 to 16, not"):
-        image_tasks(1, complexity, 1, seed=1)
-    with pytest.raises(ParameterError, match=r"from 0\.25 to 16, not"):
+    """A complexity out of range is refused with the range, by the items and by the blur itself."""
+    with pytest.raises(ValueError, match=r"from 0\.25 to 16, not"):
+        seeded(1, complexity, 1, seed=1)
+    with pytest.raises(ValueError, match=r"from 0\.25 to 16, not"):
         blur(random_image(2, 2), complexity)
 
 
 @pytest.mark.parametrize(("count", "seed"), [(0, 1), (-1, 1), (1, -1)])
 def test_no_image_and_a_negative_seed_are_refused(count: int, seed: int) -> None:
     """A count below 1 and a seed below 0 are refused, with both values."""
-    with pytest.raises(ParameterError, match=f"count >= 1 and seed >= 0, not {count} and {seed}"):
-        image_tasks(1, 1, count, seed)
+    with pytest.raises(ValueError, match=f"count >= 1 and seed >= 0, not {count} and {seed}"):
+        seeded(1, 1, count, seed)
 
 
 @pytest.mark.parametrize(
@@ -347,8 +371,8 @@ def test_no_image_and_a_negative_seed_are_refused(count: int, seed: int) -> None
         np.zeros((4, 4, 3), np.float32),
     ],
 )
-def test_what_is_not_an_image_is_refused(array: Image) -> None:
+def test_what_is_not_an_image_is_refused(array: Pixels) -> None:
     """Grey, RGBA, empty and floating-point arrays are refused by both filters, with type and shape."""
     for function in (lambda image: blur(image, 1), equalise):
-        with pytest.raises(ParameterError, match=r"not of \w+ and shape"):
+        with pytest.raises(ValueError, match=r"not of \w+ and shape"):
             function(array)

@@ -17,7 +17,7 @@ from lab.clusters.embedded import set_up
 from lab.errors import WorkError
 from lab.loading import prepare
 from lab.measure.task import Measurement
-from lab.workload import Body, Prepared, Workload
+from lab.workload import Body, Prepared, Workload, of_body
 
 JOB = """
 import asyncio, functools
@@ -73,7 +73,7 @@ def measured(prepared: Prepared, item: Any) -> Measurement:
     """Run an item as a worker does, that got the function as bytes."""
     body = pickle.loads(pickle.dumps(prepared.function))
     assert isinstance(body, Body)
-    return body(item)
+    return of_body(body)(item)
 
 
 def result(work: Any, item: Any = 3) -> Any:
@@ -295,7 +295,8 @@ def work(item):
     return item * FACTOR
 if len(sys.argv) == 1:
     body = pickle.dumps(prepare(work, [1])[1].function)
-    code = "import pickle, sys; print(pickle.loads(sys.stdin.buffer.read())(14).result)"
+    code = "import pickle, sys; from lab.workload import of_body"
+    code += "; print(of_body(pickle.loads(sys.stdin.buffer.read()))(14).result)"
     subprocess.run([sys.executable, "-c", code], input=body, check=True)
 """
 

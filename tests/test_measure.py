@@ -34,7 +34,7 @@ from lab.measure.node import (
 )
 from lab.measure.node_watch import NodeWatch
 from lab.measure.sampler import Sampler
-from lab.measure.task import first_line, measure_task
+from lab.measure.task import first_line, measured
 
 pytestmark = pytest.mark.timed
 
@@ -526,21 +526,21 @@ def test_a_station_reports_its_node():
 def test_a_task_measures_itself():
     """Begin, end, processor time and size of the result, on the worker's own clocks."""
     before = time.monotonic()
-    measured = measure_task(slow_square, 3)
-    assert before <= measured.started <= measured.finished - 0.05
-    assert measured.finished <= time.monotonic()
-    assert 0 <= measured.cpu_seconds < measured.finished - measured.started
-    assert measured.outcome == square(3)
-    assert measured.result_bytes == len(pickle.dumps(square(3)))
+    found = measured(slow_square)(3)
+    assert before <= found.started <= found.finished - 0.05
+    assert found.finished <= time.monotonic()
+    assert 0 <= found.cpu_seconds < found.finished - found.started
+    assert found.outcome == square(3)
+    assert found.result_bytes == len(pickle.dumps(square(3)))
 
 
 def test_a_tasks_error_is_measured_too():
     """An exception of the workload becomes kind and first line; its times stay."""
-    measured = measure_task(fail_on_three, 3)
-    assert (measured.outcome, measured.result_bytes) == (None, None)
-    assert (measured.error_kind, measured.error_message) == ("ValueError", 'three is "not" allowed,')
-    assert measured.finished >= measured.started
-    assert measure_task(no_outcome, 1).error_message == "a workload returns an Outcome, not function"
+    found = measured(fail_on_three)(3)
+    assert (found.outcome, found.result_bytes) == (None, None)
+    assert (found.error_kind, found.error_message) == ("ValueError", 'three is "not" allowed,')
+    assert found.finished >= found.started
+    assert measured(no_outcome)(1).error_message == "a workload returns an Outcome, not function"
 
 
 def test_first_lines_are_short():

@@ -32,7 +32,7 @@ class CallingTeam(FakeTeam):
         for task, payload in enumerate(work.payloads):
             observer.submitted(1)
             submitted = time.monotonic()
-            measurement = work.call(work.function, payload)
+            measurement = work.call(work.function)(payload)
             observer.completed(
                 lab.engines.Completion(
                     task, 1, task % self.workers, None, submitted, time.monotonic(), measurement

@@ -25,7 +25,7 @@ from lab.engines import Completion, serial
 from lab.errors import ClusterError, DataError
 from lab.experiment.plan import Configuration, PlannedTrial
 from lab.experiment.trial import Expected, Setting, run_trial
-from lab.measure.task import measure_task
+from lab.measure.task import measured
 from lab.workload import Prepared
 
 FACTS = {
@@ -52,7 +52,7 @@ def lab(tmp_path):
         return run_trial(
             PlannedTrial(12, 3, configuration),
             attempt,
-            Prepared(function, tuple(payloads), measure_task, **how),
+            Prepared(function, tuple(payloads), measured, **how),
             Expected(expected),
             dataclasses.replace(setting, **changes),
         )

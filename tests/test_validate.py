@@ -19,7 +19,7 @@ from lab.data.ledger import Table
 from lab.data.records import Check, NodeWindow, Sample, Trial
 from lab.data.store import read_environment, read_table
 from lab.errors import ClusterError
-from lab.measure.task import measure_task
+from lab.measure.task import measured
 from lab.validation import containers, windows
 from lab.validation import run as validate
 from lab.validation.containers import Memory, size_bytes
@@ -108,7 +108,7 @@ def test_one_team_does_the_same_work_in_all_windows(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(windows.ray_actors, "team", team)
     monkeypatch.setattr(windows, "work", lambda count: tuple(range(count)))
-    monkeypatch.setattr(windows, "work", lambda count: Prepared(square, range(count), measure_task))
+    monkeypatch.setattr(windows, "work", lambda count: Prepared(square, range(count), measured))
     cluster, rows, told = Watched(), Rows(), []
     measure_in_turn(ASKED, cluster, rows, told.append)  # type: ignore[arg-type]
     trials = [row for row in rows.rows if isinstance(row, Trial)]

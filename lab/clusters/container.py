@@ -15,12 +15,8 @@ from pathlib import Path, PurePosixPath
 from types import FrameType
 from typing import Any
 
-from lab.data.records import FILES
-from lab.data.store import ENVIRONMENT
 from lab.errors import ClusterError, DataError
 
-RUN_FILES = (*FILES, ENVIRONMENT)
-"""The files of a run; the environment comes last, since a folder without one is no run yet."""
 ASK_SECONDS = 60.0
 """For Docker to answer a question."""
 STOP_SECONDS = 20
@@ -47,6 +43,8 @@ class Container:
 
     experiment: str
     run_id: str
+    files: Sequence[str]
+    """The files of a run; without the last one a folder is no run yet."""
 
     @property
     def name(self) -> str:
@@ -106,13 +104,13 @@ class Container:
             said = done.stderr.decode(errors="replace").strip()
             raise ClusterError(f"what was measured did not come out ({said}); {kept}")
         folder = PurePosixPath(home.name) / "data" / self.experiment / self.run_id
-        found = {name: content for name in RUN_FILES if (content := _member(done.stdout, folder / name))}
-        if ENVIRONMENT in found:
+        found = {name: content for name in self.files if (content := _member(done.stdout, folder / name))}
+        if self.files[-1] in found:
             try:
                 _write(data / self.experiment / self.run_id, found)
             except OSError as error:
                 raise DataError(f"cannot write to {data}: {error.strerror}; {kept}") from error
-        return ENVIRONMENT in found
+        return self.files[-1] in found
 
 
 def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -12,10 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from lab.errors import EngineError
-from lab.measure.task import Measurement, measure_task
+from lab.measure.task import Measurement, measured
 
-Call = Callable[[Any, Any], Measurement]
-"""Runs a function on one payload: `measure_task`, or `run_bare`."""
+Call = Callable[[Any], Callable[[Any], Measurement]]
+"""Returns, of a function, what a worker runs for each payload; engines ask once for a worker's batch.
+
+`measured` times each task; a `lab.measure.bare.Bare` times nothing, and engines then run the function alone.
+"""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,8 +34,10 @@ class Work:
     """For so long no task may end: a node that hangs must not hold up the run until its deadline."""
     batch: int = 1
     """How many tasks a call to a worker carries; not for engines that size their batches themselves."""
-    call: Call = measure_task
-    """How a worker runs one task."""
+    call: Call = measured
+    """How a worker runs a task."""
+    keep_results: bool = False
+    """Have measurements hold what the function returned; without it, it is let go where it arrives."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -13,16 +13,8 @@ from time import monotonic
 from typing import Any
 
 from lab.engines import Observer, Watch, Work
-from lab.engines.mapped import (
-    batches,
-    needed,
-    one_node,
-    report,
-    run_batch,
-    seconds_left,
-    task_of,
-    told_of,
-)
+from lab.engines.carried import batches, run_batch
+from lab.engines.mapped import needed, one_node, report, seconds_left, told_of
 from lab.engines.members import READY_SECONDS, Members, Staffed
 from lab.errors import EngineError
 
@@ -50,14 +42,15 @@ class Team(Staffed):
                 raise EngineError(
                     f"{self._members.loss()}, and so did all that its task was given to"
                 ) from error
-        report(observer, submitted, itertools.chain.from_iterable(results))
+        report(observer, work, submitted, itertools.chain.from_iterable(results))
 
     def _gathered(self, work: Work) -> Any:
         """Return the results; `pure` would give the second of two equal tasks the result of the first."""
         parts = batches(work)
         if not parts:
             return []
-        futures = self._client.map(run_batch, [task_of(work)] * len(parts), parts, pure=False)
+        calls, functions = [work.call] * len(parts), [work.function] * len(parts)
+        futures = self._client.map(run_batch, calls, functions, parts, pure=False)
         try:
             _wait(futures, work)
             return self._client.gather(futures)

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from time import monotonic
+from typing import Any
 
 from lab.engines import Observer, Work
 from lab.engines.mapped import late, one_node, report, seconds_left, task_of, told_of
 from lab.engines.members import READY_SECONDS, Members, Staffed, find, nap
-from lab.measure.task import Measurement
 
 
 class Team(Staffed):
@@ -23,10 +23,10 @@ class Team(Staffed):
     def run(self, work: Work, schedule: str, observer: Observer) -> None:  # noqa: ARG002  it has its own
         """Map over all tasks, and report them once the map has returned."""
         observer.submitted(len(work.payloads))
-        submitted, measurements = monotonic(), list[Measurement]()
+        submitted, came = monotonic(), list[Any]()
         with told_of("futures"):
             try:
-                measurements.extend(
+                came.extend(
                     self._executor.map(
                         task_of(work), work.payloads, timeout=seconds_left(work), chunksize=work.batch
                     )
@@ -34,8 +34,8 @@ class Team(Staffed):
             except BrokenProcessPool as error:
                 raise self._members.loss() from error
             except TimeoutError as error:
-                raise late(work, len(work.payloads) - len(measurements)) from error
-        report(observer, submitted, measurements)
+                raise late(work, len(work.payloads) - len(came)) from error
+        report(observer, work, submitted, came)
 
 
 @contextlib.contextmanager

@@ -30,12 +30,12 @@ class Team(Staffed):
         submitted = monotonic()
         with told_of("joblib"), _ended_at_the_deadline(work, self._members):
             try:
-                measurements = _parallel(self._workers, task_of(work), _handed_over(work), work.batch)
+                came = _parallel(self._workers, task_of(work), _handed_over(work), work.batch)
             except BrokenProcessPool as error:
                 if monotonic() > work.deadline:
                     raise late(work, len(work.payloads)) from error
                 raise self._members.loss() from error
-        report(observer, submitted, measurements)
+        report(observer, work, submitted, came)
 
 
 def _parallel(workers: int, function: Any, values: Iterable[Any], batch: int) -> list[Any]:

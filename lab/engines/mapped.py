@@ -7,33 +7,21 @@ together they were all received then, and a task is seen to end only when all ha
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from lab.engines import Completion, Observer, Work
+from lab.engines import Observer, Work
+from lab.engines.carried import Home, Task
 from lab.errors import EngineError
-from lab.measure.task import Measurement, first_line
+from lab.measure.task import first_line
 
 UNKNOWN_WORKER = -1
 """A number that no worker has."""
 
-Call = Callable[[Any], Measurement]
 
-
-def task_of(work: Work) -> Call:
+def task_of(work: Work) -> Task:
     """Return the function of one payload that the workers run."""
-    return partial(work.call, work.function)
-
-
-def batches(work: Work) -> list[Sequence[Any]]:
-    """Return the payloads in batches, for libraries that do not cut them themselves."""
-    return [work.payloads[first : first + work.batch] for first in range(0, len(work.payloads), work.batch)]
-
-
-def run_batch(call: Call, payloads: Sequence[Any]) -> list[Measurement]:
-    """Run a batch in the worker."""
-    return [call(payload) for payload in payloads]
+    return Task(work.call, work.function)
 
 
 def seconds_left(work: Work) -> float:
@@ -43,15 +31,16 @@ def seconds_left(work: Work) -> float:
 
 def report(
     observer: Observer,
+    work: Work,
     submitted: float,
-    measurements: Iterable[Measurement],
-    first: int = 0,
+    came: Iterable[Any],
     node_id: str | None = None,
 ) -> None:
-    """Tell the observer of tasks that ended, in the order of their numbers from `first` on."""
-    received, completed = time.monotonic(), observer.completed
-    for task, measurement in enumerate(measurements, first):
-        completed(Completion(task, 1, UNKNOWN_WORKER, node_id, submitted, received, measurement))
+    """Tell the observer of tasks that came home just now, in the order of their numbers."""
+    received, results = time.monotonic(), list(came)
+    attempts = ((task, 1) for task in range(len(results)))
+    with Home(work, observer) as home:
+        home.take(attempts, results, UNKNOWN_WORKER, node_id, submitted, received)
 
 
 def late(work: Work, open_tasks: int) -> EngineError:

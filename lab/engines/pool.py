@@ -39,8 +39,8 @@ class Team(Staffed):
                 if self._members.lost():
                     raise self._members.loss()
                 result.wait(POLL_SECONDS)
-            measurements = result.get()
-        report(observer, submitted, measurements)
+            came = result.get()
+        report(observer, work, submitted, came)
 
 
 @contextlib.contextmanager

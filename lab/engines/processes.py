@@ -8,14 +8,15 @@ import contextlib
 import multiprocessing
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from lab.engines import Completion, Observer, Place, Watch, Work, shares
+from lab.engines.carried import Home, one_by_one
 from lab.engines.members import cause
 from lab.errors import EngineError, LabError
-from lab.measure.task import Measurement, first_line
+from lab.measure.bare import raised
+from lab.measure.task import first_line
 
 READY, DONE = "ready", "done"
 """What a worker says besides its measurements; any other text is why it cannot go on."""
@@ -48,10 +49,18 @@ class Processes:
         for number, connection in enumerate(self._connections):
             with contextlib.suppress(BrokenPipeError):  # the process has died: its end is seen on collecting
                 share = None if mine is None else mine[number]
-                connection.send((partial(work.call, work.function), work.payloads, share))
+                connection.send((work.call, work.function, work.payloads, share))
         self._collect(work, submitted, observer)
 
     def _collect(self, work: Work, submitted: float, observer: Observer) -> None:
+        with Home(work, observer) as home:
+            open_tasks, told = self._come_home(work, submitted, home)
+        for task in sorted(open_tasks):
+            now = time.monotonic()
+            observer.completed(Completion(task, 1, -1, None, submitted, now, None, *told))
+
+    def _come_home(self, work: Work, submitted: float, home: Home) -> tuple[set[int], tuple[str, str]]:
+        """Collect until no process is busy; return the tasks that are still open then, and why."""
         open_tasks = set(range(len(work.payloads)))
         busy: dict[Any, int] = {connection: number for number, connection in enumerate(self._connections)}
         watch, lost, refusals = Watch(work), list[Any](), list[str]()
@@ -60,13 +69,10 @@ class Processes:
             for connection in ready:
                 result = _receive(connection)
                 if isinstance(result, tuple):
-                    task, measurement = result
-                    worker = busy[connection]
+                    task, came = result
                     open_tasks.discard(task)
                     watch.progress()
-                    observer.completed(
-                        Completion(task, 1, worker, None, submitted, time.monotonic(), measurement)
-                    )
+                    home.take([(task, 1)], [came], busy[connection], None, submitted, time.monotonic())
                 elif result is None or result == DONE:
                     number = busy.pop(connection)
                     lost += [] if result else [self._workers[number]]
@@ -75,10 +81,7 @@ class Processes:
             if open_tasks:
                 watch.check(len(open_tasks))
         kind = "WorkRefused" if refusals else "WorkerLost"
-        told = (*refusals, f"{ENDED}{_cause(lost)}")[0]
-        for task in sorted(open_tasks):
-            now = time.monotonic()
-            observer.completed(Completion(task, 1, -1, None, submitted, now, None, kind, told))
+        return open_tasks, (kind, (*refusals, f"{ENDED}{_cause(lost)}")[0])
 
 
 def _cause(lost: Sequence[Any]) -> str:
@@ -140,7 +143,7 @@ def _serve(connection: Connection, counter: Any) -> None:
     with contextlib.suppress(EOFError, KeyboardInterrupt, BrokenPipeError):
         while True:
             try:
-                call, payloads, share = connection.recv()
+                call, function, payloads, share = connection.recv()
             except (EOFError, OSError):
                 return
             except Exception as error:  # noqa: BLE001  whatever the class of an item raises
@@ -149,12 +152,22 @@ def _serve(connection: Connection, counter: Any) -> None:
                 connection.send(DONE)
                 continue
             try:
+                run = one_by_one(call, function)
                 for task in _drawn(counter, len(payloads)) if share is None else share:
-                    result: tuple[int, Measurement] = (task, call(payloads[task]))
-                    connection.send(result)
+                    _send(connection, task, run(payloads[task]))
             except LabError as error:
                 connection.send(str(error))
             connection.send(DONE)
+
+
+def _send(connection: Connection, task: int, result: Any) -> None:
+    """Send what a task came to; a result of a bare call that cannot be pickled is told as an error."""
+    try:
+        connection.send((task, result))
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever the class of a result raises
+        connection.send((task, raised(error)))
 
 
 def _drawn(counter: Any, tasks: int) -> Iterator[int]:

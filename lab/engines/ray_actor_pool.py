@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from time import monotonic
 from typing import Any
 
-from lab.engines import Observer, Watch, Work
-from lab.engines.mapped import Call, batches, report, run_batch, task_of, told_of
+from lab.engines import Call, Observer, Watch, Work
+from lab.engines.carried import Home, batches, run_batch
+from lab.engines.mapped import UNKNOWN_WORKER, told_of
 from lab.engines.members import READY_SECONDS, Members, Staffed, find, nap
 from lab.engines.ray_node import node_with
-from lab.measure.task import Measurement
 
 POLL_SECONDS = 0.5
 
@@ -21,9 +21,9 @@ class Worker:
         """Hold the worker for a moment, and return its process id."""
         return nap(seconds)
 
-    def run(self, first: int, call: Call, payloads: Sequence[Any]) -> tuple[int, list[Measurement]]:
+    def run(self, first: int, call: Call, function: Any, payloads: Sequence[Any]) -> tuple[int, list[Any]]:
         """Run a batch; results come home out of order, so it says which was its first task."""
-        return first, run_batch(call, payloads)
+        return first, run_batch(call, function, payloads)
 
 
 class Team(Staffed):
@@ -36,35 +36,37 @@ class Team(Staffed):
     def run(self, work: Work, schedule: str, observer: Observer) -> None:  # noqa: ARG002  it has its own
         """Submit all batches, and report the tasks of each as it returns."""
         observer.submitted(len(work.payloads))
-        submitted, call = monotonic(), task_of(work)
-        with told_of("ray_actor_pool"):
-            pool = _filled(self._actors, call, work)
-            for first, measurements in _unordered(pool, work):
-                report(observer, submitted, measurements, first, self._node_id)
+        submitted = monotonic()
+        with told_of("ray_actor_pool"), Home(work, observer) as home:
+            pool = _filled(self._actors, work)
+            for first, came in _unordered(pool, work):
+                attempts = [(task, 1) for task in range(first, first + len(came))]
+                home.take(attempts, came, UNKNOWN_WORKER, self._node_id, submitted, monotonic())
 
 
-def _filled(actors: Sequence[Any], call: Call, work: Work) -> Any:
+def _filled(actors: Sequence[Any], work: Work) -> Any:
     """Return a pool that has the whole work."""
     from ray.util import ActorPool
 
     pool = ActorPool(list(actors))
     for number, batch in enumerate(batches(work)):
-        pool.submit(lambda actor, task: actor.run.remote(*task), (number * work.batch, call, batch))
+        one = number * work.batch, work.call, work.function, batch
+        pool.submit(lambda actor, task: actor.run.remote(*task), one)
     return pool
 
 
-def _unordered(pool: Any, work: Work) -> Iterator[tuple[int, list[Measurement]]]:
+def _unordered(pool: Any, work: Work) -> Iterator[tuple[int, list[Any]]]:
     """Yield what returns: the loop of `ActorPool.map_unordered`, which itself would wait for ever."""
     watch, still_open = Watch(work), len(work.payloads)
     while pool.has_next():
         try:
-            first, measurements = pool.get_next_unordered(timeout=POLL_SECONDS)
+            first, came = pool.get_next_unordered(timeout=POLL_SECONDS)
         except TimeoutError:
             watch.check(still_open)
             continue
-        still_open -= len(measurements)
+        still_open -= len(came)
         watch.progress()
-        yield first, measurements
+        yield first, came
 
 
 @contextlib.contextmanager

@@ -19,9 +19,10 @@ from typing import Any
 import psutil
 
 from lab.engines import Call, Completion, Observer, Place, Watch, Work, shares
+from lab.engines.carried import Attempt, Home, run_batch
 from lab.errors import EngineError
 from lab.measure.node_watch import NodeWatch, Window
-from lab.measure.task import Measurement, first_line
+from lab.measure.task import first_line
 
 CALL_SECONDS = 0.2
 SHORTEST_CALL_SECONDS = 0.01
@@ -34,9 +35,6 @@ READY_SECONDS = 120.0
 END_SECONDS = 30.0
 SMALLEST_CPU = 0.0001
 """Ray counts CPUs in steps of this size."""
-
-Attempt = tuple[int, int]
-"""A task's index and the number of the attempt."""
 
 
 class Worker:
@@ -57,11 +55,11 @@ class Worker:
 
         return ray.get_runtime_context().get_node_id()[:12], os.getpid()
 
-    def run(self, call: Call, function: Any, payloads: Sequence[Any]) -> tuple[float, list[Measurement]]:
-        """Run a batch of tasks; return its seconds and a measurement for each."""
+    def run(self, call: Call, function: Any, payloads: Sequence[Any]) -> tuple[float, list[Any]]:
+        """Run a batch of tasks; return its seconds, and for each task what `home` is made for."""
         began = time.monotonic()
-        measurements = [call(function, payload) for payload in payloads]
-        return time.monotonic() - began, measurements
+        results = run_batch(call, function, payloads)
+        return time.monotonic() - began, results
 
     def clock(self) -> float:
         """Return this node's monotonic clock, in seconds."""
@@ -96,14 +94,15 @@ class Actors:
 
     def run(self, work: Work, schedule: str, observer: Observer) -> None:
         """Run all tasks, each to exactly one success or a recorded failure."""
-        _Dispatch(self, work, schedule, observer).run()
+        with Home(work, observer) as home:
+            _Dispatch(self, work, schedule, observer, home).run()
 
 
 class _Dispatch:
     """One pass of a team over some work: the queues, and the calls in flight."""
 
-    def __init__(self, team: Actors, work: Work, schedule: str, observer: Observer) -> None:
-        self.team, self.work, self.observer = team, work, observer
+    def __init__(self, team: Actors, work: Work, schedule: str, observer: Observer, home: Home) -> None:
+        self.team, self.work, self.observer, self.home = team, work, observer, home
         tasks, static = len(work.payloads), schedule == "static"
         self.common: deque[Attempt] = deque(() if static else ((task, 1) for task in range(tasks)))
         own = shares(tasks if static else 0, len(team.actors))
@@ -174,7 +173,7 @@ class _Dispatch:
 
         worker, batch, submitted = self.calls.pop(call)
         try:
-            seconds, measurements = ray.get(call)
+            seconds, came = ray.get(call)
         except ray.exceptions.RayTaskError as error:
             # the worker lives, but could not take the call: a module is missing there, or the like
             self.in_flight[worker] -= 1
@@ -189,11 +188,7 @@ class _Dispatch:
         self.piloted_seconds += seconds
         self.in_flight[worker] -= 1
         self._feed(worker)
-        for (task, attempt), measurement in zip(batch, measurements, strict=True):
-            node_id = self.team.places[worker].node_id
-            self.observer.completed(
-                Completion(task, attempt, worker, node_id, submitted, received, measurement)
-            )
+        self.home.take(batch, came, worker, self.team.places[worker].node_id, submitted, received)
 
     def _fail(self, worker: int, batch: list[Attempt], submitted: float, error: Exception) -> None:
         """Write the attempts down as failed; the first line of Ray's own errors names no address."""

@@ -35,8 +35,8 @@ class Team(Staffed):
             while not result.ready():
                 watch.check(len(work.payloads))
                 result.wait(POLL_SECONDS)
-            measurements = result.get()
-        report(observer, submitted, measurements, node_id=self._node_id)
+            came = result.get()
+        report(observer, work, submitted, came, node_id=self._node_id)
 
 
 @contextlib.contextmanager

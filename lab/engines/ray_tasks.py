@@ -12,7 +12,8 @@ from time import monotonic
 from typing import Any
 
 from lab.engines import Observer, Work
-from lab.engines.mapped import batches, late, report, run_batch, seconds_left, task_of, told_of
+from lab.engines.carried import batches, run_batch
+from lab.engines.mapped import late, report, seconds_left, told_of
 from lab.engines.members import END_SECONDS, READY_SECONDS, Members, Staffed, find, nap
 from lab.engines.ray_node import end_workers, no_more_than, node_with, raylet_of
 
@@ -29,8 +30,8 @@ class Team(Staffed):
         import ray
 
         observer.submitted(len(work.payloads))
-        submitted, call, remote = monotonic(), task_of(work), ray.remote(run_batch)
-        calls = [remote.remote(call, batch) for batch in batches(work)]
+        submitted, remote = monotonic(), ray.remote(run_batch)
+        calls = [remote.remote(work.call, work.function, batch) for batch in batches(work)]
         try:
             with told_of("ray_tasks"):
                 results = ray.get(calls, timeout=seconds_left(work))
@@ -39,7 +40,7 @@ class Team(Staffed):
             if isinstance(error.__cause__, ray.exceptions.GetTimeoutError):
                 raise late(work, len(work.payloads)) from error
             raise
-        report(observer, submitted, itertools.chain.from_iterable(results), node_id=self._node_id)
+        report(observer, work, submitted, itertools.chain.from_iterable(results), node_id=self._node_id)
 
 
 def _give_up(calls: Sequence[Any]) -> None:

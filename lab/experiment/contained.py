@@ -17,7 +17,8 @@ import yaml
 
 from lab import paths
 from lab.clusters.compose import check_docker
-from lab.clusters.container import RUN_FILES, Container, Limits, stoppable
+from lab.clusters.container import Container, Limits, stoppable
+from lab.data.records import FILES
 from lab.data.store import ENVIRONMENT, Run
 from lab.errors import ClusterError, DataError, LabError, ParameterError
 from lab.experiment.comparisons import EXPERIMENTS, compare, parameters_of
@@ -26,6 +27,8 @@ from lab.experiment.profiles import notebook_parameters, profile_file
 from lab.experiment.run import new_run_id
 from lab.measure.environment import code_facts, commit_facts
 
+RUN_FILES = (*FILES, ENVIRONMENT)
+"""The files of a run; the environment comes last."""
 CARRY_OUT = ("-m", "lab.experiment.contained", "carry-out")
 
 
@@ -103,11 +106,16 @@ def read_request(text: str) -> Request:
         raise DataError(f"this is no request of this lab ({error}): write it again") from None
 
 
+def container_of(experiment: str, run_id: str) -> Container:
+    """Return the container of a run."""
+    return Container(experiment, run_id, RUN_FILES)
+
+
 def carry_out_contained(
     request: Request, image: str, limits: Limits, data: Path, command: Sequence[str] = CARRY_OUT
 ) -> int:
     """Carry a request out in a container, bring the run home however it ends, and return the exit code."""
-    container = Container(request.experiment, request.run_id)
+    container = container_of(request.experiment, request.run_id)
     with stoppable():
         container.create(image, limits, command)
         try:
@@ -177,7 +185,7 @@ def _contained(given: argparse.Namespace) -> None:
     data = paths.data_folder()
     check_folder(data)
     if changes.get("run_id"):
-        recover(Container(given.experiment, changes["run_id"]), data)
+        recover(container_of(given.experiment, changes["run_id"]), data)
     request = make_request(given.experiment, given.profile, changes, data)
     limits = Limits(given.cpus, given.memory)
     cores = f"{limits.cores:g} core{'' if limits.cores == 1 else 's'}"

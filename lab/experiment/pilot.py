@@ -5,11 +5,12 @@ leaves threads running.
 """
 
 import dataclasses
+import functools
 import pickle
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from lab.engines import Call, Completion, Work, processes
@@ -19,7 +20,7 @@ from lab.experiment.plan import Plan
 from lab.formats import count, seconds
 from lab.measure.digest import digest_of
 from lab.measure.task import Measurement, first_line
-from lab.workload import Body, Prepared
+from lab.workload import Body, Prepared, of_body
 
 PILOT_SECONDS = 60.0
 """How long the items of a pilot may take together."""
@@ -69,26 +70,26 @@ class _Seen:
         return any(isinstance(one, Habits) and one.uses_ray for one in results)
 
 
-def try_one(body: Body, item: Any) -> Measurement:
-    """Run an item as a worker does; the result tells of the work's habits."""
-    return _tried_once(body, item, True)
+def try_one(body: Body) -> Callable[[Any], Measurement]:
+    """Return what runs an item as a worker does; the result tells of the work's habits."""
+    return functools.partial(_tried_once, body, True)
 
 
-def try_without_ray(body: Body, item: Any) -> Measurement:
-    """Run an item where no Ray may be started: an item that asks for one ends there, without the wait."""
-    return _tried_once(body, item, False)
+def try_without_ray(body: Body) -> Callable[[Any], Measurement]:
+    """Return the same where no Ray may be started: an item that asks for one ends there, without the wait."""
+    return functools.partial(_tried_once, body, False)
 
 
-def _tried_once(body: Body, item: Any, with_ray: bool) -> Measurement:
+def _tried_once(body: Body, with_ray: bool, item: Any) -> Measurement:
     before = digest_of(item)
-    body.load()
+    run = of_body(body)
     if "ray" not in sys.modules:
-        measured, uses_ray = body(item), False
+        measured, uses_ray = run(item), False
     else:
-        measured, uses_ray = watched(lambda: body(item), with_ray)
+        measured, uses_ray = watched(lambda: run(item), with_ray)
         if uses_ray and with_ray:
             # once more, where Ray is up by now, as it is in a worker of Ray
-            measured, _ = watched(lambda: body(item), True)
+            measured, _ = watched(lambda: run(item), True)
     try:
         pickle.loads(pickle.dumps(measured.result, 5))
     except Exception as error:
@@ -159,7 +160,8 @@ def _tried(
             # work that uses Ray starts one for each item, which takes long: the first has told enough then
             for seen.first, part in ((0, items[:1]), (1, items[1:])):
                 if part and not seen.uses_ray():
-                    team.run(Work(prepared.function, part, until, call=call), "dynamic", seen)
+                    work = Work(prepared.function, part, until, call=call, keep_results=True)
+                    team.run(work, "dynamic", seen)
     except EngineError as error:
         if time.monotonic() < until:
             raise WorkError(f"{name} cannot be run: {error}") from error

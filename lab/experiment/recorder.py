@@ -1,6 +1,5 @@
 """The observer of a window: keeps what ended, writes it down when the clock has stopped, and adds it up."""
 
-import dataclasses
 import hashlib
 import time
 from typing import Any
@@ -42,9 +41,6 @@ class Recorder:
         self._ended += 1
         self.last_received = completion.received
         measurement = completion.measurement
-        if measurement is not None and measurement.result is not None:
-            # the result itself has travelled, and is nobody's any more
-            completion = dataclasses.replace(completion, measurement=measurement._replace(result=None))
         self._kept.append(completion)
         if measurement is None or measurement.outcome is None:
             self._failed(completion)

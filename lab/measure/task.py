@@ -1,5 +1,6 @@
 """The measured body of a task: it times itself where it runs, and turns an error into a record."""
 
+import os
 import pickle
 import time
 from collections.abc import Callable
@@ -45,10 +46,10 @@ def itself(result: Any) -> Outcome:
     return result
 
 
-def measure_task(
-    function: Callable[[Any], Any], item: Any, outcome_of: Callable[[Any], Outcome] = itself
-) -> Measurement:
-    """Run one task and measure it; an exception of the function becomes part of the measurement.
+def measured(
+    function: Callable[[Any], Any], outcome_of: Callable[[Any], Outcome] = itself
+) -> Callable[[Any], Measurement]:
+    """Return what runs one task and measures it; an exception of the function becomes part of that.
 
     The processor time is that of the calling thread: Ray's own threads in a worker, and the one that samples
     a node, are no part of the task. A function that starts threads of its own would hide their time.
@@ -57,25 +58,34 @@ def measure_task(
     back at the next system call, and a quota that the body used up is the body's to wait for. Units, digest
     and size of the result are made after the end.
     """
-    outcome, size, kind, message, result = None, None, None, None, None
-    cpu, started = time.thread_time(), time.monotonic()
-    try:
-        result = function(item)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001  whatever it raises is a failed task, an exit too
-        kind, message = type(error).__name__, first_line(error)
-    cpu_end, finished = time.thread_time(), time.monotonic()
-    if kind is None:
+    here, travels = os.getpid(), outcome_of is not itself
+    monotonic, thread_time, process = time.monotonic, time.thread_time, os.getpid
+
+    def run(item: Any) -> Measurement:
+        outcome, size, kind, message, result = None, None, None, None, None
+        cpu, started = thread_time(), monotonic()
         try:
-            # what cannot travel is told before a digest stumbles over it
-            size = size_of(result) if outcome_of is not itself else None
-            outcome = outcome_of(result)
-            size = size_of(outcome) if size is None else size
-        except Exception as error:  # noqa: BLE001  as above: units and digest are the user's, too
-            result, size, kind, message = None, None, type(error).__name__, first_line(error)
-    home = None if outcome_of is itself else result
-    return Measurement(started, finished, cpu_end - cpu, outcome, size, kind, message, home)
+            result = function(item)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  whatever it raises is a failed task, an exit too
+            kind, message = type(error).__name__, first_line(error)
+        cpu_end, finished = thread_time(), monotonic()
+        if process() != here:
+            # the work has forked, and the copy came back, too: it would go on with the items, and report them
+            os._exit(0)
+        if kind is None:
+            try:
+                # what cannot travel is told before a digest stumbles over it
+                size = size_of(result) if travels else None
+                outcome = outcome_of(result)
+                size = size_of(outcome) if size is None else size
+            except Exception as error:  # noqa: BLE001  as above: units and digest are the user's, too
+                result, size, kind, message = None, None, type(error).__name__, first_line(error)
+        home = result if travels else None
+        return Measurement(started, finished, cpu_end - cpu, outcome, size, kind, message, home)
+
+    return run
 
 
 def size_of(result: Any) -> int:
@@ -92,17 +102,6 @@ def size_of(result: Any) -> int:
         )
         raise TypeError(f"the result cannot be pickled, so it cannot travel home: {told}; {cure}") from error
     return len(pickled) + sum(one.raw().nbytes for one in buffers)
-
-
-def run_bare(function: Callable[[Any], Outcome], item: Any) -> Measurement:
-    """Run one task and measure nothing: its times are NaN. For tasks so short that measuring would tell.
-
-    Errors of the function become part of the measurement, as in `measure_task`.
-    """
-    try:
-        return Measurement(UNKNOWN, UNKNOWN, UNKNOWN, itself(function(item)), None)
-    except Exception as error:  # noqa: BLE001  as in measure_task
-        return Measurement(UNKNOWN, UNKNOWN, UNKNOWN, None, None, type(error).__name__, first_line(error))
 
 
 def first_line(error: BaseException) -> str:
