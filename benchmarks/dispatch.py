@@ -22,14 +22,13 @@ import pandas as pd
 
 from lab.analysis.ray_ways import OWN, beside_best, three_times
 from lab.clusters.embedded import embedded
-from lab.comparison.plan import CALLS_PER_WORKER
-from lab.comparison.turn import Tally
-from lab.engines import Team, Work, ray_actor_pool, ray_actors, ray_pool, ray_tasks
+from lab.engines import Completion, Team, Work, ray_actor_pool, ray_actors, ray_pool, ray_tasks
 from lab.engines.members import Members
 from lab.engines.ray_node import node_with
+from lab.experiment.comparisons import CALLS_PER_WORKER
+from lab.experiment.examples import made, prepared
 from lab.formats import length, short_estimate
-from lab.measure.bare import bare
-from lab.workloads.spin import Spin, iterations_per_second, spin
+from lab.workload import bare_body
 
 LENGTHS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 OBJECT_STORE_MEGABYTES = 200
@@ -51,19 +50,39 @@ def teams(workers: int) -> Iterator[Mapping[str, Team]]:
         yield {"ray": ours, "ray_pool": pool, "ray_actor_pool": actors, "ray_tasks": tasks}
 
 
+class Tally:
+    """Counts the tasks that came to a result."""
+
+    def __init__(self) -> None:
+        self.good = 0
+
+    def submitted(self, tasks: int) -> None:
+        """Take no note."""
+
+    def completed(self, completion: Completion) -> None:
+        """Count a task with an outcome."""
+        self.good += completion.measurement is not None and completion.measurement.outcome is not None
+
+
 def seconds_per_task(team: Team, iterations: int, tasks: int, batch: int) -> float:
     """Run the tasks and return the seconds for each; ends with an error where one has no result."""
-    tally, began = Tally(), time.monotonic()
-    work = Work(spin, [Spin(iterations)] * tasks, began + DEADLINE_SECONDS, batch=batch, call=bare)
+    spin, tally = prepared("spin", [iterations] * tasks), Tally()
+    began = time.monotonic()
+    work = Work(spin.function, spin.items, began + DEADLINE_SECONDS, batch=batch, call=bare_body)
     team.run(work, "dynamic", tally)
     seconds = time.monotonic() - began
-    tally.result(tasks)
+    if tally.good < tasks:
+        sys.exit(f"{tasks - tally.good} of {tasks} tasks have no result")
     return seconds / tasks
 
 
 def measure(told: argparse.Namespace) -> pd.DataFrame:
     """Return one row per round, length and way."""
-    seeded, pace, rows = random.Random(1), iterations_per_second(), list[dict[str, Any]]()
+    seeded, pace, rows = (
+        random.Random(1),
+        float(made("spin.py:iterations_per_second")),
+        list[dict[str, Any]](),
+    )
     with teams(told.workers) as every:
         ways = [(name, how) for name in every for how in (("own",) if name == "ray" else ("none", "equal"))]
         for block in range(-1, told.rounds):

@@ -29,10 +29,13 @@ import scipy
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from lab.workloads.filters import blur, equalise
-from lab.workloads.images import ImageTask, image_tasks, process
+from lab.experiment.examples import example
+from lab.finding import find
 
-Image = NDArray[np.uint8]
+blur, equalise, process, pixels_of, seeded = (
+    find(example(f"images.py:{name}"))[1] for name in ("blur", "equalise", "process", "pixels_of", "seeded")
+)
+Pixels = NDArray[np.uint8]
 # from (stage, side) to the CPU seconds of one image, in every round
 Costs = dict[tuple[str, str], list[float]]
 
@@ -45,21 +48,21 @@ def scikit_image() -> Any:
         sys.exit("scikit-image is not installed: pip install scikit-image")
 
 
-def blur_by_scipy(image: Image, sigma: float) -> NDArray[np.float32]:
+def blur_by_scipy(image: Pixels, sigma: float) -> NDArray[np.float32]:
     """Return the blurred image, not rounded."""
     rows = gaussian_filter1d(image, sigma, axis=1, output=np.float32)
     return gaussian_filter1d(rows, sigma, axis=0)
 
 
-def equalise_by_scikit_image(image: Image) -> list[NDArray[np.float64]]:
+def equalise_by_scikit_image(image: Pixels) -> list[NDArray[np.float64]]:
     """Return the equalised channels, from 0 to 1."""
     equalise_channel = importlib.import_module("skimage.exposure").equalize_hist
     return [equalise_channel(image[..., channel]) for channel in range(3)]
 
 
-def contenders(task: ImageTask) -> dict[tuple[str, str], Callable[[], object]]:
+def contenders(task: Any) -> dict[tuple[str, str], Callable[[], object]]:
     """Return what is measured on the image of a task, by stage and side."""
-    image, sigma = task.source.pixels(), task.complexity
+    image, sigma = pixels_of(task), task.complexity
     blurred = blur(image, sigma)
     return {
         ("blur", "ours"): lambda: blur(image, sigma),
@@ -80,7 +83,7 @@ def cost(call: Callable[[], object], seconds: float) -> float:
     return spent / calls
 
 
-def measure(task: ImageTask, seconds: float, rounds: int) -> Costs:
+def measure(task: Any, seconds: float, rounds: int) -> Costs:
     """Return the cost of every contender in every round; the order turns from round to round."""
     calls = contenders(task)
     costs: Costs = {name: [] for name in calls}
@@ -140,8 +143,8 @@ def main() -> None:
     rows: list[tuple[float, float, str, str, int, float]] = []
     for megabytes in options.megabytes:
         for complexity in options.complexity:
-            (task,) = image_tasks(megabytes, complexity, 1, seed=1)
-            size = task.source.pixels().nbytes / 1e6
+            (task,) = seeded(megabytes, complexity, 1, 1)
+            size = task.bytes / 1e6
             costs = measure(task, options.seconds, options.rounds)
             print_table(size, complexity, costs)
             rows += [

@@ -307,6 +307,10 @@ class FakeCluster:
         new, self._new = self._new, ()
         return new
 
+    def node_of(self, node_id: str | None) -> str:
+        """Return the node, or this one."""
+        return node_id or self.here
+
     def synchronize(self, team: Any) -> None:
         """Have equal clocks."""
 

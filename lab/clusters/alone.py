@@ -30,8 +30,6 @@ class Seen:
 class Alone:
     """Stands where trials ask for a cluster: one node, whose engines come and go with their own processes."""
 
-    here = NODE
-
     def __init__(self, kind: str = "embedded") -> None:
         report = NodeWatch().report()
         facts = NodeFacts(
@@ -57,6 +55,10 @@ class Alone:
         """Return the node's facts, once."""
         new, self._new = self._new, ()
         return new
+
+    def node_of(self, node_id: str | None) -> str:  # noqa: ARG002  a Ray of an engine's own is on it, too
+        """Return the one node there is."""
+        return NODE
 
     def synchronize(self, team: Team) -> None:
         """Have one clock."""

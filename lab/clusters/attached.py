@@ -105,6 +105,10 @@ class Cluster:
             time.sleep(POLL_SECONDS)
             self.refresh()
 
+    def node_of(self, node_id: str | None) -> str:
+        """Return the node that a worker is on; None is the driver's own."""
+        return node_id or self.here
+
     def synchronize(self, team: Team) -> None:
         """Measure all nodes' clocks against the driver's: the fastest of several pings tells it best."""
         self._clocks = {self.here: Clock(0.0, 0.0)}

@@ -70,7 +70,7 @@ class Recorder:
 
     def _record(self, completion: Completion) -> TaskRecord:
         cluster = self.setting.cluster
-        node_id = completion.node_id or cluster.here
+        node_id = cluster.node_of(completion.node_id)
         offset = cluster.offset_seconds(node_id)
         return task_record(completion, self.trial_id, node_id, self.warmup, self.origin, offset)
 

@@ -44,14 +44,14 @@ class Seen(Protocol):
 class Nodes(Protocol):
     """The nodes that trials run on: a Ray cluster, or this machine without one."""
 
-    here: str
-    """The driver's own node."""
-
     def need(self, nodes: int, seconds: float) -> None:
         """Wait until there are so many; raises `ClusterError` where they do not come."""
 
     def take_new(self) -> tuple[NodeFacts, ...]:
         """Return the facts of the nodes that are new since the last call."""
+
+    def node_of(self, node_id: str | None) -> str:
+        """Return the node that a worker is on, as in nodes.csv; None is the driver's own."""
 
     def synchronize(self, team: Team) -> None:
         """Measure all nodes' clocks against the driver's."""
