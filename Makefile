@@ -97,7 +97,7 @@ bench-primes: .venv/.installed-bench ## Compare the prime kernel with other gene
 	@$(python) benchmarks/primes.py
 
 bench-images: .venv/.installed-bench ## Compare the image kernel with SciPy and scikit-image
-	@$(python) benchmarks/images.py
+	@$(python) benchmarks/image_filters.py
 
 bench-dispatch: .venv/.installed-report ## Compare the dispatch with Ray's own ways to run tasks (6 minutes)
 	@$(python) benchmarks/dispatch.py

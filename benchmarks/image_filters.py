@@ -1,10 +1,10 @@
 """What the image kernel costs beside SciPy and scikit-image: a Gaussian blur and a histogram equalisation.
 
-Run `python benchmarks/image_filters.py`, with `--megabytes 1 25`, `--complexity 1 2 8`, `--seconds 0.5` (CPU seconds
-per stage, side and round), `--rounds 5` or `--csv FILE`. The rounds are interleaved, so that a slow spell of
-the machine hits both sides; the clock is the CPU time of this one process, with all its threads. A ratio is
-the median over the rounds of our CPU time over theirs, with the smallest and the largest in brackets: below 1
-the laboratory is faster.
+Run `python benchmarks/image_filters.py`, with `--megabytes 1 25`, `--complexity 1 2 8`, `--seconds 0.5` (CPU
+seconds per stage, side and round), `--rounds 5` or `--csv FILE`. The rounds are interleaved, so that a slow
+spell of the machine hits both sides; the clock is the CPU time of this one process, with all its threads. A
+ratio is the median over the rounds of our CPU time over theirs, with the smallest and the largest in
+brackets: below 1 the laboratory is faster.
 
 Theirs is `scipy.ndimage.gaussian_filter1d` from uint8 to float32, rows first, and
 `skimage.exposure.equalize_hist` of each channel of the blurred image in uint8. Their results are not rounded
