@@ -399,11 +399,11 @@ def test_resume_calls_the_notebook_s_function_with_the_run_s_parameters(
 def test_a_run_keeps_no_path_of_a_home(folder: str) -> None:
     """Of work that is named by a whole path a run keeps the file's name, by which it can be gone on with."""
     parameters = Own(work=f"{folder}my_job.py:work", items=f"{folder}items.txt", units="jobs/my_job.py:count")
-    facts = facts_of("own", "mine", parameters, {}, 1, find_cgroup())
+    facts = facts_of("own", "mine", parameters, {}, (), find_cgroup())
     kept = facts["parameters"]
     named = kept["work"], kept["items"], kept["units"]
     assert named == ("my_job.py:work", "items.txt", "jobs/my_job.py:count")
-    again = facts_of("own", "mine", Own(**kept), {}, 1, find_cgroup())
+    again = facts_of("own", "mine", Own(**kept), {}, (), find_cgroup())
     assert again["parameters"] == kept
 
 

@@ -462,14 +462,35 @@ def test_an_older_minor_version_is_read_with_unknowns(tmp_path):
         read_run(path.parent)
 
 
-def test_a_mode_is_free_text_and_an_engine_is_one_of_the_table(tmp_path):
-    """Own work has any name and any engine that the lab knows; another engine is damage."""
-    mine = dataclasses.replace(TRIAL, mode="my own: <work>", engine="pool", arm="experiment")
+def test_a_mode_and_an_engine_are_free_text(tmp_path):
+    """Own work has any name, and so has an engine of one's own; another arm is damage."""
+    mine = dataclasses.replace(TRIAL, mode="my own: <work>", engine="my_engine.py:team", arm="experiment")
     trials = read_run(written(tmp_path / "a", mine)).trials
-    assert trials[["mode", "engine"]].to_numpy().tolist() == [["my own: <work>", "pool"]]
-    path = damaged(tmp_path / "b", "trials.csv", lambda text: text.replace(",ray,", ",fay,"))
-    with pytest.raises(DataError, match="column engine: 'fay' is none of serial, processes, pool"):
+    assert trials[["mode", "engine"]].to_numpy().tolist() == [["my own: <work>", "my_engine.py:team"]]
+    path = damaged(tmp_path / "b", "trials.csv", lambda text: text.replace(",experiment,", ",leg,"))
+    with pytest.raises(DataError, match="column arm: 'leg' is none of experiment, baseline, copy"):
         read_run(path.parent)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"arm": "leg"}, "column arm: 'leg' is none of experiment, baseline, copy"),
+        ({"duration_seconds": float("nan")}, "column duration_seconds: nan is not a number"),
+        ({"duration_seconds": float("inf")}, "column duration_seconds: inf is not a number"),
+        ({"slot": 1.5}, "column slot: 1.5 is not of type int"),
+        ({"mode": ""}, "column mode: empty, where a value is required"),
+        ({"cluster": None}, "column cluster: empty, where a value is required"),
+    ],
+)
+def test_a_row_is_checked_where_it_is_written(tmp_path, changes, told):
+    """What the reader would refuse is not written: the message names file and column."""
+    with Ledger(tmp_path / "a", facts()) as ledger:
+        ledger.begin_session()
+        ledger.append(TRIAL)
+        with pytest.raises(DataError, match=rf"trials\.csv, {told}"):
+            ledger.append(dataclasses.replace(TRIAL, trial_id="001-1", **changes))
+    assert read_run(tmp_path / "a").trials["trial_id"].tolist() == [TRIAL.trial_id]
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path):

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from lab import paths
 from lab.errors import ParameterError
+from lab.experiment.own_parameters import Own
 from lab.experiment.parameters import (
     MOST_WORKERS,
     SCHEDULES,
     BreakEven,
     Docker,
     MultiNode,
-    Own,
     RayVersusMultiprocessing,
     SingleNode,
     parameters_from,

@@ -210,13 +210,12 @@ def test_a_torn_line_costs_itself_alone(path: Path) -> None:
     """After a kill in the middle of a row all rows before it are read, and writing goes on behind them."""
     check = Check(check="memory", unit="B", block=0, node=NODE, lab_value=1.5, reference_value=2.0)
     with contextlib.closing(Table(path, Check)) as table:
-        table.append(check)
-        table.append(check)
+        table.extend([check, check])
     whole = path.read_bytes()
     path.write_bytes(whole[:-5])
     assert len(read_table(path)) == 1
     with contextlib.closing(Table(path, Check)) as table:
-        table.append(check)
+        table.extend([check])
     assert path.read_bytes() == whole
 
 

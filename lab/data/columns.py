@@ -1,6 +1,7 @@
 """What a column is: a field of a record with its unit, its meaning and, where they are few, its values."""
 
 import dataclasses
+from math import isfinite
 from typing import Any, get_type_hints
 
 
@@ -19,6 +20,20 @@ class Column:
     unit: str
     meaning: str
     choices: tuple[str, ...]
+
+    def fault(self, value: Any) -> str:
+        """Return why a value cannot stand in the column, as whoever reads it would find; empty if it can."""
+        if value is None:
+            return "" if self.optional else "empty, where a value is required"
+        if self.choices and value not in self.choices:
+            return f"{value!r} is none of {', '.join(self.choices)}"
+        if self.kind is str:
+            return "" if value != "" or self.optional else "empty, where a value is required"
+        if self.kind is bool:
+            return "" if isinstance(value, bool) else f"{value!r} is not of type bool"
+        if self.kind is int:
+            return "" if isinstance(value, int) else f"{value!r} is not of type int"
+        return "" if isfinite(value) else f"{value!r} is not a number"
 
 
 def columns(record: type) -> tuple[Column, ...]:

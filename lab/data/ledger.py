@@ -22,7 +22,7 @@ from typing import Any, Self, TypeVar
 
 import pandas as pd
 
-from lab.data.records import FILES, SCHEMA_VERSION, NodeFacts, TaskRecord, work_of
+from lab.data.records import FILES, SCHEMA_VERSION, NodeFacts, TaskRecord, columns, work_of
 from lab.data.store import ENVIRONMENT, header, read_environment, read_table
 from lab.errors import DataError
 
@@ -37,12 +37,22 @@ class Table:
         self._path = path
         self._handle = _ask_disk(path, partial(_open_for_append, path, record))
         # a row for each task: to look the fields up takes as long as to write the row
-        self._values = operator.attrgetter(*(field.name for field in dataclasses.fields(record)))
+        self._columns = columns(record)
+        self._values = operator.attrgetter(*(one.name for one in self._columns))
 
     def extend(self, records: Sequence[Any]) -> None:
-        """Write rows; a full disk leaves the file as it was before and raises `DataError`."""
-        lines = [_line([SCHEMA_VERSION, *map(_field, self._values(one))]) for one in records]
+        """Write rows; a full disk leaves the file as it was before and raises `DataError`.
+
+        So does a value that whoever reads the file would refuse.
+        """
+        lines = [self._line(self._values(one)) for one in records]
         _ask_disk(self._path, partial(_write, self._handle, b"".join(lines)))
+
+    def _line(self, values: Sequence[Any]) -> bytes:
+        for column, value in zip(self._columns, values, strict=True):
+            if fault := column.fault(value):
+                raise DataError(f"{self._path}, column {column.name}: {fault}; the row was not written")
+        return _line([SCHEMA_VERSION, *map(_field, values)])
 
     def sync(self) -> None:
         """Have the operating system bring all rows to the disk."""
