@@ -30,7 +30,11 @@ RUN_SIDE = (
 )
 READER_SIDE = ("analysis", "figures", "invariants", "report", "trace", "published", "synthetic")
 SHARED = (
+    "data.columns",
+    "data.earlier",
     "data.engines",
+    "data.node_records",
+    "data.trial_records",
     "data.records",
     "data.store",
     "data.listing",
@@ -54,11 +58,15 @@ FOUNDATION = {
     "errors": set(),
     "paths": set(),
     "data.engines": set(),
-    "data.records": {"data.engines"},
+    "data.columns": set(),
+    "data.node_records": {"data.columns"},
+    "data.trial_records": {"data.columns"},
+    "data.records": {"data.columns", "data.node_records", "data.trial_records"},
+    "data.earlier": {"data.trial_records"},
     "experiment.rules": set(),
     "experiment.parameters": {"errors", "data.engines", "experiment.rules"},
     "experiment.plan": {"experiment.parameters"},
-    "data.store": {"errors", "data.records"},
+    "data.store": {"errors", "data.earlier", "data.records"},
     "data.listing": {"errors", "data.records", "data.store"},
 }
 """Modules that stand alone, or lean on the few that are named."""
