@@ -197,7 +197,7 @@ def test_parameters_that_cannot_be_right(parameters: dict[str, Any], told: str) 
 def test_work_that_uses_ray_itself(engines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside other engines it is refused by their names; on Ray alone it gets a CPU to spare."""
     found = lab.experiment.own.Pilot(0.01, 1, (), 0, uses_ray=True)
-    monkeypatch.setattr(lab.experiment.own, "pilot", lambda *_: found)
+    monkeypatch.setattr(lab.experiment.own, "pilot", lambda *_, **__: found)
     with pytest.raises(
         WorkError, match=rf"square uses Ray itself .*which {', '.join(engines).removeprefix('ray, ')}"
     ):
@@ -209,7 +209,7 @@ def test_items_may_take_half_of_what_a_stall_takes(monkeypatch: pytest.MonkeyPat
     """The pilot waits no longer than a trial would: half of `stall_seconds`, or the deadline."""
     limits: list[float] = []
 
-    def tried(_: str, __: Any, limit_seconds: float) -> Any:
+    def tried(_: str, __: Any, limit_seconds: float, with_ray: bool) -> Any:  # noqa: ARG001
         limits.append(limit_seconds)
         raise WorkError("enough")
 
