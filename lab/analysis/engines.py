@@ -66,4 +66,5 @@ def against(
     rows: pd.DataFrame, metric: str, chosen: Chosen, engine: str = "ray", other: str = "pool"
 ) -> Estimate:
     """Return the ratio of two engines on the same work, paired by block; n = 0 where no block has both."""
-    return compare(select(rows, {"arm": "experiment", **chosen}), metric, {"engine": engine}, {"engine": other})
+    mine = select(rows, {"arm": "experiment", **chosen})
+    return compare(mine, metric, {"engine": engine}, {"engine": other})

@@ -6,7 +6,7 @@ from lab.formats import bounds, count, decimals, estimate, fixed, level, percent
 from lab.report.disturbances import in_short
 from lab.report.levels import estimate_of
 from lab.report.markdown import safe
-from lab.report.series import PROCESSES
+from lab.report.series import LOOP, PROCESSES
 from lab.report.study import Study
 
 NEAR_BEST = 0.97
@@ -29,7 +29,7 @@ def in_prose(series: str) -> str:
 
 def scaling(study: Study) -> str:
     """Say how much faster the work got with as many workers as cores, and what more workers brought."""
-    mode, series = study.main_mode, study.main_series(study.main_mode)
+    mode, series = study.main_mode, main_series(study, study.main_mode)
     counts = study.counts(mode, series)
     if 1 not in counts or len(counts) < 2:
         return (
@@ -69,6 +69,18 @@ def _beyond(ratio: Estimate, most: int, middle: int) -> str:
     if ratio.high < 1:
         return f"Going on to {most} workers was slower ({note})."
     return f"Going on to {most} workers made {ALIKE} ({note})."
+
+
+def main_series(study: Study, mode: str) -> str:
+    """Return the series that answers speak of: this lab's dispatch, else Ray, else any, else a loop.
+
+    Of several the dynamic, then the first. Raises IndexError where the mode has none.
+    """
+    engines = {name: str(study.known[name]["engine"]) for name in study.series(mode)}
+    ranks = ("ray", "ray_tasks", "ray_actor_pool", "ray_pool")
+    return sorted(
+        engines, key=lambda name: (*(engines[name] != one for one in ranks), engines[name] == LOOP)
+    )[0]
 
 
 def cost_of_ray(study: Study) -> str:
@@ -126,7 +138,7 @@ def over_workers(counts: tuple[int, ...]) -> str:
 
 def workers_to_use(study: Study) -> str:
     """Say how many workers are enough: the fewest that come near the highest mean throughput."""
-    mode, series = study.main_mode, study.main_series(study.main_mode)
+    mode, series = study.main_mode, main_series(study, study.main_mode)
     levels = study.levels(mode, "throughput", (series,)).sort_values("workers").reset_index(drop=True)
     if len(levels) < 2:
         return "How many workers to use takes a run with several worker counts."

@@ -67,9 +67,13 @@ def throughput(study: Study) -> Markdown:
         *(
             part
             for mode in study.modes
-            for part in (study.heading(mode), drawn(study, mode), *tables(study, mode))
+            for part in (_heading(study, mode), drawn(study, mode), *tables(study, mode))
         )
     )
+
+
+def _heading(study: Study, mode: str) -> str:
+    return f"**{study.title(mode)}: {safe(study.unit(mode))}**"
 
 
 def drawn(study: Study, mode: str) -> str:

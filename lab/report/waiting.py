@@ -8,6 +8,7 @@ from lab.analysis.queue import queue_lengths
 from lab.analysis.trials import of_median_throughput
 from lab.figures import curves as figures
 from lab.formats import count, listing, seconds
+from lab.report.answers import main_series
 from lab.report.levels import intervals, level_table
 from lab.report.markdown import Markdown, figure, folded, paragraphs, safe, table
 from lab.report.study import Study
@@ -29,7 +30,7 @@ def latency(study: Study) -> Markdown:
     late = _told_late(study, mode)
     if not names:
         return paragraphs(late)
-    series = min(names, key=lambda name: (name != study.main_series(mode), names.index(name)))
+    series = min(names, key=lambda name: (name != main_series(study, mode), names.index(name)))
     levels = {
         (part, key): study.levels(mode, f"{part}_{key}_seconds", names)
         for part in LATENCIES
