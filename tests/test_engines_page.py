@@ -19,6 +19,8 @@ from lab.report import (
     disturbances,
     engine_costs,
     engines,
+    failures,
+    limits,
     noise,
     provenance,
     ray_ways,
@@ -32,11 +34,11 @@ from lab.synthetic.runs import facts_row, frame, task
 Sections = tuple[Callable[[Study], Markdown], ...]
 SHARED: Sections = (
     engines.which_run,
-    engines.failures,
+    failures.trials,
     noise.noise,
     noise.drift,
     engines.how_measured,
-    engines.limits,
+    limits.limits,
     provenance.files,
     provenance.other_runs,
 )
@@ -175,7 +177,7 @@ def test_tasks_and_a_node_change_no_number(tmp_path: Path, experiment: str) -> N
     write_run(tmp_path / "after" / experiment / "run", [*frames, frame(NodeFacts, [node])])
     after = page(experiment, tmp_path / "after", tmp_path / "no-pins.yaml")
     # what is known of the node, and the efficiencies that its tasks have in the A/A arm, are more than before
-    more = (engines.which_run, engines.limits, noise.noise, engines.how_measured, provenance.files)
+    more = (engines.which_run, limits.limits, noise.noise, engines.how_measured, provenance.files)
     for section in SECTIONS[experiment]:
         if section not in more:
             assert after.show(section).text == before.show(section).text

@@ -15,6 +15,7 @@ from lab.report import (
     docker,
     error_rates,
     failures,
+    limits,
     nodes,
     noise,
     provenance,
@@ -39,7 +40,7 @@ SHARED: Sections = (
     nodes.nodes_table,
     timeline.after_the_fact,
     provenance.how_measured,
-    provenance.limits,
+    limits.limits,
     provenance.files,
     provenance.other_runs,
 )

@@ -67,18 +67,18 @@ def throughput(study: Study) -> Markdown:
         *(
             part
             for mode in study.modes
-            for part in (_heading(study, mode), drawn(study, mode), *tables(study, mode))
+            for part in (
+                f"**{study.title(mode)}: {safe(study.unit(mode))}**",
+                drawn(study, mode),
+                *tables(study, mode),
+            )
         )
     )
 
 
-def _heading(study: Study, mode: str) -> str:
-    return f"**{study.title(mode)}: {safe(study.unit(mode))}**"
-
-
 def drawn(study: Study, mode: str) -> str:
     """Return the figure of the throughput of a mode."""
-    axis, levels, speedups = study.axis, study.levels(mode, "throughput"), _speedups(study, mode)
+    axis, levels, speedups = study.axis, study.levels(mode, "throughput"), speedups_of(study, mode)
     what = "containers and host against workers" if study.kind == "docker" else f"against {axis.label}"
     svg = figures.throughput(
         levels,
@@ -126,7 +126,7 @@ def _dots(study: Study, mode: str) -> pd.DataFrame:
 
 def tables(study: Study, mode: str) -> list[str]:
     """Return the throughput of a mode as a table, and below it the others, folded."""
-    axis, speedups, name = study.axis, _speedups(study, mode), study.name(mode)
+    axis, speedups, name = study.axis, speedups_of(study, mode), study.name(mode)
     parts = [level_table(study.levels(mode, "throughput"), axis=axis)]
     if speedups.empty:
         return parts
@@ -140,21 +140,19 @@ def tables(study: Study, mode: str) -> list[str]:
 
 
 def speedups_of(study: Study, mode: str) -> pd.DataFrame:
-    """Return each series' throughput relative to its own at one worker or node, as `Study.levels` does."""
+    """Return each series' throughput relative to its own at one worker or node, as `Study.levels` does.
+
+    None of containers beside their host, which have a scale of their own.
+    """
     return ratio_levels(
         study,
         [
             (name, count, study.ratio(mode, (name, count), (name, 1)))
             for name in study.series(mode)
-            if name != figures.LOOP and 1 in study.counts(mode, name)
+            if name != figures.LOOP and study.kind != "docker" and 1 in study.counts(mode, name)
             for count in study.counts(mode, name)
         ],
     )
-
-
-def _speedups(study: Study, mode: str) -> pd.DataFrame:
-    found = speedups_of(study, mode)
-    return found.head(0) if study.kind == "docker" else found
 
 
 def _relative(study: Study, speedups: pd.DataFrame, name: str = "") -> Panel:
