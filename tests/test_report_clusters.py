@@ -52,7 +52,7 @@ SECTIONS: dict[str, Sections] = {
         scaling.throughput,
         scaling.efficiency,
         usage.usage,
-        scaling.start,
+        waiting.start,
         waiting.queue,
         claims_cluster.schedules,
         claims_cluster.verdicts,

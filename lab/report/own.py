@@ -64,7 +64,7 @@ FOLDED: Mapping[str, tuple[str, tuple[Section, ...]]] = {
         "function. The queue is what was handed over and is not done yet.",
         (waiting.latency, waiting.queue),
     ),
-    "Cold start": ("No throughput on this page includes it.", (scaling.start,)),
+    "Cold start": ("No throughput on this page includes it.", (waiting.start,)),
     "Items that raised, and failed trials": (
         "",
         (own_answers.raised, error_rates.errors, failures.trials),

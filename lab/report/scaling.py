@@ -1,4 +1,4 @@
-"""The sections on scaling over workers or nodes: throughput, efficiency, what Ray costs, cold start."""
+"""The sections on scaling over workers or nodes: throughput, efficiency, what Ray costs."""
 
 import pandas as pd
 
@@ -6,7 +6,7 @@ from lab.analysis.configurations import select
 from lab.figures import curves
 from lab.figures import scaling as figures
 from lab.figures.lines import Line, Panel, chart
-from lab.formats import count, seconds, short_estimate
+from lab.formats import short_estimate
 from lab.published import report_a as reference
 from lab.report import answers, cluster_answers, nodes
 from lab.report.levels import (
@@ -235,26 +235,3 @@ def efficiency(study: Study) -> Markdown:
             folded(f"CPU efficiency, {study.name(mode)}", level_table(cpu, axis=axis)),
         ]
     return paragraphs(*parts)
-
-
-def start(study: Study) -> Markdown:
-    """Show the cold start: of the cluster, and of the workers against workers or nodes."""
-    if not study.modes:
-        return Markdown("")
-    mode, axis = study.main_mode, study.axis
-    levels = study.levels(mode, "startup_seconds")
-    cluster = study.run.nodes["cluster_start_seconds"].dropna()
-    told = (
-        f"From asking for the cluster until it was ready: {seconds(float(cluster.median()))} (median over "
-        f"{count(len(cluster), 'node')})."
-        if len(cluster)
-        else ""
-    )
-    if levels["value"].isna().all():
-        return paragraphs(told)
-    panel = Panel("Cold start of the workers", "seconds", curves.lines_of(levels, axis=axis), axis.label)
-    svg = chart(f"Cold start against {axis.label}, {mode}", [panel])
-    caption = f"{study.lead(mode)}: from asking for workers to all answering. Means with {intervals(study)}."
-    return paragraphs(
-        told, figure(svg, caption), folded("Cold start of the workers, s", level_table(levels, axis=axis))
-    )
