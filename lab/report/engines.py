@@ -7,7 +7,7 @@ from lab.data.engines import label, ordered
 from lab.formats import count, listing, number, percent, seconds
 from lab.invariants import nothing_left_out, one_trial_per_block, same_results
 from lab.report import provenance
-from lab.report.markdown import Markdown, paragraphs
+from lab.report.markdown import Markdown, paragraphs, safe
 from lab.report.study import Study
 
 BATCHINGS: Mapping[str, str] = {
@@ -59,8 +59,17 @@ def how_measured(study: Study) -> Markdown:
 
 def _works(study: Study) -> str:
     found = study.run.trials.groupby("mode")["planned_tasks"].unique()
-    told = [f"*{name}* ({WORDS[str(name)]}) with {_counts(counts)} tasks" for name, counts in found.items()]
+    told = [
+        f"*{study.name(str(name))}*{_said(study, str(name))} with {_counts(counts)} tasks"
+        for name, counts in found.items()
+    ]
     return f"The work: {listing(told)}." if told else ""
+
+
+def _said(study: Study, mode: str) -> str:
+    """Return what a work is in words, or what it says of itself."""
+    words = WORDS.get(mode) or safe(study.works.get(mode, {}).get("words") or "")
+    return f" ({words})" if words else ""
 
 
 def _counts(counts: object) -> str:
