@@ -80,7 +80,7 @@ def timed(study: Study) -> tuple[Way, ...]:
 
 
 def failed(study: Study) -> tuple[str, ...]:
-    """Return the engines that have no timing which ended well."""
+    """Return the engines that have no trial that ended well."""
     return ordered(set(study.run.trials["engine"]) - set(study.compared["engine"]))
 
 

@@ -50,7 +50,7 @@ def how_measured(study: Study) -> Markdown:
         "Every engine gets the same tasks in the same order and equally many workers, each of which is "
         "pinned to one thread of its numerical libraries, and all processes have the same niceness. In each "
         "block the order of the engines is shuffled by the seed; an engine is started once, warmed with a "
-        "few tasks on every worker, and then does all of its timings. The clock runs from handing the work "
+        "few tasks on every worker, and then does all of its trials. The clock runs from handing the work "
         f"over to the last result. {_starts(study)} {_sampler(study)} The terms are defined on the page "
         "[Method](method.md).",
         provenance.machine_table(study),
@@ -91,4 +91,4 @@ def _sampler(study: Study) -> str:
     if known.empty:
         return "What the sampler cost is not known."
     part = float(known["sampler_cpu_seconds"].sum() / known["duration_seconds"].sum())
-    return f"The sampler took {percent(part, 2)} of one core over all timings, and is in no CPU-seconds."
+    return f"The sampler took {percent(part, 2)} of one core over all trials, and is in no CPU-seconds."

@@ -45,7 +45,7 @@ def copy_of(study: Study, mode: str) -> CopyComparison | None:
 
 
 def of_engines(study: Study, mode: str, metric: str) -> dict[str, Estimate]:
-    """Return a metric of every engine, the fastest first; n = 0 for one without a timing."""
+    """Return a metric of every engine, the fastest first; n = 0 for one without a trial."""
     found = analysis.levels(study.of_work(mode), metric)
     return {name: found.get(name, NONE) for name in fastest_first(study, mode)}
 
@@ -62,7 +62,7 @@ def summary(study: Study) -> Markdown:
 
 
 def sentence(study: Study) -> str:
-    """Say which engine was fastest, and how Ray compares with multiprocessing; empty without a timing."""
+    """Say which engine was fastest, and how Ray compares with multiprocessing; empty without a trial."""
     found = modes(study)
     if not found:
         return ""
