@@ -19,8 +19,9 @@ from lab.clusters.compose import ComposeCluster, check_docker, compose
 from lab.clusters.embedded import check_ray_version, embedded
 from lab.clusters.jobs import Jobs
 from lab.clusters.wire import Message
-from lab.data.ledger import Table, write_environment
+from lab.data.ledger import write_environment
 from lab.data.records import SCHEMA_VERSION, Check, NodeFacts, NodeWindow, Sample, Trial
+from lab.data.table import Table
 from lab.errors import ClusterError
 from lab.experiment.run import new_run_id
 from lab.experiment.sites import refusal
