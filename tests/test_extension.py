@@ -110,7 +110,8 @@ def squares(namespace, data=None):
     several = [dataclasses.replace(loop, arm="experiment", engine="processes", workers_per_node=workers)
                for workers in (1, 2)]
     plan = in_blocks(parameters, [[loop], several])
-    return run_plan("squares", parameters, {mode: work}, plan, data, find_cgroup(), lambda _: {"embedded": site})
+    sites = {"embedded": site}
+    return run_plan("squares", parameters, {mode: work}, plan, data, find_cgroup(), lambda _: sites)
 '''
 
 METRIC = '''
@@ -190,7 +191,7 @@ def lab_run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 
 def test_an_engine_of_ones_own(lab_run: Lab, folder: Path) -> None:
-    """A file with a function `team` runs the work beside the loop, to the loop's digest, under its own name."""
+    """A file with a function `team` runs the work beside the loop, to one digest, under its own name."""
     found = lab_run("their_engine.py:team,serial")
     assert found.status == 0, found.err
     trials = found.run.trials
@@ -217,8 +218,7 @@ def test_an_engine_of_ones_own_is_on_the_page(lab_run: Lab, folder: Path) -> Non
     [
         ("nowhere.py:team", "WorkError: there is no file nowhere.py: you are in "),
         ("their_engine.py:taem", "WorkError: their_engine.py has no 'taem'; did you mean team?"),
-        ("their_engine.py:none", "WorkError: their_engine.py:none is no engine: a function team(workers, nodes)"),
-        ("threads", "ParameterError: engines is "),
+        ("their_engine.py:none", "WorkError: their_engine.py:none is no engine: a function team"),
     ],
 )  # fmt: skip
 def test_what_is_no_engine_is_refused(lab_run: Lab, engine: str, told: str) -> None:
@@ -233,7 +233,7 @@ def test_what_is_no_engine_is_refused(lab_run: Lab, engine: str, told: str) -> N
     ("engine", "told"),
     [
         ("no_start", "engine their_engine.py:no_start gave the work up: OSError: no licence"),
-        ("no_team", "what their_engine.py:no_team yields has no places, node_watches, lost_workers, run: see "),
+        ("no_team", "what their_engine.py:no_team yields has no places, node_watches, lost_workers, run"),
         ("no_end", "engine their_engine.py:no_end gave the work up: RuntimeError: out of order"),
     ],
 )  # fmt: skip

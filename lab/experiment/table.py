@@ -26,8 +26,8 @@ def function_of(experiment: str) -> Callable[[Mapping[str, Any], Path | None], R
     """
     if experiment not in FUNCTIONS:
         raise DataError(
-            f"a run of {experiment!r} cannot be gone on with from here: only {', '.join(FUNCTIONS)} can; one of "
-            "your own goes on where its function is called again with run_id"
+            f"a run of {experiment!r} cannot be gone on with from here: only {', '.join(FUNCTIONS)} can; "
+            "one of your own goes on where its function is called again with run_id"
         )
     module, _, name = FUNCTIONS[experiment].partition(":")
     function: Callable[[Mapping[str, Any], Path | None], Run]
