@@ -12,9 +12,10 @@ from fakes import FakeCluster
 
 import lab.experiment.own
 from lab.cli import main
+from lab.data.engines import TABLE
 from lab.data.listing import all_listed
 from lab.data.store import Run, read_run
-from lab.engines.teams import ON_RAY, TABLE, TEAMS
+from lab.engines.teams import ON_RAY, TEAMS
 from lab.errors import DataError
 from lab.experiment.sites import Here
 from lab.experiment.table import function_of
