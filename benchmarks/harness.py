@@ -63,10 +63,10 @@ class Sizes(Recorder):
         super().submitted(tasks)
 
 
-def processor_seconds(team: Any) -> float:
-    """Return the processor time of the driver and the actors so far."""
+def processor_seconds(team: Any) -> tuple[float, float]:
+    """Return the processor time of the driver and of the actors so far."""
     times = (psutil.Process(place.pid).cpu_times() for place in team.places)
-    return time.process_time() + sum(one.user + one.system for one in times)
+    return time.process_time(), sum(one.user + one.system for one in times)
 
 
 def measured(team: Any, prepared: Prepared, task_seconds: float, setting: Setting) -> tuple[float, list[int]]:
@@ -140,14 +140,13 @@ def rounds_for(milliseconds: float) -> int:
     return max(1, round(tried * milliseconds / 1000 / median(times)))
 
 
-def measure(told: argparse.Namespace) -> dict[str, list[tuple[float, float]]]:
-    """Return the seconds and the processor seconds of every round, with the harness and bare."""
-    tasks = max(told.workers, round(told.workers * told.window / (told.milliseconds / 1000)))
+def measure(told: argparse.Namespace, tasks: int) -> dict[str, list[tuple[float, ...]]]:
+    """Return, with the harness and bare, the seconds of every round: all, of processors, driver, actors."""
     hashes = rounds_for(told.milliseconds)
     items = [(number, hashes) for number in range(tasks)]
     _, prepared = prepare(f"{__file__}:work", items)
     seeded, sizes = random.Random(1), list[int]()
-    found: dict[str, list[tuple[float, float]]] = {OURS: [], BARE: []}
+    found: dict[str, list[tuple[float, ...]]] = {OURS: [], BARE: []}
     with ready(told.workers) as (team, setting):
         for block in range(-1, told.rounds):
             for one in (OURS, BARE) if not sizes or seeded.random() < 0.5 else (BARE, OURS):
@@ -156,8 +155,11 @@ def measure(told: argparse.Namespace) -> dict[str, list[tuple[float, float]]]:
                     seconds, sizes = measured(team, prepared, told.milliseconds / 1000, setting)
                 else:
                     seconds = bare(team, items, sizes)
+                driver, actors = (
+                    now - then for now, then in zip(processor_seconds(team), before, strict=True)
+                )
                 if block >= 0:
-                    found[one].append((seconds, processor_seconds(team) - before))
+                    found[one].append((seconds, driver + actors, driver, actors))
             print(f"\rround {block + 1} of {told.rounds}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return found
@@ -179,15 +181,23 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Measure and print one table."""
     told = arguments()
-    found = measure(told)
+    tasks = max(told.workers, round(told.workers * told.window / (told.milliseconds / 1000)))
+    found = measure(told, tasks)
     print(f"{told.workers} workers, tasks of {told.milliseconds:g} ms, {told.rounds} rounds, medians")
-    print(f"{'':18}{'seconds':>20}{'processor seconds':>22}")
+    print(f"{'':18}{'seconds':>20}{'processor seconds':>22}{'of the driver':>15}{'of the actors':>15}")
     for name, rows in found.items():
-        print(f"{name:18}{median(one[0] for one in rows):>20.3f}{median(one[1] for one in rows):>22.3f}")
+        seconds, processor, driver, actors = (median(column) for column in zip(*rows, strict=True))
+        print(f"{name:18}{seconds:>20.3f}{processor:>22.3f}{driver:>15.3f}{actors:>15.3f}")
     ratios = [
         ratio_estimate([one[at] for one in found[OURS]], [one[at] for one in found[BARE]]) for at in (0, 1)
     ]
     print(f"{'ratio':18}{short_estimate(ratios[0]):>20}{short_estimate(ratios[1]):>22}")
+    more = (
+        median(ours[at] - bare[at] for ours, bare in zip(found[OURS], found[BARE], strict=True)) / tasks
+        for at in (1, 2, 3)
+    )
+    processor, driver, actors = (f"{one * 1e6:.1f} us" for one in more)
+    print(f"{'more for a task':38}{processor:>22}{driver:>15}{actors:>15}")
 
 
 if __name__ == "__main__":

@@ -6,10 +6,9 @@ data where it is written, and the reference report's claims get a verdict instea
 
 import pandas as pd
 
-from lab.analysis import timings
-from lab.analysis.configurations import CONFIGURATION
+from lab.analysis.configurations import CONFIGURATION, WORK
 from lab.analysis.trials import lost_workers
-from lab.data.store import Run, Timings
+from lab.data.store import Run
 from lab.errors import ClaimError
 from lab.published.single_node_claims import unequal_digests
 
@@ -25,7 +24,7 @@ def require(sentence: str, holds: bool, where: str, found: str) -> str:
 
 
 def same_results(run: Run) -> str:
-    """Claim that all trials of a mode came to the same results, whatever the engine and the workers.
+    """Claim that all trials of the same work came to the same results, whatever the engine and the workers.
 
     Work that says of itself that its results differ is left out.
     """
@@ -35,26 +34,14 @@ def same_results(run: Run) -> str:
     if set(run.trials["mode"]) <= free:
         return "Results may differ from trial to trial, as the work says of itself: they were not compared."
     return require(
-        "Within each mode, all trials that ended well returned the same results: their digests are equal.",
+        "All trials of the same work that ended well returned the same results: their digests are equal.",
         not unequal,
         str(run.directory),
-        f"more than one digest in {', '.join(unequal)}",
+        f"more than one digest in {'; '.join(unequal)}",
     )
 
 
-def equal_results(run: Timings) -> str:
-    """Claim that all engines came to the same results of the same work."""
-    unequal = timings.unequal_results(run.timings)
-    return require(
-        "All engines returned the same results of the same work: the digests of all timings that ended well "
-        "are equal.",
-        not unequal,
-        str(run.directory),
-        f"more than one digest of {'; '.join(unequal)}",
-    )
-
-
-def nothing_left_out(run: Run | Timings) -> str:
+def nothing_left_out(run: Run) -> str:
     """Claim that every planned trial is counted once, as one that ended well or as one that failed."""
     ended = _ended(run)
     well = int((ended["status"] == "ok").sum())
@@ -69,18 +56,15 @@ def nothing_left_out(run: Run | Timings) -> str:
     )
 
 
-def _ended(run: Run | Timings) -> pd.DataFrame:
-    """Return the trials of a run that were not cut short; those of timings lose no workers."""
-    trials = run.trials if isinstance(run, Run) else run.timings.assign(lost_workers=0)
-    return trials[trials["status"] != "interrupted"]
+def _ended(run: Run) -> pd.DataFrame:
+    """Return the trials of a run that were not cut short."""
+    return run.trials[run.trials["status"] != "interrupted"]
 
 
-def one_trial_per_block(run: Run | Timings) -> str:
+def one_trial_per_block(run: Run) -> str:
     """Claim that each block holds every configuration exactly once."""
     ended = _ended(run)
-    key = CONFIGURATION
-    if isinstance(run, Timings):
-        key, ended = timings.CONFIGURATION, ended.rename(columns={"workload": "mode"})
+    key = [*CONFIGURATION, *WORK]
     counts = ended.groupby([*key, "block"], dropna=False).size()
     configurations, blocks = ended.groupby(key, dropna=False).ngroups, ended["block"].nunique()
     times = "once" if blocks == 1 else f"{blocks} times, once in every block"

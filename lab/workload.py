@@ -4,7 +4,6 @@ The function knows nothing of Ray or of the lab. A file of its own holds it, and
 `lab.loading` finds it there, and `Body` is how every worker of every engine runs it.
 """
 
-import contextlib
 import functools
 import hashlib
 import importlib
@@ -119,6 +118,8 @@ def _loaded(body: Body) -> tuple[Callable[[Any], Any], Callable[[Any], Outcome]]
 
 def _outcome_of(body: Body) -> Callable[[Any], Outcome]:
     """Return what makes an outcome of a result; it needs no set-up."""
+    if body.units is None and body.digest is None:
+        return _usual_outcome
     units = None if body.units is None else body.units.load()
     digest = digest_of if body.digest is None else body.digest.load()
 
@@ -128,6 +129,10 @@ def _outcome_of(body: Body) -> Callable[[Any], Outcome]:
         )
 
     return outcome_of
+
+
+def _usual_outcome(result: Any) -> Outcome:
+    return Outcome(1, digest_of(result), shown(result))
 
 
 def _be_silent() -> None:
@@ -160,10 +165,14 @@ def _short(digest: str) -> str:
 def shown(result: Any) -> str:
     """Return a result as text, at most 60 characters, so that two that differ can be shown."""
     kind = type(result)
+    if kind in _QUICK and (kind is float or -MOST_SHOWN < result < MOST_SHOWN):
+        return repr(result)
     if kind in (list, tuple, dict) and _is_flat(result.values() if kind is dict else result):
-        # the usual small result, quickly; a number of 4300 digits has no text
-        with contextlib.suppress(ValueError):
+        # the usual small result, quickly
+        try:
             return repr(result)[:60]
+        except ValueError:
+            pass  # a number of 4300 digits has no text
     if kind in _SHOWN:
         return _TELLER.repr(result)[:60]
     if kind.__module__ == "numpy" and hasattr(result, "flat"):
@@ -189,6 +198,8 @@ class _Teller(reprlib.Repr):
 
 
 MOST_PARTS = 8
+MOST_SHOWN = 10**20
+_QUICK = frozenset((int, float))
 _FLAT = frozenset((int, float, bool, type(None), str))
 _SHOWN = (int, float, str, bool, type(None), list, tuple, dict, set, frozenset)
 _TELLER = _Teller()

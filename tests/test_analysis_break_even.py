@@ -4,28 +4,30 @@ import math
 
 import pandas as pd
 import pytest
-from timed import COSTS, LENGTHS, WORKERS, break_even_run, failing, race_run
+from timed import COSTS, LENGTHS, WORKERS, break_even_run, failing, measured, race_run
 
-from lab.analysis import break_even, ray_ways, timings
+from lab.analysis import break_even, ray_ways
 from lab.analysis.break_even import Crossing, batch_size, crossing, sides, speed_ratios
+from lab.analysis.engines import against, largest_work
 from lab.analysis.intervals import Estimate, unpaired_ratio
+from lab.analysis.noise import CopyComparison, copy_comparisons, told_apart
 from lab.published import images_claims as report_b_verdicts
 from lab.published.report_b import time_ratios
-from lab.published.single_node_claims import Verdict
+from lab.published.single_node_claims import Verdict, unequal_digests
 
-IMAGES = {"mode": "images", "tasks": 50, "transfer": "seed"}
+IMAGES = {"mode": "images", "planned_tasks": 50, "transfer": "seed"}
 
 
 @pytest.fixture(scope="module")
 def spun() -> pd.DataFrame:
     """Return the measures of a run over task lengths; not to be changed."""
-    return timings.measures(break_even_run(noise=0.01))
+    return measured(break_even_run(noise=0.01))
 
 
 @pytest.fixture(scope="module")
 def raced() -> pd.DataFrame:
     """Return the measures of a race between engines; not to be changed."""
-    return timings.measures(race_run())
+    return measured(race_run())
 
 
 def curve(*ratios: float, width: float = 0.0) -> dict[float, Estimate]:
@@ -117,7 +119,7 @@ def test_the_ends_of_a_crossing_are_where_the_ratio_may_be_one() -> None:
 
 def test_one_block_crosses_without_an_interval() -> None:
     """Break-even is found, and its uncertainty is not known."""
-    rows = timings.measures(break_even_run(blocks=1, noise=0.0))
+    rows = measured(break_even_run(blocks=1, noise=0.0))
     found = crossing(speed_ratios(rows, {"engine": "pool", "batching": "none"}, break_even.SERIAL))
     assert found is not None
     assert (found.low, found.high, found.n) == (None, None, 1)
@@ -145,14 +147,14 @@ def test_the_dispatch_is_judged_against_the_best(spun: pd.DataFrame) -> None:
 def test_a_faster_dispatch_holds() -> None:
     """With costs of others twentyfold, it is at least as fast, and 3 times as fast as plain tasks."""
     costs = {name: 20 * one for name, one in COSTS.items()} | {"ray": 1e-6}
-    rows = timings.measures(break_even_run(costs=costs))
+    rows = measured(break_even_run(costs=costs))
     assert ray_ways.beside_best(rows)[0].outcome == "holds"
     assert ray_ways.three_times(rows).outcome == "holds"
 
 
 def test_less_than_three_times_does_not_hold() -> None:
     """Plain tasks that cost 60 µs are less than 3 times slower at 100 µs."""
-    rows = timings.measures(break_even_run(costs={**COSTS, "ray_tasks": 60e-6}))
+    rows = measured(break_even_run(costs={**COSTS, "ray_tasks": 60e-6}))
     assert ray_ways.three_times(rows).outcome == "does not hold"
     assert ray_ways.three_times(rows[rows["engine"] != "ray"]).outcome == "cannot be told"
 
@@ -160,14 +162,14 @@ def test_less_than_three_times_does_not_hold() -> None:
 def test_costs_repeat_or_not(spun: pd.DataFrame) -> None:
     """Another run with the same costs agrees; one where a cost is half as large does not."""
     ways = [(name, "none") for name in ("pool", "futures", "ray_tasks")]
-    same = ray_ways.repeats(spun, timings.measures(break_even_run(seed=9)), ways)
+    same = ray_ways.repeats(spun, measured(break_even_run(seed=9)), ways)
     assert [one.agrees for one in same] == [True, True, True]
     assert [one.ratio.level for one in same] == [pytest.approx(1 - 0.05 / 3)] * 3
     verdict = ray_ways.repeats_verdict(same)
     assert verdict.outcome == "holds"
     assert "Of 3 ways to run tasks, 3 cost the same in both runs" in verdict.evidence
     assert "all together hold with 95 %" in verdict.evidence
-    other = timings.measures(break_even_run(seed=9, costs={**COSTS, "pool": 30e-6}))
+    other = measured(break_even_run(seed=9, costs={**COSTS, "pool": 30e-6}))
     changed = ray_ways.repeats(spun, other, ways)
     assert [one.agrees for one in changed] == [False, True, True]
     assert changed[0].ratio.value == pytest.approx(2.0, rel=0.1)
@@ -191,19 +193,19 @@ def test_unpaired_ratios_are_welch_s() -> None:
 
 def test_a_planted_difference_is_found(raced: pd.DataFrame) -> None:
     """Ray takes 1 / 1.05 of the pool's time; the copy arm does not differ from it."""
-    ratio = timings.against(raced, "throughput", IMAGES)
+    ratio = against(raced, "throughput", IMAGES)
     assert ratio.value == pytest.approx(1.05, rel=0.03)
-    copies = {(one.mode, one.metric): one for one in timings.copies(raced)}
+    copies = {(one.mode, one.metric): one for one in copy_comparisons(raced)}
     assert len(copies[("images", "throughput")].log_ratios) == 5
-    assert timings.told_apart(ratio, copies[("images", "throughput")]) is True
-    assert timings.told_apart(Estimate(5, 1.01, 0.99, 1.03), None) is False
-    assert timings.told_apart(Estimate(1, 1.01, None, None), None) is None
+    assert told_apart(ratio, copies[("images", "throughput")]) is True
+    assert told_apart(Estimate(5, 1.01, 0.99, 1.03), None) is False
+    assert told_apart(Estimate(1, 1.01, None, None), None) is None
 
 
 def test_noise_as_large_as_the_difference_tells_nothing(raced: pd.DataFrame) -> None:
     """Where a copy of Ray differs from Ray by as much, an interval without 1 is no difference."""
-    noisy = timings.CopyComparison("images", "throughput", (0.08, 0.081, 0.079, 0.08))
-    assert timings.told_apart(timings.against(raced, "throughput", IMAGES), noisy) is False
+    noisy = CopyComparison("images", "throughput", (0.08, 0.081, 0.079, 0.08))
+    assert told_apart(against(raced, "throughput", IMAGES), noisy) is False
 
 
 def test_the_driver_misses_what_was_planted(raced: pd.DataFrame) -> None:
@@ -214,17 +216,17 @@ def test_the_driver_misses_what_was_planted(raced: pd.DataFrame) -> None:
 
 def test_the_work_of_a_comparison_is_the_largest(raced: pd.DataFrame) -> None:
     """Images are compared with most tasks, made by workers; search as it is; other work not at all."""
-    assert timings.work(raced, "images") == IMAGES
-    assert timings.work(raced, "search") == {"mode": "search", "tasks": 48}
-    assert timings.work(raced, "spin") == {}
+    assert largest_work(raced, "images") == IMAGES
+    assert largest_work(raced, "search") == {"mode": "search", "planned_tasks": 48}
+    assert largest_work(raced, "spin") == {}
 
 
 def test_unequal_results_are_named() -> None:
     """One wrong digest names the work that it is of."""
     rows = race_run(blocks=1)
-    assert timings.unequal_results(rows) == []
-    rows.loc[rows.index[(rows["workload"] == "search") & (rows["engine"] == "pool")], "digest"] = "other"
-    assert timings.unequal_results(rows) == ["search, 48 tasks"]
+    assert unequal_digests(rows) == []
+    rows.loc[rows.index[(rows["mode"] == "search") & (rows["engine"] == "pool")], "digest"] = "other"
+    assert unequal_digests(rows) == ["search, 48 tasks"]
 
 
 def test_claims_of_report_b_are_judged(raced: pd.DataFrame) -> None:
@@ -242,7 +244,7 @@ def test_claims_of_report_b_are_judged(raced: pd.DataFrame) -> None:
 def test_a_growing_gap_is_told(raced: pd.DataFrame) -> None:
     """A pool that takes longer the more tasks there are falls behind."""
     rows = raced[raced["arm"] == "experiment"].copy()
-    mine = (rows["engine"] == "pool") & (rows["tasks"] == 50)
+    mine = (rows["engine"] == "pool") & (rows["planned_tasks"] == 50)
     rows.loc[mine, "throughput"] /= 1.2
     found = report_b_verdicts.verdicts(rows, IMAGES)
     assert verdict_on("the more tasks", found).outcome == "holds"
@@ -251,8 +253,8 @@ def test_a_growing_gap_is_told(raced: pd.DataFrame) -> None:
 
 def test_claims_need_both_sides_and_two_blocks() -> None:
     """Without the pool, or with one block, no claim about the two can be told."""
-    for timed in (failing(race_run(blocks=2), "pool"), race_run(blocks=1)):
-        rows = timings.measures(timed)
+    for trials in (failing(race_run(blocks=2), "pool"), race_run(blocks=1)):
+        rows = measured(trials)
         found = report_b_verdicts.verdicts(rows[rows["arm"] == "experiment"], IMAGES)
         assert {one.outcome for one in found if "driver" not in one.claim} == {"cannot be told"}
 

@@ -11,11 +11,11 @@ from lab.analysis.configurations import (
     compare_over_workers,
     configurations,
     copy_pairs,
-    failures,
     pairs,
 )
 from lab.analysis.intervals import Estimate, mean_estimate, ratio_estimate
 from lab.analysis.measures import measures
+from lab.analysis.trials import odd
 from lab.errors import DataError
 
 RAY = {"arm": "experiment", "engine": "ray", "schedule": "dynamic"}
@@ -181,11 +181,11 @@ def test_failures_keep_their_reason(run):
     trials = run[0].copy()
     trials.loc[3, ["status", "error_kind", "error_message"]] = ["failed", "EngineError", "no worker is left"]
     trials.loc[5, "status"] = "interrupted"
-    listed = failures(trials)
+    listed = odd(trials)
     assert listed["trial_id"].tolist() == ["003-1", "005-1"]
     assert listed["reason"].tolist() == ["EngineError: no worker is left", "no reason was recorded"]
     assert set(CONFIGURATION) <= set(listed.columns)
-    assert failures(run[0]).empty
+    assert odd(run[0]).empty
 
 
 def test_a_run_without_results_has_no_configurations(run):

@@ -18,7 +18,7 @@ from synthetic import docker_run, multi_node_run, own_run, synthetic_run
 from timed import break_even_run, race_run
 from written import write_run
 
-from lab.data.records import FILES, TIMINGS, columns
+from lab.data.records import FILES, columns
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (
@@ -221,13 +221,13 @@ def test_the_first_page_answers_for_nodes_and_docker(book: Path) -> None:
     assert "evened" in words(book / "book" / "break_even.html")
 
 
-@pytest.mark.parametrize("file", {**FILES, **TIMINGS})
+@pytest.mark.parametrize("file", FILES)
 def test_the_method_page_explains_every_column(book: Path, file: str) -> None:
     """Each column of each file stands on the Method page, under the file's name."""
     text = (book / "book" / "method.html").read_text()
     section = text.split(f'<section id="{file.replace(".", "-")}">')[1].split("</section>")[0]
     names = re.findall(r"<tr[^>]*><td[^>]*><p><code[^>]*><span class=\"pre\">(\w+)</span>", section)
-    assert names == [column.name for column in columns({**FILES, **TIMINGS}[file])]
+    assert names == [column.name for column in columns(FILES[file])]
 
 
 def test_no_code_and_no_error_is_shown(book: Path) -> None:

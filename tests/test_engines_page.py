@@ -12,18 +12,27 @@ from written import write_run
 
 from lab.data.engines import ENGINES
 from lab.errors import ClaimError
-from lab.report import break_even, claims_images, disturbances, engine_costs, engines, provenance, ray_ways
+from lab.report import (
+    break_even,
+    claims_images,
+    disturbances,
+    engine_costs,
+    engines,
+    noise,
+    provenance,
+    ray_ways,
+)
 from lab.report import ray_vs_multiprocessing as race
-from lab.report.comparison import Comparison
 from lab.report.markdown import Markdown
-from lab.report.page import Page, comparison_page
+from lab.report.page import Page, page
+from lab.report.study import Study
 
-Sections = tuple[Callable[[Comparison], Markdown], ...]
+Sections = tuple[Callable[[Study], Markdown], ...]
 SHARED: Sections = (
     engines.which_run,
     engines.failures,
-    engines.noise,
-    engines.drift,
+    noise.noise,
+    noise.drift,
     engines.how_measured,
     engines.limits,
     provenance.files,
@@ -56,19 +65,19 @@ RUNS = {"ray_vs_multiprocessing": race_run, "break_even": break_even_run}
 LATER = "2026-02-01T00:00:00.000+00:00"
 
 
-def shown(folder: Path, experiment: str, timings: pd.DataFrame, **facts: Any) -> Page[Comparison]:
+def shown(folder: Path, experiment: str, timings: pd.DataFrame, **facts: Any) -> Page:
     """Return the page of an experiment with this run."""
     write_run(folder / experiment / "run", [timings], **facts)
-    return comparison_page(experiment, folder, folder / "no-pins.yaml")
+    return page(experiment, folder, folder / "no-pins.yaml")
 
 
-def whole(made: Page[Comparison], experiment: str) -> str:
+def whole(made: Page, experiment: str) -> str:
     """Return all that a page shows, without its drawings."""
     text = "\n\n".join(made.show(section).text for section in SECTIONS[experiment])
     return re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL)
 
 
-def figures(made: Page[Comparison], section: Callable[[Comparison], Markdown]) -> list[str]:
+def figures(made: Page, section: Callable[[Study], Markdown]) -> list[str]:
     """Return what a section's figures say to those who hear the page."""
     return re.findall(r"<desc[^>]*>(.*?)</desc>", made.show(section).text, re.DOTALL)
 
@@ -79,7 +88,7 @@ def figures(made: Page[Comparison], section: Callable[[Comparison], Markdown]) -
 @pytest.mark.parametrize("experiment", list(SECTIONS))
 def test_no_run_says_how_to_make_one(tmp_path: Path, experiment: str) -> None:
     """Without a run the page names the command, and the first page nothing."""
-    made = comparison_page(experiment, tmp_path, tmp_path / "no-pins.yaml")
+    made = page(experiment, tmp_path, tmp_path / "no-pins.yaml")
     text = whole(made, experiment)
     assert f"`make report EXPERIMENT={experiment}` makes one" in text
     assert "nan" not in text
@@ -123,7 +132,13 @@ def test_all_may_have_failed(tmp_path: Path, experiment: str) -> None:
 def test_what_is_not_known_is_not_zero(tmp_path: Path, experiment: str) -> None:
     """Without memory, processor time, start-up and sampler the page is shown all the same."""
     timings = RUNS[experiment](blocks=2)
-    unknown = ["memory_before_bytes", "peak_memory_bytes", "object_store_bytes", "memory_used", "cpu_seconds"]
+    unknown = [
+        "memory_before_bytes",
+        "peak_memory_bytes",
+        "object_store_bytes",
+        "driver_memory_bytes",
+        "cpu_seconds",
+    ]
     timings[[*unknown, "startup_seconds", "sampler_cpu_seconds", "steal_seconds", "load_before"]] = None
     text = whole(shown(tmp_path, experiment, timings), experiment)
     assert not re.search(r"\bnan\b|<NA>", text)
@@ -136,7 +151,9 @@ def test_unequal_results_stop_the_build(tmp_path: Path, experiment: str) -> None
     timings = RUNS[experiment](blocks=2)
     timings.loc[3, "digest"] = "another"
     made = shown(tmp_path, experiment, timings)
-    with pytest.raises(ClaimError, match="All engines returned the same results"):
+    with pytest.raises(
+        ClaimError, match="All trials of the same work that ended well returned the same results"
+    ):
         made.show(engines.how_measured)
 
 
@@ -270,7 +287,7 @@ def test_costs_are_compared_with_the_run_before(tmp_path: Path) -> None:
 def test_one_run_repeats_nothing(tmp_path: Path) -> None:
     """With one run it is said that it cannot be told; with another machine's, that it need not agree."""
     write_run(tmp_path / "break_even" / "a", [break_even_run(blocks=2)], cpu_model="Another")
-    made = comparison_page("break_even", tmp_path, tmp_path / "no-pins.yaml")
+    made = page("break_even", tmp_path, tmp_path / "no-pins.yaml")
     assert "There is one complete run" in made.show(ray_ways.repeated).text
     made = shown(tmp_path, "break_even", break_even_run(blocks=2), started_at=LATER)
     assert "what a task costs need not be the same" in made.show(ray_ways.repeated).text
@@ -298,8 +315,9 @@ def test_of_several_numbers_of_workers_the_most_are_shown(tmp_path: Path) -> Non
     rows = race_run()
     fewer = rows[rows["engine"] != "serial"].assign(workers=1, duration_seconds=1000.0)
     fewer["trial_id"], fewer["slot"] = "9" + fewer["trial_id"], fewer["slot"] + 9000
-    page = shown(tmp_path, "ray_vs_multiprocessing", pd.concat([rows, fewer]))
-    assert page.study is not None
-    assert set(page.study.measures["workers"]) == {1, int(rows["workers"].max())}
-    assert (page.study.measures["duration_seconds"] < 1000).all()
-    assert "(timed with 1 and" in page.show(engines.which_run).text
+    made = shown(tmp_path, "ray_vs_multiprocessing", pd.concat([rows, fewer]))
+    assert made.study is not None
+    assert set(made.study.compared["workers"]) == {1, int(rows["workers"].max())}
+    assert (made.study.compared["duration_seconds"] < 1000).all()
+    assert all(one.ratio.n == 5 for one in made.study.copies)
+    assert "(timed with 1 and" in made.show(engines.which_run).text

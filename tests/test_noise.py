@@ -13,7 +13,7 @@ from written import write_run
 from lab.analysis.disturbances import LIMITS, Disturbance, disturbances
 from lab.analysis.drift import drift, stratified_slope
 from lab.analysis.intervals import leaves_out_zero, mean_estimate, median_estimate
-from lab.analysis.measures import measures
+from lab.analysis.measures import OF_TREE, measures
 from lab.analysis.noise import (
     METRICS,
     CopyComparison,
@@ -78,8 +78,9 @@ def test_rows_leave_out_zero_where_their_interval_does() -> None:
 def test_the_copy_differs_by_noise_alone(table: pd.DataFrame) -> None:
     """There is a comparison per mode and metric, near 1, with what it could have seen."""
     found = copy_comparisons(table)
+    known = [metric for metric in METRICS if metric not in OF_TREE]
     assert [(one.mode, one.metric) for one in found] == [
-        (mode, metric) for mode in ("find", "search") for metric in METRICS
+        (mode, metric) for mode in ("find", "search") for metric in known
     ]
     for one in found:
         assert one.ratio.n == 3
@@ -101,10 +102,12 @@ def test_one_block_has_no_spread(table: pd.DataFrame) -> None:
 
 
 def test_a_value_that_was_not_measured_is_no_pair(table: pd.DataFrame) -> None:
-    """Unknown memory and an efficiency of 0 have no ratio; the other metrics keep theirs."""
-    bare = table.assign(lab_memory_bytes=np.nan, cpu_efficiency=0.0)
+    """Memory known of one side and an efficiency of 0 have no ratio; what is not known at all is left out."""
+    bare = table.assign(lab_memory_bytes=np.nan, cpu_efficiency=0.0, startup_seconds=np.nan)
+    bare.loc[bare["arm"] == "copy", "lab_memory_bytes"] = 1.0
     n = {one.metric: one.ratio.n for one in copy_comparisons(bare)}
     assert (n["lab_memory_bytes"], n["cpu_efficiency"], n["throughput"]) == (0, 0, 3)
+    assert "startup_seconds" not in n
 
 
 @pytest.mark.parametrize(
@@ -364,7 +367,7 @@ def test_the_table_has_every_metric(tmp_path: Path, frames: tuple[pd.DataFrame, 
     """Ratio, n and smallest difference of every mode and metric, and the false-alarm rate."""
     text = shown(tmp_path, "single_node", frames).show(noise.noise).text
     for mode in ("search", "find"):
-        for name in noise.NAMES.values():
+        for name in (noise.NAMES[metric] for metric in METRICS if metric not in OF_TREE):
             assert f"| {mode} | {name} |" in text
     assert "smallest seen (power 0.8)" in text
     assert "swapped at random within each block, it would be" in text

@@ -209,7 +209,7 @@ def test_items_may_take_half_of_what_a_stall_takes(monkeypatch: pytest.MonkeyPat
     """The pilot waits no longer than a trial would: half of `stall_seconds`, or the deadline."""
     limits: list[float] = []
 
-    def tried(_: str, __: Any, limit_seconds: float, **___: Any) -> Any:
+    def tried(_: str, __: Any, limit_seconds: float, with_ray: bool) -> Any:  # noqa: ARG001
         limits.append(limit_seconds)
         raise WorkError("enough")
 

@@ -217,7 +217,7 @@ class Renumbered:
 
     def completed(self, completion):
         """Pass on."""
-        self.observer.completed(dataclasses.replace(completion, task=self.task, worker=self.task % 2))
+        self.observer.completed(completion._replace(task=self.task, worker=self.task % 2))
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_times_are_on_the_drivers_clock(lab):
                     started=one.measurement.started + 1000,
                     finished=one.measurement.finished + 1000,
                 )
-                observer.completed(dataclasses.replace(one, node_id="far", measurement=there))
+                observer.completed(one._replace(node_id="far", measurement=there))
 
             super().run(work, schedule, SimpleNamespace(submitted=observer.submitted, completed=completed))
 

@@ -1,4 +1,4 @@
-"""A made-up run that compares engines, whose truth is known: a frame with the columns of `Timing`.
+"""A made-up run that compares engines, whose truth is known: a frame of its trials.
 
 The law: a task takes its work and, for each call, the cost of the engine, shared by the tasks of the call;
 workers share tasks evenly. With WORKERS workers an engine of cost c a call breaks even with a plain loop at
@@ -11,8 +11,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 
+from lab.analysis.measures import measures
 from lab.data.engines import ENGINES
-from lab.data.records import Timing
+from lab.data.records import FILES, Trial
+from lab.data.store import empty
 from lab.synthetic.runs import frame
 
 WORKERS = 2
@@ -34,7 +36,8 @@ LENGTHS = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1, 1.0)
 PEAK_BYTES = 200 * 2**20
 RAY_BYTES = 500 * 2**20
 """What Ray's own processes hold on top."""
-DRIVER_MEGABYTES = 120.0
+DRIVER_BYTES = 120_000_000
+IMAGE_BYTES = 6_200_000
 IMAGE_SECONDS = 0.4
 
 
@@ -46,7 +49,7 @@ def break_even_run(
     costs: Mapping[str, float] = COSTS,
     lengths: Sequence[float] = LENGTHS,
 ) -> pd.DataFrame:
-    """Return the timings of a run over task lengths: one task a call, equal batches, or the engine's own."""
+    """Return the trials of a run over task lengths: one task a call, equal batches, or the engine's own."""
     generator = np.random.default_rng(seed)
     rows = []
     for block in range(blocks):
@@ -58,20 +61,20 @@ def break_even_run(
                     call = costs[str(engine)] / (batch or 1)
                     seconds = tasks * (length + call) / _workers(str(engine))
                     rows.append(
-                        _timing(
+                        _trial(
                             len(rows),
                             block,
                             str(engine),
                             tasks,
                             seconds * generator.lognormal(0, noise),
-                            workload="spin",
+                            mode="spin",
                             batching=batching,
                             batch=batch,
                             task_seconds=length,
                             units=tasks * 7,
                         )
                     )
-    return frame(Timing, rows)
+    return frame(Trial, rows)
 
 
 def race_run(
@@ -81,7 +84,7 @@ def race_run(
     engines: Sequence[str] = ENGINES,
     slowness: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
-    """Return the timings of images and search on every engine; `slowness` multiplies an engine's seconds.
+    """Return the trials of images and search on every engine; `slowness` multiplies an engine's seconds.
 
     Images have 10, 30 and 50 tasks made by workers, and 30 that travel; engine ray has a copy.
     """
@@ -99,32 +102,36 @@ def race_run(
                 heavy = 1.2 if transfer == "value" else 1.0
                 seconds = tasks * IMAGE_SECONDS / WORKERS * slower.get(engine, 1.1) * heavy
                 rows.append(
-                    _timing(
+                    _trial(
                         len(rows),
                         block,
                         engine,
                         tasks,
                         seconds * generator.lognormal(0, noise),
                         arm=arm,
-                        workload=workload,
+                        mode=workload,
                         transfer=transfer,
                         batching="own" if engine == "ray" else "none",
                         batch=None if engine == "ray" else 1,
                         task_cpu_seconds=tasks * IMAGE_SECONDS,
                         units=tasks if workload == "images" else 400,
-                        data_size_mb=6.2 if workload == "images" else None,
-                        complexity=3.0 if workload == "images" else None,
+                        item_bytes=IMAGE_BYTES if workload == "images" else None,
                     )
                 )
-    return frame(Timing, rows)
+    return frame(Trial, rows)
 
 
-def failing(timings: pd.DataFrame, engine: str) -> pd.DataFrame:
-    """Return the timings with all of an engine failed."""
-    rows = timings.copy()
+def measured(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the measures of trials of which nothing else is known."""
+    return measures(trials, *(empty(record) for record in list(FILES.values())[1:]))
+
+
+def failing(trials: pd.DataFrame, engine: str) -> pd.DataFrame:
+    """Return the trials with all of an engine failed."""
+    rows = trials.copy()
     mine = rows["engine"] == engine
-    gone = ["duration_seconds", "execution_time", "units", "digest", "cpu_seconds", "task_cpu_seconds"]
-    gone += ["memory_before_bytes", "peak_memory_bytes", "object_store_bytes", "memory_used"]
+    gone = ["duration_seconds", "tasks", "units", "digest", "cpu_seconds", "task_cpu_seconds"]
+    gone += ["memory_before_bytes", "peak_memory_bytes", "object_store_bytes", "driver_memory_bytes"]
     rows.loc[mine, gone] = None
     rows.loc[mine, ["status", "error_kind", "error_message"]] = [
         "failed",
@@ -147,10 +154,10 @@ def _workers(engine: str) -> int:
     return 1 if engine == "serial" else WORKERS
 
 
-def _timing(slot: int, block: int, engine: str, tasks: int, seconds: float, **facts: object) -> Timing:
+def _trial(slot: int, block: int, engine: str, tasks: int, seconds: float, **facts: object) -> Trial:
     ray = engine.startswith("ray")
     begin = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=20 * slot)
-    work = f"{facts['workload']}-{tasks}-{facts.get('task_seconds')}"
+    work = f"{facts['mode']}-{tasks}-{facts.get('task_seconds')}"
     known: dict[str, object] = {
         "arm": "experiment",
         "trial_id": f"{slot:04d}-1",
@@ -158,7 +165,12 @@ def _timing(slot: int, block: int, engine: str, tasks: int, seconds: float, **fa
         "attempt": 1,
         "block": block,
         "engine": engine,
+        "schedule": "dynamic",
+        "cluster": "embedded",
+        "nodes": 1,
+        "workers_per_node": _workers(engine),
         "workers": _workers(engine),
+        "planned_tasks": tasks,
         "tasks": tasks,
         "status": "ok",
         "started_at": begin.isoformat(),
@@ -173,9 +185,6 @@ def _timing(slot: int, block: int, engine: str, tasks: int, seconds: float, **fa
         "sampler_cpu_seconds": 0.002 * seconds,
         "steal_seconds": 0.0,
         "load_before": 0.3,
-        "framework": "ray" if ray else engine,
-        "num_tasks": tasks,
-        "execution_time": seconds,
-        "memory_used": DRIVER_MEGABYTES,
+        "driver_memory_bytes": DRIVER_BYTES,
     }
-    return Timing(**{**known, **facts})
+    return Trial(**{**known, **facts})

@@ -3,12 +3,13 @@
 import csv
 import json
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from lab.data.records import COMPARISONS, SCHEMA_VERSION, files_of
+from lab.data.records import FILES, SCHEMA_VERSION, columns
 
 PARAMETERS: dict[str, Any] = {
     "profile": "quick",
@@ -31,11 +32,15 @@ def write_run(
     cpu_model: str = "Made-up processor",
     **changes: Any,
 ) -> Path:
-    """Write frames in the order of their files as a run; `changes` replace facts of the environment."""
+    """Write frames in the order of their files as a run, files without a frame empty.
+
+    `changes` replace facts of the environment.
+    """
     directory.mkdir(parents=True)
-    known = ("multi_node", "docker", "own", *COMPARISONS)
+    known = ("multi_node", "docker", "own", "ray_vs_multiprocessing", "break_even")
     experiment = directory.parent.name if directory.parent.name in known else "single_node"
-    for name, frame in zip(files_of(experiment), frames, strict=True):
+    for (name, record), given in zip_longest(FILES.items(), frames):
+        frame = pd.DataFrame(columns=[one.name for one in columns(record)]) if given is None else given
         with (directory / name).open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["schema_version", *frame.columns])

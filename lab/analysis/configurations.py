@@ -1,4 +1,4 @@
-"""Configurations: their means over blocks, how they compare in pairs, and the trials that are not in them."""
+"""Configurations: their means over blocks, and how they compare in pairs."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 
 from lab.analysis.intervals import Estimate, mean_estimate, ratio_estimate
-from lab.analysis.trials import odd
 from lab.errors import DataError
 
 CONFIGURATION = ["mode", "arm", "engine", "schedule", "cluster", "nodes", "workers_per_node", "workers"]
-"""The columns that tell one configuration from another."""
+"""The columns that tell one configuration from another, where every trial of a mode does the same work."""
+
+WORK = ["transfer", "planned_tasks", "task_seconds", "batching"]
+"""The columns that tell one piece of work of a mode from another, and one way to hand it out."""
 
 GEOMETRIC = ("throughput",)
 """The metrics that are above 0 by nature: their means and intervals are taken of logarithms."""
@@ -42,15 +44,6 @@ def average(metric: str, values: list[float]) -> Estimate:
     if metric in GEOMETRIC and not any(value <= 0 for value in values):
         return ratio_estimate(values, [1.0] * len(values))
     return mean_estimate(values)
-
-
-def failures(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials that are in no mean: trial_id, block, CONFIGURATION, status and reason.
-
-    They failed, were interrupted, or ended well after losing workers; status and reason as in
-    `lab.analysis.trials.odd`.
-    """
-    return odd(trials)[["trial_id", "block", *CONFIGURATION, "status", "reason"]]
 
 
 def pairs(
@@ -117,14 +110,12 @@ def _geometric_means(columns: Sequence[pd.Series]) -> pd.Series:
     return rows.prod(axis="columns") ** (1 / len(columns))
 
 
-def copy_pairs(
-    measures: pd.DataFrame, metric: str, configuration: Sequence[str] = CONFIGURATION
-) -> pd.DataFrame:
+def copy_pairs(measures: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return the metric of the A/A arm beside that of the experiment which it repeats.
 
-    Columns copy, experiment; pairs have the same configuration and block, which are the index.
+    Columns copy, experiment; pairs have the same configuration, work and block, which are the index.
     """
-    key = [column for column in configuration if column != "arm"] + ["block"]
+    key = [column for column in (*CONFIGURATION, *WORK, "block") if column != "arm"]
     copy, experiment = (
         _one_per_key(select(measures, {"arm": arm}), metric, key, {"arm": arm})
         for arm in ("copy", "experiment")

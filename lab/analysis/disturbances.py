@@ -43,23 +43,44 @@ class Disturbance:
 
 
 def disturbances(
-    trials: pd.DataFrame, windows: pd.DataFrame, nodes: pd.DataFrame, others: pd.Series
+    trials: pd.DataFrame,
+    windows: pd.DataFrame,
+    nodes: pd.DataFrame,
+    others: pd.Series,
+    cores: float = float("nan"),
 ) -> tuple[Disturbance, ...]:
     """Return every kind of disturbance of a run, from its frames and the part that others used.
 
-    Interrupted trials do not count. Of several nodes the worst counts; an unknown amount is left out.
+    Interrupted trials do not count. Of several nodes the worst counts; an unknown amount is left out. Where
+    no node was watched, trials.csv tells of steal and load on the machine, of that many cores.
     """
     ended = trials[trials["status"] != "interrupted"]
+    load = _load(ended, float(latest(nodes)["cores"].max()) if len(nodes) else cores)
+    if windows.empty:
+        return _listed({"stolen": _stolen_of_machine(ended, cores), "load": load})
     placed = windows[windows["trial_id"].isin(ended["trial_id"])].merge(
         latest(nodes)[["node_id", "host_id", "cores", "quota_cores"]], on="node_id"
     )
     amounts = {
         "stolen": _stolen(placed),
-        "load": _load(ended, nodes),
+        "load": load,
         "others": others[others.index.isin(ended["trial_id"])],
         "throttled": _throttled(placed),
         "clock": _clock(placed),
     }
+    return _listed(amounts)
+
+
+def used_by_others(measures: pd.DataFrame, cores: int) -> pd.Series:
+    """Return the part of one machine's cores that others used in each trial: all in use, less the lab's."""
+    # a serial trial's tasks run in the driver, whose processor time holds theirs
+    tasks = measures["cpu_efficiency"].where(measures["engine"] != "serial", 0.0)
+    lab = measures[["driver_cpu_cores", "system_cpu_cores", "sampler_cpu_cores"]]
+    rest = measures["cpu_percent"] / 100 - tasks - lab.sum(axis="columns", skipna=False) / cores
+    return rest.clip(lower=0)
+
+
+def _listed(amounts: Mapping[str, pd.Series]) -> tuple[Disturbance, ...]:
     return tuple(Disturbance(kind, LIMITS[kind], found.dropna()) for kind, found in amounts.items())
 
 
@@ -73,10 +94,15 @@ def _stolen(placed: pd.DataFrame) -> pd.Series:
     return part.groupby(placed["trial_id"]).max()
 
 
-def _load(trials: pd.DataFrame, nodes: pd.DataFrame) -> pd.Series:
+def _stolen_of_machine(ended: pd.DataFrame, cores: float) -> pd.Series:
+    rows = ended.set_index("trial_id")
+    seconds = rows["duration_seconds"].astype(float)
+    return rows["steal_seconds"].astype(float) / (seconds.where(seconds > 0) * cores)
+
+
+def _load(trials: pd.DataFrame, cores: float) -> pd.Series:
     """Return the load for each core before the first trial; before later ones it is the lab's own."""
     first = trials.dropna(subset=["started_at"]).sort_values("started_at").head(1)
-    cores = float(latest(nodes)["cores"].max()) if len(nodes) else float("nan")
     return first.set_index("trial_id")["load_before"].astype(float) / cores
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from lab.analysis.configurations import CONFIGURATION
+from lab.analysis.configurations import CONFIGURATION, WORK
 from lab.analysis.intervals import LEVEL, Estimate
 
 Numbers = NDArray[np.float64]
@@ -28,12 +28,7 @@ class Drift:
     slope: Estimate
 
 
-def drift(
-    measures: pd.DataFrame,
-    trials: pd.DataFrame,
-    metric: str = "throughput",
-    configuration: Sequence[str] = CONFIGURATION,
-) -> Drift:
+def drift(measures: pd.DataFrame, trials: pd.DataFrame, metric: str = "throughput") -> Drift:
     """Return the drift of a run, from the frame of `lab.analysis.measures.measures` and its trials.csv.
 
     The slope is the median of the slopes of all pairs of trials of one configuration, on logarithms: no few
@@ -44,7 +39,7 @@ def drift(
     known = measures.assign(hours=hours.reindex(measures.index)).dropna(subset=["hours", metric])
     known = known[known[metric] > 0]
     known = known.assign(log=np.log(known[metric].astype(float)))
-    key = list(configuration)
+    key = [*CONFIGURATION, *WORK]
     groups = known.groupby(key, dropna=False)
     several = known[groups["log"].transform("size") > 1]
     change = np.expm1(several["log"] - several.groupby(key, dropna=False)["log"].transform("mean"))

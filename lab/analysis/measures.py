@@ -3,10 +3,20 @@
 import pandas as pd
 
 from lab.analysis.attempts import unplaced
+from lab.analysis.configurations import WORK
 from lab.analysis.nodes import latest, own_cores, throttled
 from lab.analysis.queue import mean_and_max, queue_lengths
 from lab.analysis.trials import sound
 from lab.analysis.usage import usage
+
+OF_TREE = [
+    "task_cpu_seconds",
+    "cpu_seconds",
+    "memory_before_bytes",
+    "peak_memory_bytes",
+    "driver_memory_bytes",
+]
+"""Columns of trials.csv on all processes together; known where each engine has a process of its own."""
 
 KEPT = [
     "slot",
@@ -19,9 +29,11 @@ KEPT = [
     "nodes",
     "workers_per_node",
     "workers",
+    *WORK,
     "digest",
     "duration_seconds",
     "startup_seconds",
+    *OF_TREE,
 ]
 """Columns of trials.csv that a row of `measures` begins with."""
 
@@ -39,7 +51,8 @@ def measures(
     missing input gives NaN, never 0; warm-up tasks never count. After the columns of KEPT come, with
     `window` the trial's duration_seconds:
 
-    - throughput (units/s), tasks_per_second
+    - throughput (units/s), tasks_per_second, seconds_per_task
+    - missed_part (0..1): what the memory of the driver alone leaves out of the peak of all processes
     - node_efficiency: work time of the window's attempts / (workers * window), the reference report's
       "work time / time alive"; cpu_efficiency: CPU seconds of tasks / (cores * window), the cores as in
       lab.analysis.nodes.own_cores; cpu_seconds_per_unit of the tasks
@@ -49,7 +62,8 @@ def measures(
       attempts, each as _p50_seconds, _p95_seconds and _p99_seconds
     - queue_mean, queue_max (tasks), as in lab.analysis.queue
     - of engines that report all results at the end neither waiting nor latency nor queue is known
-    - cpu_percent, memory_percent, gpu_percent, lab_memory_bytes, object_store_bytes, as in lab.analysis.usage
+    - cpu_percent, memory_percent, gpu_percent, lab_memory_bytes, object_store_bytes, as in
+      lab.analysis.usage; the last as the trial itself knows it, where it does
     - throttled_percent of the window, a mean over nodes, as in lab.analysis.nodes
     """
     done = sound(trials).set_index("trial_id")
@@ -66,7 +80,7 @@ def measures(
         _delays(told, "wait", "submitted_seconds", "started_seconds"),
         _delays(told, "latency", "submitted_seconds", "received_seconds"),
         _queues(done, told),
-        usage(samples[samples["trial_id"].isin(done.index)], in_use),
+        _usage(done, samples[samples["trial_id"].isin(done.index)], in_use),
         throttled(windows[windows["trial_id"].isin(done.index)], nodes),
     ]
     return pd.concat([part.reindex(done.index) for part in parts], axis="columns")
@@ -105,8 +119,19 @@ def _rates(done: pd.DataFrame) -> pd.DataFrame:
                 ("sampler_cpu_cores", "sampler_cpu_seconds"),
             )
         }
-        | {"cpu_seconds_per_unit": per_unit}
+        | {
+            "cpu_seconds_per_unit": per_unit,
+            "seconds_per_task": window / done["planned_tasks"].astype(float),
+            "missed_part": 1
+            - done["driver_memory_bytes"].astype(float) / done["peak_memory_bytes"].astype(float),
+        }
     )
+
+
+def _usage(done: pd.DataFrame, samples: pd.DataFrame, in_use: pd.DataFrame) -> pd.DataFrame:
+    found = usage(samples, in_use).reindex(done.index)
+    store = done["object_store_bytes"].astype(float).fillna(found["object_store_bytes"])
+    return found.assign(object_store_bytes=store)
 
 
 def _efficiencies(done: pd.DataFrame, window: pd.DataFrame, in_use: pd.DataFrame) -> pd.DataFrame:

@@ -3,12 +3,14 @@
 import dataclasses
 import itertools
 from collections.abc import Iterable, Sequence
+from math import log
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lab.analysis.configurations import CONFIGURATION, copy_pairs
+from lab.analysis.configurations import copy_pairs, select
+from lab.analysis.engines import largest_work
 from lab.analysis.intervals import (
     Estimate,
     detectable_ratio,
@@ -24,10 +26,12 @@ METRICS = (
     "node_efficiency",
     "cpu_efficiency",
     "latency_p50_seconds",
+    "cpu_seconds",
     "startup_seconds",
     "lab_memory_bytes",
+    "peak_memory_bytes",
 )
-"""What the A/A arm is compared by."""
+"""What the A/A arm is compared by, where it is known."""
 
 MOST_PAIRS = 12
 """Pairs up to which every pattern of signs is tried; of more a sample is."""
@@ -66,20 +70,36 @@ class CopyComparison:
         return ratio.low is not None and ratio.high is not None and not ratio.low <= 1 <= ratio.high
 
 
-def copy_comparisons(
-    measures: pd.DataFrame, metrics: Sequence[str] = METRICS, configuration: Sequence[str] = CONFIGURATION
-) -> tuple[CopyComparison, ...]:
+def copy_comparisons(measures: pd.DataFrame) -> tuple[CopyComparison, ...]:
     """Return the comparison by each metric of every mode that has a copy arm; none without one.
 
-    A pair counts where both sides are above 0.
+    Of a mode with several pieces of work the largest counts, with most workers, and a pair where both sides
+    are above 0. A metric that is known of no trial is left out.
     """
-    found = []
-    for metric in metrics:
-        pairs = copy_pairs(measures, metric, configuration).astype(float)
-        for mode, mine in pairs.where(pairs > 0).groupby(level="mode"):
-            logs = log_ratios(mine["copy"].tolist(), mine["experiment"].tolist())
+    copied, found = select(measures, {"arm": "copy"}), []
+    for mode in sorted(set(copied["mode"])):
+        mine = select(copied, largest_work(copied, mode))
+        mine = select(measures, {**largest_work(copied, mode), "workers": int(mine["workers"].max())})
+        for metric in (one for one in METRICS if measures[one].notna().any()):
+            pairs = copy_pairs(mine, metric).astype(float)
+            pairs = pairs.where(pairs > 0)
+            logs = log_ratios(pairs["copy"].tolist(), pairs["experiment"].tolist())
             found.append(CopyComparison(str(mode), metric, tuple(logs)))
-    return tuple(sorted(found, key=lambda one: one.mode))
+    return tuple(found)
+
+
+def told_apart(ratio: Estimate, copy: CopyComparison | None) -> bool | None:
+    """Tell whether a ratio differs from 1 by more than noise; None where it has no interval.
+
+    Its interval has to leave out 1. Where that of the A/A ratio does so too, the ratio has also to be farther
+    from 1 than the A/A ratio is.
+    """
+    if ratio.value is None or ratio.low is None or ratio.high is None:
+        return None
+    if ratio.low <= 1 <= ratio.high:
+        return False
+    noise = copy.ratio.value if copy is not None and copy.alarmed else None
+    return noise is None or abs(log(ratio.value)) > abs(log(noise))
 
 
 def sign_flip_rate(logs: Sequence[float]) -> float | None:

@@ -10,7 +10,7 @@ from lab.analysis.break_even import SHORT_SECONDS, cost_per_block, length_pairs,
 from lab.analysis.configurations import average, select
 from lab.analysis.equivalence import Equivalence, equivalence
 from lab.analysis.intervals import LEVEL, Estimate, mean_estimate, unpaired_ratio
-from lab.data.engines import ENGINES
+from lab.data.engines import label
 from lab.formats import bounds, count, percent
 from lab.published.single_node_claims import Verdict, outcome_of, quote
 
@@ -154,6 +154,6 @@ def repeats_verdict(found: Sequence[Repeat]) -> Verdict:
     evidence = (
         f"Of {count(len(judged), 'way')} to run tasks, {agree} cost the same in both runs as far as their "
         f"intervals tell, which all together hold with {percent(LEVEL, 2)}. A difference within an interval "
-        f"is not seen; the widest goes from {bounds(widest.ratio)} ({ENGINES[widest.engine]})."
+        f"is not seen; the widest goes from {bounds(widest.ratio)} ({label(widest.engine)})."
     )
     return Verdict(REPEATS, outcome_of(agree == len(judged), agree < len(judged)), evidence)

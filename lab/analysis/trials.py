@@ -16,6 +16,12 @@ def sound(trials: pd.DataFrame) -> pd.DataFrame:
     return trials[(trials["status"] == "ok") & ~lost_workers(trials)]
 
 
+def of_median_throughput(rows: pd.DataFrame) -> str:
+    """Return the trial of median throughput of rows of measures; of two in the middle, the slower."""
+    ordered = rows.sort_values("throughput")
+    return str(ordered.index[(len(ordered) - 1) // 2])
+
+
 def odd(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the other trials with a column `reason`; the status of those that lost workers is LOST.
 

@@ -3,26 +3,27 @@
 import pandas as pd
 
 from lab import paths
+from lab.analysis.configurations import WORK
 from lab.cli.commands.list import table
-from lab.data.store import Run, Timings
+from lab.data.store import Run
 from lab.errors import EngineError
 
 HEADS = ("work", "engine", "nodes", "workers", "trials", "median s", "per second")
 SIZES = ["mode", "engine", "schedule", "nodes", "workers"]
+"""What tells one line of the table from another: a run with several pieces of work of a size has no table."""
 
 
-def tell(run: Run | Timings) -> None:
+def tell(run: Run) -> None:
     """Print how the trials ended, and what comes next; raises `EngineError` where none ended well."""
-    trials = run.trials if isinstance(run, Run) else run.timings
     # what was cut off was done again
-    trials = trials[trials["status"] != "interrupted"]
+    trials = run.trials[run.trials["status"] != "interrupted"]
     good = trials[trials["status"] == "ok"]
     if good.empty:
         first = next(iter(trials["error_message"].dropna()), "no message")
         raise EngineError(f"no trial of {run.directory} ended well; the first: {first}")
-    if isinstance(run, Run):
+    if not good.drop_duplicates([*SIZES, *WORK]).duplicated(SIZES).any():
         print(table([HEADS, *sizes(good[good["arm"] != "copy"])]))
-        print(failures(run.tasks[run.tasks["trial_id"].isin(good["trial_id"])]), end="")
+    print(failures(run.tasks[run.tasks["trial_id"].isin(good["trial_id"])]), end="")
     bad = len(trials) - len(good)
     for _, first in trials[trials["status"] != "ok"].head(1).iterrows():
         print(f"the first trial that failed, {first['engine']}: {first['error_message']}")

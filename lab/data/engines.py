@@ -1,6 +1,7 @@
 """The engines, a row each: to add one takes a row here and a module in `lab/engines` with `team`."""
 
 import dataclasses
+from collections.abc import Iterable
 
 EVERYWHERE = ("embedded", "local", "compose", "address")
 
@@ -35,3 +36,21 @@ TABLE: dict[str, Engine] = {
 
 ENGINES: dict[str, str] = {name: one.label for name, one in TABLE.items()}
 """The engines' names in figures and tables, in their order there."""
+
+MOST_LETTERS = 60
+"""Letters of the name of somebody's own engine that a page shows."""
+
+
+def label(engine: str) -> str:
+    """Return what figures and tables call an engine: its label, or the name of somebody's own.
+
+    The name is foreign text: what Markdown, HTML or a figure may read as markup is shown as a question mark.
+    """
+    plain = "".join(one if one.isalnum() or one in " .,()/_-" else "?" for one in engine[:MOST_LETTERS])
+    return ENGINES.get(engine, plain)
+
+
+def ordered(engines: Iterable[str]) -> tuple[str, ...]:
+    """Return each engine once: those of the table in its order, then others by name."""
+    found = set(engines)
+    return (*(name for name in ENGINES if name in found), *sorted(found - set(ENGINES)))

@@ -102,17 +102,18 @@ class Home:
 
 def packed(measurement: Measurement) -> tuple[Any, ...]:
     """Return a measurement as a tuple without a class, its outcome's values in place of the outcome."""
-    started, finished, cpu_seconds, outcome, *rest = measurement
-    return (started, finished, cpu_seconds, *(outcome or (None, "", "")), *rest)
+    started, finished, cpu, outcome, size, kind, message, result = measurement
+    units, digest, shown = outcome or (None, "", "")
+    return started, finished, cpu, units, digest, shown, size, kind, message, result
 
 
-def _with_result(came: Sequence[Any]) -> Measurement:
-    started, finished, cpu_seconds, units, digest, shown, *rest = came
+def _with_result(came: Any) -> Measurement:
+    started, finished, cpu_seconds, units, digest, shown, size, kind, message, result = came
     outcome = None if units is None else Outcome(units, digest, shown)
-    return Measurement(started, finished, cpu_seconds, outcome, *rest)
+    return Measurement(started, finished, cpu_seconds, outcome, size, kind, message, result)
 
 
-def _without_result(came: Sequence[Any]) -> Measurement:
+def _without_result(came: Any) -> Measurement:
     started, finished, cpu_seconds, units, digest, shown, size, kind, message, _ = came
     outcome = None if units is None else Outcome(units, digest, shown)
     return Measurement(started, finished, cpu_seconds, outcome, size, kind, message)

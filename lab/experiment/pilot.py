@@ -62,7 +62,7 @@ class _Seen:
 
     def completed(self, completion: Completion) -> None:
         """Keep the completion, its task counted among all that are tried."""
-        self.ended.append(dataclasses.replace(completion, task=self.first + completion.task))
+        self.ended.append(completion._replace(task=self.first + completion.task))
 
     def uses_ray(self) -> bool:
         """Tell whether an item that ended has used Ray."""

@@ -9,20 +9,20 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from lab.analysis.intervals import Estimate
-from lab.data.engines import ENGINES
+from lab.data.engines import label as label_of
 from lab.figures.lines import Line, Panel, chart
-from lab.figures.style import BLUE, GREEN, INK, PURPLE, VERMILION, Look, sheet, styled, svg
+from lab.figures.style import BLUE, GREEN, INK, PURPLE, VERMILION, Look, label, sheet, styled, svg
 from lab.formats import number
 
 GREY = "#808080"
 """Of engines that no answer speaks of; it reads on white and on black."""
 
-NAMES: Mapping[str, str] = ENGINES | {
+NAMES: Mapping[str, str] = {
     "ray_actor_pool": "Ray's ActorPool",
     "ray_pool": "Ray's Pool",
     "ray": "Ray, this lab's dispatch",
 }
-"""The engines as figures call them."""
+"""The engines that figures call by a shorter name."""
 
 LOOKS: Mapping[str, Look] = {
     "serial": Look(INK, ":", "D"),
@@ -37,6 +37,9 @@ LOOKS: Mapping[str, Look] = {
     "ray": Look(BLUE, "-", "o"),
 }
 """The looks of engines: those that answers speak of have colours, Ray's other ways share one."""
+
+OTHER = Look(GREY, "--", "*")
+"""The look of somebody's own engine."""
 
 ROW_INCHES = 0.27
 FRAME_INCHES = 0.95
@@ -83,12 +86,12 @@ def _kinds(panels: Sequence[Rows]) -> list[Line2D | Patch]:
 def _draw_rows(axis: Axes, panel: Rows) -> None:
     names = list(panel.values)
     for place, name in enumerate(names):
-        _dot(axis, panel.values[name], place, LOOKS[name], panel.scale, hollow=False)
+        _dot(axis, panel.values[name], place, LOOKS.get(name, OTHER), panel.scale, hollow=False)
         if name in panel.beside:
-            _dot(axis, panel.beside[name], place, LOOKS[name], panel.scale, hollow=True)
+            _dot(axis, panel.beside[name], place, LOOKS.get(name, OTHER), panel.scale, hollow=True)
     if panel.level is not None:
         axis.axvline(panel.level, color=INK, linewidth=1, linestyle=":")
-    axis.set_yticks(range(len(names)), [NAMES[name] for name in names])
+    axis.set_yticks(range(len(names)), [label(_named(name)) for name in names])
     axis.set_ylim(len(names) - 0.4, -0.6)
     axis.set_xlim(left=0)
     axis.grid(visible=False, axis="y")
@@ -113,10 +116,14 @@ def _dot(axis: Axes, found: Estimate, place: int, look: Look, scale: float, holl
 
 def _described(panel: Rows) -> str:
     """Return what a panel shows in words, for those who hear the page."""
-    told = [f"{NAMES[name]} {_value(one, panel.scale)}" for name, one in panel.values.items()]
-    beside = [f"{NAMES[name]} {_value(one, panel.scale)}" for name, one in panel.beside.items()]
+    told = [f"{_named(name)} {_value(one, panel.scale)}" for name, one in panel.values.items()]
+    beside = [f"{_named(name)} {_value(one, panel.scale)}" for name, one in panel.beside.items()]
     other = f" {panel.labels[1]}: {', '.join(beside)}." if beside else ""
     return f"{panel.title}, {panel.unit}: {', '.join(told)}.{other}"
+
+
+def _named(engine: str) -> str:
+    return NAMES.get(engine) or label_of(engine)
 
 
 def _value(found: Estimate, scale: float) -> str:
@@ -171,7 +178,7 @@ def _curve(name: str, curve: Mapping[float, Estimate], scale: float = 1.0, posit
         if kept
         else ([], [], [])
     )
-    return Line(NAMES[name], LOOKS[name], list(kept), value, low, high)
+    return Line(_named(name), LOOKS.get(name, OTHER), list(kept), value, low, high)
 
 
 def _end(end: float | None, unknown: float) -> float:

@@ -11,6 +11,8 @@ from typing import Any
 
 DEPTH = 60
 """So deep may values be nested; what lies deeper counts by its pickle."""
+MOST_FLAT = 1000
+"""So many values a container may have whose bytes are made at once."""
 WITHIN_ITSELF = b"within itself"
 """Stands for an object that holds itself, until its digest is known."""
 
@@ -25,8 +27,28 @@ def digest_of(value: Any) -> str:
     kind = type(value)
     plain = _PLAIN.get(kind)
     if plain is not None:
-        return hashlib.blake2b(_tagged(kind.__name__, plain(value)), digest_size=8).hexdigest()
+        return hashlib.blake2b(plain(value), digest_size=8).hexdigest()
+    flat = _flat(kind, value)
+    if flat is not None:
+        return hashlib.blake2b(flat, digest_size=8).hexdigest()
     return _Digests().of(value, 0).hex()
+
+
+def _flat(kind: type, value: Any) -> bytes | None:
+    """Return at once what `_Digests` comes to step by step, of a small container of plain values; else None.
+
+    It is the usual result of a short task, and takes a third of the time so.
+    """
+    if kind not in (dict, list, tuple) or len(value) > MOST_FLAT:
+        return None
+    try:
+        if kind is dict:
+            pairs = [_PLAIN[type(a)](a) + b"=" + _PLAIN[type(b)](b) for a, b in value.items()]
+            pairs.sort()
+            return b"dict" + b"".join(pairs)
+        return kind.__name__.encode() + b"".join([_PLAIN[type(one)](one) for one in value])
+    except KeyError:
+        return None
 
 
 class _Digests:
@@ -76,12 +98,10 @@ class _Digests:
 
     def _part(self, value: Any, depth: int) -> bytes:
         """Return what a value adds to the digest of the one that holds it."""
-        kind = type(value)
-        plain = _PLAIN.get(kind)
+        plain = _PLAIN.get(type(value))
         if plain is None:
             return self.of(value, depth + 1)
-        content = plain(value)
-        return b"%b:%d:%b" % (_TAGS[kind], len(content), content)
+        return plain(value)
 
 
 def _named_parts(value: Any) -> tuple[str, Iterable[Any]]:
@@ -131,19 +151,34 @@ def _tagged(tag: str, content: bytes) -> bytes:
 
 
 def _number(value: float) -> bytes:
-    return struct.pack("<d", value) if value == value else b"nan"
+    return _EIGHT_BYTES(value) if value == value else b"nan"
 
 
-_PLAIN: dict[type, Callable[[Any], bytes]] = {
-    type(None): lambda _: b"",
-    bool: lambda value: b"1" if value else b"0",
+def _of_int(value: int) -> bytes:
     # base 16: above 4300 decimal digits Python refuses `str(number)`
-    int: lambda value: f"{value:x}".encode(),
-    float: _number,
-    complex: lambda value: _number(value.real) + b"," + _number(value.imag),
-    str: lambda value: value.encode(errors="surrogatepass"),
-    bytes: bytes,
-    bytearray: bytes,
-    type: lambda value: f"{value.__module__}.{value.__qualname__}".encode(),
+    digits = b"%x" % value
+    return b"int:%d:%b" % (len(digits), digits)
+
+
+def _of_float(value: float) -> bytes:
+    return b"float:8:" + _EIGHT_BYTES(value) if value == value else b"float:3:nan"
+
+
+def _of_str(value: str) -> bytes:
+    content = value.encode(errors="surrogatepass")
+    return b"str:%d:%b" % (len(content), content)
+
+
+_EIGHT_BYTES = struct.Struct("<d").pack
+_PLAIN: dict[type, Callable[[Any], bytes]] = {
+    type(None): lambda _: b"NoneType:0:",
+    bool: lambda value: b"bool:1:1" if value else b"bool:1:0",
+    int: _of_int,
+    float: _of_float,
+    complex: lambda value: _tagged("complex", _number(value.real) + b"," + _number(value.imag)),
+    str: _of_str,
+    bytes: lambda value: _tagged("bytes", value),
+    bytearray: lambda value: _tagged("bytearray", bytes(value)),
+    type: lambda value: _tagged("type", f"{value.__module__}.{value.__qualname__}".encode()),
 }
-_TAGS = {kind: kind.__name__.encode() for kind in _PLAIN}
+"""What plain values add to a digest: a name, the length of the content, and the content."""

@@ -101,7 +101,7 @@ def size_of(result: Any) -> int:
             else "return plain data"
         )
         raise TypeError(f"the result cannot be pickled, so it cannot travel home: {told}; {cure}") from error
-    return len(pickled) + sum(one.raw().nbytes for one in buffers)
+    return len(pickled) + sum(one.raw().nbytes for one in buffers) if buffers else len(pickled)
 
 
 def first_line(error: BaseException) -> str:

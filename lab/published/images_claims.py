@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from lab.analysis.configurations import pairs, select
+from lab.analysis.engines import against
 from lab.analysis.intervals import Estimate, mean_estimate, ratio_estimate
-from lab.analysis.timings import against
 from lab.formats import count, listing, percent
 from lab.published import report_b as report
 from lab.published.single_node_claims import Verdict, outcome_of, quote
@@ -74,15 +74,15 @@ def falls_behind(rows: pd.DataFrame, chosen: Chosen) -> Verdict:
 
 def growth_with_tasks(rows: pd.DataFrame, chosen: Chosen) -> tuple[Estimate, tuple[int, ...]]:
     """Return Ray's ratio to multiprocessing.Pool with most tasks over that with fewest; the counts."""
-    work = {name: value for name, value in chosen.items() if name != "tasks"}
+    work = {name: value for name, value in chosen.items() if name != "planned_tasks"}
     mine = select(rows, work)
     counts = tuple(
-        sorted({int(one) for one in mine.loc[mine["engine"].isin(("ray", "pool")), "tasks"].unique()})
+        sorted({int(one) for one in mine.loc[mine["engine"].isin(("ray", "pool")), "planned_tasks"].unique()})
     )
     if len(counts) < 2:
         return Estimate(0, None, None, None), counts
     fewest, most = (
-        pairs(mine, "throughput", {"engine": "ray", "tasks": one}, {"engine": "pool", "tasks": one})
+        pairs(select(mine, {"planned_tasks": one}), "throughput", {"engine": "ray"}, {"engine": "pool"})
         for one in (counts[0], counts[-1])
     )
     both = pd.concat(

@@ -5,6 +5,12 @@ images, with Ray on a cluster in Kubernetes and with multiprocessing in a contai
 what it compares, time and memory, and no result; the seconds are those of its results.
 """
 
+import pandas as pd
+
+from lab.analysis.trials import sound
+from lab.data.engines import TABLE
+from lab.data.store import Run
+
 SOURCE = "“Ray vs Multiprocessing benchmark”, a report in Korean of April 2025"
 """The report as a page cites it."""
 
@@ -35,6 +41,31 @@ FALLS_BEHIND = "the more tasks, the further multiprocessing falls behind Ray"
 FEWER_CORE_SECONDS = "Ray takes fewer core-seconds for the same work"
 DRIVER_MEMORY = "the memory of the driver tells what a run needs"
 LESS_MEMORY = "Ray needs less memory than multiprocessing"
+
+
+MEGABYTE = 1e6
+"""Bytes in the report's unit of data and of memory."""
+
+
+def in_its_columns(run: Run) -> pd.DataFrame:
+    """Return a run's images as the report has them in its CSV file, a row for each trial that ended well.
+
+    Columns: framework, data_size_mb (of one image), num_tasks, complexity, execution_time (s) and
+    memory_used (MB, of the driver alone). What the run does not know is missing.
+    """
+    rows = sound(run.trials)
+    rows = rows[rows["mode"] == "images"]
+    frameworks = {name: engine.framework for name, engine in TABLE.items()}
+    return pd.DataFrame(
+        {
+            "framework": [frameworks.get(name, name) for name in rows["engine"]],
+            "data_size_mb": rows["item_bytes"].astype(float) / MEGABYTE,
+            "num_tasks": rows["planned_tasks"],
+            "complexity": float(run.environment.get("parameters", {}).get("complexity", "nan")),
+            "execution_time": rows["duration_seconds"],
+            "memory_used": rows["driver_memory_bytes"].astype(float) / MEGABYTE,
+        }
+    ).reset_index(drop=True)
 
 
 def time_ratios(count: int = 2) -> dict[int, float]:

@@ -147,13 +147,18 @@ def memory_rises(rows: pd.DataFrame) -> Verdict:
 
 
 def unequal_digests(trials: pd.DataFrame) -> list[str]:
-    """Return the modes whose ok trials did not all return the same digest; a missing one is not the same.
+    """Return the work whose ok trials did not all return the same digest; a missing one is not the same.
 
-    Empty where every engine, schedule and cluster size returned the same results.
+    Empty where every engine, schedule and cluster size returned the same results. A mode may have several
+    pieces of work: 'images, 10 tasks'.
     """
     done = trials[trials["status"] == "ok"]
-    counts = done.groupby("mode")["digest"].agg(lambda digests: digests.nunique(dropna=False))
-    return [str(mode) for mode in counts.index[counts > 1]]
+    works = done.groupby(["mode", "planned_tasks", "task_seconds"], dropna=False)
+    counts = works["digest"].agg(lambda digests: digests.nunique(dropna=False))
+    return [
+        f"{mode}, {tasks} tasks" if pd.notna(tasks) else str(mode)
+        for mode, tasks, _ in counts.index[counts > 1]
+    ]
 
 
 def outcome_of(holds: bool, fails: bool) -> Outcome:

@@ -1,10 +1,13 @@
 """The answers in words: each sentence is chosen by the data, so that it is true of any honest run."""
 
+from lab.analysis.configurations import compare_over_workers
 from lab.analysis.intervals import Estimate
 from lab.formats import bounds, count, decimals, estimate, fixed, level, percent
 from lab.report.disturbances import in_short
+from lab.report.levels import estimate_of
 from lab.report.markdown import safe
-from lab.report.study import Study, estimate_of
+from lab.report.series import PROCESSES
+from lab.report.study import Study
 
 NEAR_BEST = 0.97
 """Workers are enough where the mean throughput reaches this part of the highest."""
@@ -72,7 +75,7 @@ def cost_of_ray(study: Study) -> str:
     """Say how Ray's throughput compares with as many plain processes doing the same work."""
     mode = study.main_mode
     series = next(iter(study.rays(mode)), None)
-    counts, ratio = study.cost(mode, series) if series else ((), None)
+    counts, ratio = cost(study, mode, series) if series else ((), None)
     if series is None or ratio is None or ratio.value is None:
         return (
             "What Ray costs cannot be told from this run: no block has trials with Ray and with as many "
@@ -83,6 +86,19 @@ def cost_of_ray(study: Study) -> str:
         f"{estimate(ratio, 'of the throughput of as many plain processes')}"
     )
     return f"{lead}: {cost_in_words(ratio)}."
+
+
+def cost(study: Study, mode: str, series: str) -> tuple[tuple[int, ...], Estimate]:
+    """Return worker counts and the ratio of a series to as many plain processes, pooled over them.
+
+    The counts are those that both have: 2 or more workers, or else 1. None of them gives n = 0.
+    """
+    shared = set(study.counts(mode, series)) & set(study.counts(mode, PROCESSES))
+    counts = tuple(sorted({one for one in shared if one > 1} or shared))
+    if not counts:
+        return (), Estimate(0, None, None, None)
+    ray, plain = ({"mode": mode, **study.known[name]} for name in (series, PROCESSES))
+    return counts, compare_over_workers(study.measures, "throughput", ray, plain, counts)
 
 
 def cost_in_words(ratio: Estimate) -> str:

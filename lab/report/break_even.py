@@ -4,18 +4,17 @@ from collections.abc import Sequence
 
 from lab.analysis import break_even as analysis
 from lab.analysis.break_even import Crossing, Curve
+from lab.analysis.engines import ways
 from lab.analysis.intervals import Estimate
 from lab.analysis.ray_ways import OWN, PLAIN
-from lab.analysis.timings import ways
-from lab.data.engines import ENGINES
+from lab.data.engines import ordered
 from lab.figures import engines as figures
 from lab.formats import count, estimate, length, listing, percent, seconds, short_estimate
-from lab.report.comparison import Comparison
 from lab.report.disturbances import in_short
 from lab.report.engines import named
-from lab.report.levels import ABSENT
+from lab.report.levels import ABSENT, intervals
 from lab.report.markdown import Markdown, figure, paragraphs, table
-from lab.report.ray_vs_multiprocessing import intervals
+from lab.report.study import Study
 
 MICRO = 1e6
 UNITS = ((1e6, "µs", 1e-3), (1e3, "ms", 1.0), (1.0, "s", float("inf")))
@@ -24,18 +23,18 @@ UNITS = ((1e6, "µs", 1e-3), (1e3, "ms", 1.0), (1.0, "s", float("inf")))
 Way = tuple[str, str]
 
 
-def answer(study: Comparison) -> Markdown:
+def answer(study: Study) -> Markdown:
     """Answer the page's question: from which length of a task Ray pays off."""
     return Markdown(sentence(study))
 
 
-def summary(study: Comparison) -> Markdown:
+def summary(study: Study) -> Markdown:
     """Answer it for the first page."""
     told = sentence(study)
     return Markdown(f"**Break-even.** {told}{in_short(study)}" if told else "")
 
 
-def sentence(study: Comparison) -> str:
+def sentence(study: Study) -> str:
     """Return the rule for this machine; empty where neither way to use Ray was timed beside a plain loop."""
     names = {"one Ray task a call": PLAIN, "this lab's dispatch on Ray": OWN}
     found = {name: analysis.crossing(speedup(study, *_way(chosen))) for name, chosen in names.items()}
@@ -52,8 +51,8 @@ def sentence(study: Comparison) -> str:
     return f"{told}{others}{_batch_rule(study)}. Ray's documentation advises about {documented} or more."
 
 
-def _batch_rule(study: Comparison) -> str:
-    cost = analysis.cost(study.rows, *_way(PLAIN))
+def _batch_rule(study: Study) -> str:
+    cost = analysis.cost(study.compared, *_way(PLAIN))
     if cost.value is None:
         return ""
     size = count(analysis.batch_size(cost.value), "task")
@@ -69,28 +68,27 @@ def _way(chosen: object) -> Way:
     return str(engine), str(batching)
 
 
-def timed(study: Comparison) -> tuple[Way, ...]:
+def timed(study: Study) -> tuple[Way, ...]:
     """Return every way to run tasks that was timed, the plain loop left out."""
-    return tuple(way for way in ways(study.rows) if way[0] != "serial")
+    return tuple(way for way in ways(study.compared) if way[0] != "serial")
 
 
-def failed(study: Comparison) -> tuple[str, ...]:
+def failed(study: Study) -> tuple[str, ...]:
     """Return the engines that have no timing which ended well."""
-    tried = set(study.run.timings["engine"])
-    return tuple(name for name in ENGINES if name in tried - set(study.rows["engine"]))
+    return ordered(set(study.run.trials["engine"]) - set(study.compared["engine"]))
 
 
-def speedup(study: Comparison, engine: str, batching: str) -> Curve:
+def speedup(study: Study, engine: str, batching: str) -> Curve:
     """Return how many times as fast as a plain loop a way to run tasks is, by the length of a task."""
     first = {"engine": engine, "batching": batching}
-    return analysis.speed_ratios(study.rows, first, analysis.SERIAL)
+    return analysis.speed_ratios(study.compared, first, analysis.SERIAL)
 
 
-def pays_off(study: Comparison, found: Crossing | None, exact: bool = True) -> str:
+def pays_off(study: Study, found: Crossing | None, exact: bool = True) -> str:
     """Say from which length on something is faster: 'from 0.61 ms (95 % interval ...)'."""
     if found is None:
         return ABSENT
-    every = analysis.lengths(study.rows)
+    every = analysis.lengths(study.compared)
     if found.place == "below":
         return "at every length" + f" timed, from {length(every[0])} on" * exact
     if found.place == "beyond" or found.value is None:
@@ -112,10 +110,10 @@ def _length(found: Crossing, every: Sequence[float], exact: bool) -> str:
     return f"{seconds(value)} ({note})"
 
 
-def overhead(study: Comparison) -> Markdown:
+def overhead(study: Study) -> Markdown:
     """Show what a task costs beyond its work by its length, for one task a call."""
     shown = [way for way in timed(study) if way[1] in ("none", "own")]
-    curves = {engine: analysis.overhead_curve(study.rows, engine, how) for engine, how in shown}
+    curves = {engine: analysis.overhead_curve(study.compared, engine, how) for engine, how in shown}
     if not any(curves.values()):
         return Markdown("")
     drawn = figures.overheads(curves, "Cost of a task beyond its work, against its length")
@@ -128,14 +126,14 @@ def overhead(study: Comparison) -> Markdown:
     return paragraphs(figure(drawn, caption))
 
 
-def costs(study: Comparison) -> Markdown:
+def costs(study: Study) -> Markdown:
     """Show the cost of a short task, the break-even length and the batch to use, for every way."""
     if not timed(study):
         return Markdown("")
-    pooled = listing(length(one) for one in analysis.short_lengths(study.rows))
+    pooled = listing(length(one) for one in analysis.short_lengths(study.compared))
     rows: list[tuple[object, ...]] = []
     for engine, how in timed(study):
-        cost = analysis.cost(study.rows, engine, how)
+        cost = analysis.cost(study.compared, engine, how)
         loop = analysis.crossing(speedup(study, engine, how))
         size = analysis.batch_size(cost.value) if how == "none" and cost.value is not None else ABSENT
         shown = short_estimate(cost, MICRO) if cost.value is not None else ABSENT
@@ -155,7 +153,7 @@ def costs(study: Comparison) -> Markdown:
     return paragraphs(table(head, rows, right=(1, 2, 3, 4)), told)
 
 
-def speedups(study: Comparison) -> Markdown:
+def speedups(study: Study) -> Markdown:
     """Show speedup over a plain loop against the length of a task, one task a call and in batches."""
     panels = {}
     for title, how in (("One task a call", "none"), ("Equal batches", "equal")):
@@ -172,7 +170,7 @@ def speedups(study: Comparison) -> Markdown:
     return paragraphs(figure(drawn, caption))
 
 
-def beats(study: Comparison) -> Markdown:
+def beats(study: Study) -> Markdown:
     """Say from which length on Ray is faster than each other way to run tasks."""
     rows = []
     for engine, how in timed(study):
@@ -180,13 +178,13 @@ def beats(study: Comparison) -> Markdown:
         for ray in (OWN, PLAIN):
             same = _way(ray) == (engine, how)
             other = {"engine": engine, "batching": how}
-            cells.append(ABSENT if same else beaten(study, analysis.speed_ratios(study.rows, ray, other)))
+            cells.append(ABSENT if same else beaten(study, analysis.speed_ratios(study.compared, ray, other)))
         rows.append((named(engine, how), *cells))
     head = ("Ray is faster than", "with this lab's dispatch", "with one Ray task a call")
     return Markdown(table(head, rows) if rows else "")
 
 
-def beaten(study: Comparison, curve: Curve) -> str:
+def beaten(study: Study, curve: Curve) -> str:
     """Say at which lengths a ratio is above 1, as far as its intervals tell."""
     if not curve:
         return ABSENT

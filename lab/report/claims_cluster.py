@@ -6,7 +6,7 @@ from lab.analysis.intervals import ratio_estimate
 from lab.formats import listing, short_estimate
 from lab.published.cluster_claims import cluster_verdicts
 from lab.published.single_node_claims import where_quiet
-from lab.report.levels import level_table
+from lab.report.levels import level_table, ratio_levels
 from lab.report.markdown import Markdown, paragraphs, table
 from lab.report.study import Study
 
@@ -34,10 +34,13 @@ def schedules(study: Study) -> Markdown:
         both = [
             (name, f"{name}, static") for name in study.rays(mode) if f"{name}, static" in study.rays(mode)
         ]
-        ratios = study.ratio_frame(
-            (name, x, study.ratio(mode, (name, x), (static, x)))
-            for name, static in both
-            for x in sorted(set(study.counts(mode, name)) & set(study.counts(mode, static)))
+        ratios = ratio_levels(
+            study,
+            [
+                (name, x, study.ratio(mode, (name, x), (static, x)))
+                for name, static in both
+                for x in sorted(set(study.counts(mode, name)) & set(study.counts(mode, static)))
+            ],
         )
         if not ratios.empty:
             parts += [

@@ -1,17 +1,17 @@
 """The sections that set report B's numbers and claims beside ours."""
 
-from lab.analysis import timings as analysis
+from lab.analysis import engines as analysis
 from lab.analysis.configurations import compare, select
 from lab.formats import fixed, number
 from lab.published import report_b as report
 from lab.published.images_claims import verdicts as judged
-from lab.report.comparison import Comparison
 from lab.report.levels import ABSENT
 from lab.report.markdown import Markdown, paragraphs, table
 from lab.report.ray_vs_multiprocessing import NONE, short
+from lab.report.study import Study
 
 
-def beside(study: Comparison) -> Markdown:
+def beside(study: Study) -> Markdown:
     """Show the report's seconds, and the only numbers of it that can stand beside ours: ratios."""
     return paragraphs(
         f"Report B is {report.SOURCE}; seconds for so many images:",
@@ -32,20 +32,20 @@ def _seconds() -> str:
     return table(head, rows, right=(1, 2, 3))
 
 
-def _ratios(study: Comparison) -> str:
-    chosen = {name: one for name, one in study.work("images").items() if name != "tasks"}
-    rows = select(study.rows, chosen) if chosen else study.rows.head(0)
+def _ratios(study: Study) -> str:
+    chosen = {name: one for name, one in study.work("images").items() if name != "planned_tasks"}
+    rows = select(study.compared, chosen) if chosen else study.compared.head(0)
     theirs = report.time_ratios()
     sides = {"engine": "ray"}, {"engine": "pool"}
     lines: list[tuple[object, ...]] = []
-    for tasks in sorted({*theirs, *(int(one) for one in rows["tasks"].unique())}):
-        ours = compare(select(rows, {"tasks": tasks}), "duration_seconds", *sides)
+    for tasks in sorted({*theirs, *(int(one) for one in rows["planned_tasks"].unique())}):
+        ours = compare(select(rows, {"planned_tasks": tasks}), "duration_seconds", *sides)
         known = fixed(theirs[tasks], 2) if tasks in theirs else ABSENT
         lines.append((f"time, {tasks} images", known, short(ours), ours.n))
     low, high = (
         report.CORE_SECONDS["Ray"][place] / report.CORE_SECONDS["multiprocessing"][place] for place in (0, 1)
     )
-    taken = analysis.against(study.rows, "cpu_seconds", study.work("images")) if chosen else NONE
+    taken = analysis.against(study.compared, "cpu_seconds", study.work("images")) if chosen else NONE
     what = "core-seconds given (report B), CPU-seconds taken (here)"
     lines.append((what, f"{low:.2f} to {high:.2f}", short(taken), taken.n))
     head = ("Ray / multiprocessing", "report B, 2 of each", "here, equal workers (95 % interval)", "n")
@@ -62,10 +62,10 @@ def flaws() -> Markdown:
     return Markdown("\n".join(f"{place}. {one[0].upper()}{one[1:]}." for place, one in enumerate(lines, 1)))
 
 
-def verdicts(study: Comparison) -> Markdown:
+def verdicts(study: Study) -> Markdown:
     """Show what the run says about each claim of the report."""
     chosen = study.work("images")
     if not chosen:
         return Markdown("")
-    rows = [(f"**{one.outcome}**", one.claim, one.evidence) for one in judged(study.rows, chosen)]
+    rows = [(f"**{one.outcome}**", one.claim, one.evidence) for one in judged(study.compared, chosen)]
     return Markdown(table(("here it", "claim of report B", "evidence"), rows))

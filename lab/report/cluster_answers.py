@@ -6,9 +6,10 @@ from lab.analysis.intervals import Estimate
 from lab.formats import count, estimate, listing, number, percent
 from lab.report.answers import ALIKE, NEAR_BEST
 from lab.report.disturbances import in_short as noisy
+from lab.report.levels import estimate_of
 from lab.report.markdown import safe
 from lab.report.nodes import own_cores, sized
-from lab.report.study import Study, estimate_of
+from lab.report.study import Study
 
 
 def scaling(study: Study) -> str:

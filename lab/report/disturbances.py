@@ -7,7 +7,7 @@ import pandas as pd
 from lab.analysis.disturbances import Disturbance
 from lab.formats import UNKNOWN, count, number, percent
 from lab.report.markdown import Markdown, table
-from lab.report.selection import Shown
+from lab.report.study import Study
 
 TOLD: Mapping[str, tuple[str, str]] = {
     "stolen": ("the hypervisor gave", "of the host's core time to others"),
@@ -27,7 +27,7 @@ NAMES: Mapping[str, str] = {
 }
 
 
-def warning(study: Shown) -> Markdown:
+def warning(study: Study) -> Markdown:
     """Return a block that says what disturbed the run beyond its limit; empty where nothing did.
 
     What had loaded the machine before the first trial is gone within minutes: alone it may have slowed the
@@ -46,13 +46,13 @@ def warning(study: Shown) -> Markdown:
     )
 
 
-def in_short(study: Shown) -> str:
+def in_short(study: Study) -> str:
     """Return what disturbed trials, as a sentence to append; nothing where nothing was beyond its limit."""
     loud = [_sentence(one) for one in study.disturbances if len(one.beyond) and one.kind != "load"]
     return f" **The machine was not quiet**: {'; '.join(loud)}." if loud else ""
 
 
-def limits(study: Shown) -> str:
+def limits(study: Study) -> str:
     """Return the table of all kinds: median, worst, limit, and how many trials were beyond it."""
     rows = [
         (

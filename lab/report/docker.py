@@ -10,7 +10,7 @@ from lab.formats import UNKNOWN, memory, number, seconds, short_estimate
 from lab.published.cluster_claims import docker_verdict
 from lab.report import containers
 from lab.report.disturbances import in_short
-from lab.report.levels import intervals, level_table
+from lab.report.levels import intervals, level_table, ratio_levels
 from lab.report.markdown import Markdown, figure, folded, paragraphs, table
 from lab.report.series import SIDES
 from lab.report.study import Study
@@ -45,7 +45,7 @@ def comparison(study: Study) -> Markdown:
         if not choices:
             continue
         each = {key: containers.of_one(study, choice) for key, choice in choices.items()}
-        ratios = study.ratio_frame((name, x, one.ratio) for (name, x), one in each.items())
+        ratios = ratio_levels(study, [(name, x, one.ratio) for (name, x), one in each.items()])
         drawn = sides(ratios, containers.margin(study), f"Containers / host, {mode}", study.axis)
         caption = f"Mode {mode}. Ratios of throughput, paired by block, with {intervals(study)}."
         parts.append(figure(drawn, caption))

@@ -2,22 +2,22 @@
 
 from lab.analysis.configurations import select
 from lab.analysis.intervals import mean_estimate
-from lab.data.engines import ENGINES
+from lab.data.engines import label
 from lab.figures import engines as figures
-from lab.report.comparison import Comparison
+from lab.report.levels import intervals
 from lab.report.markdown import Markdown, figure, paragraphs, table
 from lab.report.ray_vs_multiprocessing import (
     MEBIBYTE,
     fastest_first,
-    intervals,
     modes,
     of_engines,
     short,
     work,
 )
+from lab.report.study import Study
 
 
-def memory(study: Comparison) -> Markdown:
+def memory(study: Study) -> Markdown:
     """Show the memory of the whole process tree, beside the driver's alone, which report B measures."""
     found = modes(study)
     if not found:
@@ -34,7 +34,7 @@ def memory(study: Comparison) -> Markdown:
     for name, whole in peak.items():
         missed = mean_estimate(select(study.of_work(mode), {"engine": name})["missed_part"])
         cells = (short(one, MEBIBYTE) for one in (before[name], whole, driver[name]))
-        rows.append((ENGINES[name], *cells, short(missed, 100.0), whole.n))
+        rows.append((label(name), *cells, short(missed, 100.0), whole.n))
     head = ("engine", "before, MiB", "peak, MiB", "driver, MiB", "missed, % of peak", "n")
     return paragraphs(
         figure(figures.rows("Peak memory of every engine", [panel]), caption),
@@ -42,14 +42,14 @@ def memory(study: Comparison) -> Markdown:
     )
 
 
-def processor_time(study: Comparison) -> Markdown:
+def processor_time(study: Study) -> Markdown:
     """Show processor time beside wall time, for the whole process tree."""
     found = modes(study)
     tables = [f"**{mode.capitalize()}**\n\n{_processor_table(study, mode)}" for mode in found]
     return paragraphs(*tables)
 
 
-def _processor_table(study: Comparison, mode: str) -> str:
+def _processor_table(study: Study, mode: str) -> str:
     rows = study.of_work(mode)
     spent = rows.assign(
         available=rows["workers"].astype(float) * rows["duration_seconds"],
@@ -60,7 +60,7 @@ def _processor_table(study: Comparison, mode: str) -> str:
     for name in fastest_first(study, mode):
         mine = select(spent, {"engine": name})
         values = [mean_estimate(mine[metric].astype(float)) for metric in metrics]
-        lines.append((ENGINES[name], *(short(one) for one in values), values[0].n))
+        lines.append((label(name), *(short(one) for one in values), values[0].n))
     head = (
         *("engine", "time, s", "workers × time", "CPU-seconds"),
         *("of task bodies", "beyond", "n"),

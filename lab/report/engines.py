@@ -4,25 +4,19 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from lab.analysis.drift import drift as drift_of
-from lab.analysis.timings import CONFIGURATION
-from lab.data.engines import ENGINES
+from lab.analysis.engines import worker_counts
+from lab.data.engines import label, ordered
 from lab.formats import count, listing, number, percent, seconds
-from lab.invariants import equal_results, nothing_left_out, one_trial_per_block
-from lab.report import noise as noises
+from lab.invariants import nothing_left_out, one_trial_per_block, same_results
 from lab.report import provenance
-from lab.report.comparison import Comparison
-from lab.report.disturbances import limits as disturbed
 from lab.report.markdown import Markdown, folded, literal, paragraphs, table
+from lab.report.study import Study
 
 BATCHINGS: Mapping[str, str] = {
     "none": "one task a call",
     "equal": "equal batches",
     "own": "batches of its own",
 }
-
-UNITS: Mapping[str, str] = {"images": "images/s", "search": "primes/s", "spin": "tasks/s"}
-"""What the throughput of each workload counts."""
 
 WORDS: Mapping[str, str] = {
     "images": "blurring and equalising an image",
@@ -34,10 +28,10 @@ WORDS: Mapping[str, str] = {
 def named(engine: str, batching: str = "none") -> str:
     """Return an engine's name, with its batching where it is not one task a call."""
     told = "" if batching == "none" else f", {BATCHINGS[batching]}"
-    return ENGINES[engine] + told
+    return label(engine) + told
 
 
-def which_run(study: Comparison) -> Markdown:
+def which_run(study: Study) -> Markdown:
     """Name the run, its machine and its repeats in one line, below the title."""
     machine, held = study.machine, ""
     if machine.get("container"):
@@ -45,16 +39,16 @@ def which_run(study: Comparison) -> Markdown:
         limited = quota is not None and cores is not None and quota < cores
         held = ", in a container" + (f" limited to {number(quota)} cores" if limited else "")
     workers = f"; {count(study.workers, 'worker')} of every engine"
-    if len(study.counts) > 1:
-        workers += f" (timed with {listing([str(one) for one in study.counts])}: the page shows the most)"
+    if len(counts := worker_counts(study.run.trials)) > 1:
+        workers += f" (timed with {listing([str(one) for one in counts])}: the page shows the most)"
     return provenance.named(study, f"{provenance.one_machine(study)}{held}{workers}")
 
 
-def how_measured(study: Comparison) -> Markdown:
+def how_measured(study: Study) -> Markdown:
     """Say what was run and check that the data bear the sentences that hold in every honest run."""
     return paragraphs(
         f"{_works(study)} {one_trial_per_block(study.run)} {nothing_left_out(study.run)}",
-        equal_results(study.run),
+        same_results(study.run),
         "Every engine gets the same tasks in the same order and equally many workers, each of which is "
         "pinned to one thread of its numerical libraries, and all processes have the same niceness. In each "
         "block the order of the engines is shuffled by the seed; an engine is started once, warmed with a "
@@ -65,8 +59,8 @@ def how_measured(study: Comparison) -> Markdown:
     )
 
 
-def _works(study: Comparison) -> str:
-    found = study.run.timings.groupby("workload")["tasks"].unique()
+def _works(study: Study) -> str:
+    found = study.run.trials.groupby("mode")["planned_tasks"].unique()
     told = [f"*{name}* ({WORDS[str(name)]}) with {_counts(counts)} tasks" for name, counts in found.items()]
     return f"The work: {listing(told)}." if told else ""
 
@@ -78,14 +72,14 @@ def _counts(counts: object) -> str:
     return listing(f"{one:,}" for one in numbers)
 
 
-def _starts(study: Comparison) -> str:
-    found = study.rows.groupby("engine")["startup_seconds"].median().dropna()
-    told = [f"{ENGINES[name]} {seconds(float(found[name]))}" for name in ENGINES if name in found.index]
+def _starts(study: Study) -> str:
+    found = study.compared.groupby("engine")["startup_seconds"].median().dropna()
+    told = [f"{label(name)} {seconds(float(found[name]))}" for name in ordered(found.index)]
     return f"Cold starts are outside of it (medians): {listing(told)}." if told else ""
 
 
-def _sampler(study: Comparison) -> str:
-    rows = study.run.timings
+def _sampler(study: Study) -> str:
+    rows = study.run.trials
     known = rows.dropna(subset=["sampler_cpu_seconds", "duration_seconds"])
     if known.empty:
         return "What the sampler cost is not known."
@@ -93,16 +87,16 @@ def _sampler(study: Comparison) -> str:
     return f"The sampler took {percent(part, 2)} of one core over all timings, and is in no CPU-seconds."
 
 
-def failures(study: Comparison) -> Markdown:
+def failures(study: Study) -> Markdown:
     """List every timing that did not end well."""
     listed = study.failures
     if listed.empty:
         return Markdown("No timing failed and none was interrupted.")
-    kinds = ["engine", "workload", "status", "reason"]
+    kinds = ["engine", "mode", "status", "reason"]
     groups = listed.groupby(kinds, sort=False).size().reset_index(name="timings")
     rows = [
         (
-            ENGINES[str(one["engine"])],
+            label(one["engine"]),
             *(one[kind] for kind in kinds[1:3]),
             one["timings"],
             literal(one["reason"]),
@@ -125,9 +119,9 @@ def _each(listed: pd.DataFrame) -> str:
     rows = [
         (
             row["trial_id"],
-            ENGINES[str(row["engine"])],
-            row["workload"],
-            row["tasks"],
+            label(row["engine"]),
+            row["mode"],
+            row["planned_tasks"],
             BATCHINGS[str(row["batching"])],
             row["status"],
         )
@@ -136,24 +130,10 @@ def _each(listed: pd.DataFrame) -> str:
     return table(("trial", "engine", "work", "tasks", "calls", "status"), rows, right=(3,))
 
 
-def noise(study: Comparison) -> Markdown:
-    """Show how an engine compares with a copy of itself, and what disturbed the run."""
-    told = disturbed(study)
-    if not study.copies:
-        return paragraphs("This run has no A/A arm: no engine was timed twice in a block.", told)
-    return noises.copies(study.copies, told)
-
-
-def drift(study: Comparison) -> Markdown:
-    """Show every timing beside its configuration's mean, over the time of the run."""
-    found = drift_of(study.measures, study.run.timings, "throughput", CONFIGURATION)
-    return noises.drifted(found, study.experiment)
-
-
-def limits(study: Comparison) -> Markdown:
+def limits(study: Study) -> Markdown:
     """Say what the run cannot tell."""
     reach = (
         f"One machine with {count(study.cores, 'core')} and work bound by the processor: it says nothing "
         "about input and output, or about a network between nodes, which multiprocessing cannot use at all."
     )
-    return provenance.limits_of(study, study.run.timings, reach)
+    return provenance.limits_of(study, reach)

@@ -9,7 +9,7 @@ from lab.analysis.error_rates import error_rates
 from lab.analysis.intervals import Estimate, proportion_estimate
 from lab.figures import curves as figures
 from lab.formats import count, percent
-from lab.report.markdown import Markdown, figure, folded, literal, paragraphs, table
+from lab.report.markdown import Markdown, figure, folded, literal, paragraphs, safe, table
 from lab.report.study import Study
 
 
@@ -67,7 +67,8 @@ def _rates(study: Study, found: pd.DataFrame) -> str:
     rows = [
         (
             study.name(row["mode"]),
-            *(row[name] for name in ("engine", "schedule", "nodes", "workers_per_node")),
+            safe(row["engine"]),
+            *(row[name] for name in ("schedule", "nodes", "workers_per_node")),
             f"{row['attempts']:,}",
             row["failed"],
             _rate(Estimate(row["attempts"], row["value"], row["low"], row["high"])),

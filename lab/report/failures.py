@@ -17,7 +17,7 @@ def trials(study: Study) -> Markdown:
         (
             safe(row["trial_id"]),
             study.name(row["mode"]),
-            row["engine"],
+            safe(row["engine"]),
             row["schedule"],
             row["nodes"],
             row["workers"],

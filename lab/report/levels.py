@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from lab.analysis.intervals import Estimate
 from lab.figures.curves import WORKERS, Axis
 from lab.formats import number, short_estimate
 from lab.published import report_a as reference
 from lab.report.markdown import table
-from lab.report.study import Study, estimate_of
+from lab.report.study import Study
 
 REFERENCE_HEAD = "reference report"
 
@@ -41,6 +42,23 @@ def level_table(
         others = [number(one[x]) if x in one else ABSENT for one in columns.values()]
         rows.append([x, *cells, _counts(one.n for one in found), *others])
     return table(head, rows, right=range(len(head)))
+
+
+def estimate_of(rows: pd.DataFrame) -> Estimate:
+    """Return the estimate of a frame of one row; n = 0 where it has none."""
+    if rows.empty:
+        return Estimate(0, None, None, None)
+    row = rows.iloc[0]
+    value, low, high = (None if pd.isna(row[name]) else float(row[name]) for name in ("value", "low", "high"))
+    return Estimate(int(row["n"]), value, low, high)
+
+
+def ratio_levels(study: Study, rows: Iterable[tuple[str, int, Estimate]]) -> pd.DataFrame:
+    """Return series, x and estimate as a frame in the form of `Study.levels`."""
+    return pd.DataFrame(
+        [(name, count, one.n, one.value, one.low, one.high) for name, count, one in rows],
+        columns=["series", study.axis.column, "n", "value", "low", "high"],
+    ).astype({"value": float, "low": float, "high": float})
 
 
 def _counts(found: Iterable[int]) -> str:

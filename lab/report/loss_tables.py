@@ -7,9 +7,8 @@ import pandas as pd
 from lab.analysis.intervals import Estimate
 from lab.analysis.losses import PARTS, TERMS, WORK, shares
 from lab.formats import UNKNOWN, count, fixed, level, number
-from lab.report.levels import ABSENT
-from lab.report.markdown import safe, table
-from lab.report.study import estimate_of, shortened
+from lab.report.levels import ABSENT, estimate_of
+from lab.report.markdown import safe, shortened, table
 
 SIZE = ["nodes", "workers_per_node"]
 

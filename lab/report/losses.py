@@ -33,8 +33,8 @@ from lab.report.loss_tables import (
     size_name,
     sizes_of,
 )
-from lab.report.markdown import Markdown, figure, folded, literal, paragraphs, safe
-from lab.report.study import Study, shortened
+from lab.report.markdown import Markdown, figure, folded, literal, paragraphs, safe, shortened
+from lab.report.study import Study
 
 SCHEDULES = ("dynamic", "static")
 

@@ -3,6 +3,9 @@
 import dataclasses
 from collections.abc import Collection, Iterable, Sequence
 
+MOST_LETTERS = 60
+"""Letters of the name of somebody's work, or of its unit, that a page shows."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Markdown:
@@ -54,6 +57,12 @@ def safe(text: object) -> str:
         one if one.isalnum() or one in " .,/()-" else f"&#{ord(one)};" if one.isprintable() else "\ufffd"
         for one in line
     )
+
+
+def shortened(text: str) -> str:
+    """Return foreign text on one line, of MOST_LETTERS at most."""
+    line = " ".join(text.split())
+    return line if len(line) <= MOST_LETTERS else line[: MOST_LETTERS - 1] + "…"
 
 
 def _cell(value: object) -> str:

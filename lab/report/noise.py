@@ -11,37 +11,33 @@ from lab.figures import noise as figures
 from lab.formats import bounds, count, estimate, fixed, level, listing, percent, short_estimate
 from lab.report.disturbances import limits
 from lab.report.levels import ABSENT
-from lab.report.markdown import Markdown, figure, paragraphs, safe, table
-from lab.report.study import Study, shortened
+from lab.report.markdown import Markdown, figure, paragraphs, safe, shortened, table
+from lab.report.study import Study
 
 NAMES: Mapping[str, str] = {
     "throughput": "throughput",
     "node_efficiency": "node efficiency",
     "cpu_efficiency": "CPU efficiency",
     "latency_p50_seconds": "latency, median",
+    "cpu_seconds": "CPU-seconds",
     "startup_seconds": "cold start",
     "lab_memory_bytes": "memory of the lab",
+    "peak_memory_bytes": "peak memory",
 }
-"""The metrics of trials."""
-
-OF_ENGINES: Mapping[str, str] = {"cpu_seconds": "CPU-seconds", "peak_memory_bytes": "peak memory"}
-"""Those of timings of engines besides."""
+"""What a copy is compared by."""
 
 
 def noise(study: Study) -> Markdown:
     """Show how a configuration compares with a copy of itself by every metric, and what disturbed the run."""
-    found = analysis.copy_comparisons(study.measures)
-    return copies(found, limits(study) if len(study.measures) else "")
-
-
-def copies(found: Sequence[CopyComparison], told: str) -> Markdown:
-    """Show how copies compare with their originals, and below it what is told besides."""
+    if study.measures.empty:
+        return Markdown("")
+    found = study.copies
     if not found:
-        return paragraphs(told)
+        return paragraphs("This run has no A/A arm: nothing was timed twice in a block.", limits(study))
     rows = [
         (
             safe(shortened(one.mode)),
-            _named(one),
+            NAMES[one.metric],
             short_estimate(one.ratio) if one.ratio.n else ABSENT,
             one.ratio.n,
             ABSENT if one.detectable_ratio is None else percent(one.detectable_ratio - 1, 2),
@@ -52,16 +48,12 @@ def copies(found: Sequence[CopyComparison], told: str) -> Markdown:
         *("mode", "metric", "copy / experiment (95 % interval)", "n"),
         f"smallest seen (power {POWER:g})",
     )
-    return paragraphs(table(head, rows, right=(2, 3, 4)), _judged(found), _alarms(found), told)
-
-
-def _named(one: CopyComparison) -> str:
-    return {**NAMES, **OF_ENGINES}[one.metric]
+    return paragraphs(table(head, rows, right=(2, 3, 4)), _judged(found), _alarms(found), limits(study))
 
 
 def _judged(found: Sequence[CopyComparison]) -> str:
     """Say where a copy differs from its original."""
-    alarmed = [f"{_named(one)} of {safe(shortened(one.mode))}" for one in found if one.alarmed]
+    alarmed = [f"{NAMES[one.metric]} of {safe(shortened(one.mode))}" for one in found if one.alarmed]
     if alarmed:
         return (
             f"By {listing(alarmed)} the interval leaves out 1: by chance, as one in twenty does, or because "
@@ -98,14 +90,10 @@ def rate_in_prose(rate: Estimate) -> str:
 
 def drift(study: Study) -> Markdown:
     """Show the throughput of every trial beside its configuration's mean, over the time of the run."""
-    return drifted(drift_of(study.measures, study.run.trials), study.experiment)
-
-
-def drifted(found: Drift, experiment: str) -> Markdown:
-    """Show a drift in words and as a figure."""
+    found = drift_of(study.measures, study.run.trials)
     if found.trials.empty:
         return Markdown("")
-    drawn = figures.drift(found.trials, found.slope, f"Drift over the run, {experiment}")
+    drawn = figures.drift(found.trials, found.slope, f"Drift over the run, {study.experiment}")
     caption = (
         f"Each point is a trial, relative to the geometric mean of its configuration over the blocks; "
         f"{count(len(found.trials), 'trial')}."

@@ -6,10 +6,11 @@ from lab.analysis.intervals import Estimate, mean_estimate
 from lab.figures.scaling import LOOP
 from lab.formats import UNKNOWN, count, estimate, listing, percent, seconds, short_estimate
 from lab.report import answers, cluster_answers
-from lab.report.levels import level_table
+from lab.report.levels import estimate_of, level_table, ratio_levels
 from lab.report.markdown import Markdown, literal, paragraphs, safe, table
 from lab.report.nodes import sized
-from lab.report.study import PROCESSES, Study, estimate_of
+from lab.report.series import PROCESSES
+from lab.report.study import Study
 
 SHOWN = 20
 """Kinds of errors that a table shows."""
@@ -211,11 +212,14 @@ def beside_the_loop(study: Study) -> Markdown:
     parts = []
     for mode in study.modes:
         if study.counts(mode, LOOP):
-            found = study.ratio_frame(
-                (name, x, study.ratio(mode, (name, x), (LOOP, 1)))
-                for name in study.series(mode)
-                for x in study.counts(mode, name)
-                if name != LOOP
+            found = ratio_levels(
+                study,
+                [
+                    (name, x, study.ratio(mode, (name, x), (LOOP, 1)))
+                    for name in study.series(mode)
+                    for x in study.counts(mode, name)
+                    if name != LOOP
+                ],
             )
             parts.append(level_table(found, axis=study.axis) if len(found) else "")
     return paragraphs(*parts)

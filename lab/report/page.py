@@ -3,15 +3,10 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Generic, TypeVar
 
-from lab.report.comparison import Comparison, comparison
 from lab.report.markdown import Markdown, paragraphs
-from lab.report.selection import PINS, Selection, select_run, select_timings
-from lab.report.study import Study, study
-
-Read = TypeVar("Read")
-"""A run as its page reads it."""
+from lab.report.selection import PINS, Selection, select_run
+from lab.report.study import Study
 
 NOTHING = "*There is nothing to show here: no trial that ended well has what this section needs.*"
 
@@ -29,15 +24,15 @@ COMMANDS = {
 
 
 @dataclasses.dataclass(slots=True)
-class Page(Generic[Read]):
+class Page:
     """What a page shows, section by section."""
 
-    selection: Selection[Any]
-    study: Read | None
+    selection: Selection
+    study: Study | None
     told: bool = False
     """Whether the page has said that there is no run."""
 
-    def show(self, section: Callable[[Read], Markdown]) -> Markdown:
+    def show(self, section: Callable[[Study], Markdown]) -> Markdown:
         """Return a section of the page, or a word on why there is none."""
         if self.study is None:
             shown = Markdown(NO_RUN) if self.told else no_run(self.selection)
@@ -46,24 +41,18 @@ class Page(Generic[Read]):
         shown = section(self.study)
         return shown if shown.text else Markdown(NOTHING)
 
-    def mention(self, section: Callable[[Read], Markdown]) -> Markdown:
+    def mention(self, section: Callable[[Study], Markdown]) -> Markdown:
         """Return a section where there is a run and something to show, and nothing at all elsewhere."""
         return Markdown("") if self.study is None else section(self.study)
 
 
-def page(experiment: str, data: Path | None = None, pins: Path = PINS) -> Page[Study]:
+def page(experiment: str, data: Path | None = None, pins: Path = PINS) -> Page:
     """Return the page of an experiment's newest complete run, or of the one that the book pins."""
-    selection = select_run(experiment, data, pins)
-    return Page(selection, study(selection))
+    found = select_run(experiment, data, pins)
+    return Page(found, None if found.run is None else Study(found.run, found.pinned, found.runs))
 
 
-def comparison_page(experiment: str, data: Path | None = None, pins: Path = PINS) -> Page[Comparison]:
-    """Return the page of an experiment that compares engines, of the run that `page` would choose."""
-    selection = select_timings(experiment, data, pins)
-    return Page(selection, comparison(selection))
-
-
-def no_run(selection: Selection[Any]) -> Markdown:
+def no_run(selection: Selection) -> Markdown:
     """Say that no run is complete, which ones were begun, and how to make one."""
     begun = [
         f"`{one.run_id}` ({one.trials} of {one.planned_trials} trials)"

@@ -63,12 +63,12 @@ def planted() -> Markdown:
     return paragraphs(told, folded("Every planted loss", table(head, rows, right=(2, 3, 4))))
 
 
-def studies(*pages: Page[Study]) -> list[Study]:
+def studies(*pages: Page) -> list[Study]:
     """Return the studies of the pages that have a run."""
     return [page.study for page in pages if page.study is not None]
 
 
-def processor_time(*pages: Page[Study]) -> Markdown:
+def processor_time(*pages: Page) -> Markdown:
     """Show the processes' processor time beside that of their cgroup, run by run."""
     runs = studies(*pages)
     if not runs:
@@ -85,7 +85,7 @@ def processor_time(*pages: Page[Study]) -> Markdown:
     )
 
 
-def processor_verdict(*pages: Page[Study]) -> Verdict:
+def processor_verdict(*pages: Page) -> Verdict:
     """Judge whether workers, Ray and sampler together are what the cgroup counted, at the median."""
     medians = {
         study.experiment: median_estimate(counted(study.run).ratios.tolist()) for study in studies(*pages)

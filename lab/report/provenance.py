@@ -5,17 +5,15 @@ import datetime
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from lab import paths
-from lab.data.records import files_of
-from lab.data.store import ENVIRONMENT, trials_file
+from lab.data.earlier import TIMINGS
+from lab.data.records import FILES
+from lab.data.store import ENVIRONMENT, TRIALS
 from lab.formats import UNKNOWN, count, memory, number, percent, seconds
 from lab.invariants import nothing_left_out, one_trial_per_block, same_results, tasks_add_up, work_fits_window
 from lab.published import report_a as reference
 from lab.report.markdown import Markdown, literal, paragraphs, safe, table
 from lab.report.nodes import own_cores, sized, workers_nodes
-from lab.report.selection import Shown
 from lab.report.series import COUNTED
 from lab.report.study import Study
 
@@ -35,7 +33,7 @@ def which_run(study: Study) -> Markdown:
     return named(study, one_machine(study) if study.embedded else _cluster(study))
 
 
-def named(study: Shown, machine: str) -> Markdown:
+def named(study: Study, machine: str) -> Markdown:
     """Name a run on a machine, and its repeats."""
     why = "which the book pins" if study.pinned else "the newest complete one"
     return paragraphs(
@@ -44,17 +42,17 @@ def named(study: Shown, machine: str) -> Markdown:
     )
 
 
-def one_machine(study: Shown) -> str:
+def one_machine(study: Study) -> str:
     """Return the machine in words."""
-    machine = study.run.environment.get("machine", {})
+    machine = study.machine
     return (
         f"{safe(machine.get('cpu_model', 'processor not known'))}, {_kind(study)} with "
         f"{count(study.cores, 'core')} and {memory(study.memory_bytes)}"
     )
 
 
-def _kind(study: Shown) -> str:
-    machine = study.run.environment.get("machine", {})
+def _kind(study: Study) -> str:
+    machine = study.machine
     return "virtual machine" if machine.get("hypervisor") else "machine"
 
 
@@ -136,10 +134,9 @@ def cold_start(study: Study) -> str:
     )
 
 
-def machine_table(study: Shown) -> str:
+def machine_table(study: Study) -> str:
     """Return the machine and the versions as a table."""
-    environment = study.run.environment
-    machine, first = environment.get("machine", {}), _first(study)
+    environment, machine, first = study.run.environment, study.machine, _first(study)
     commit = first.get("commit")
     changed = " with changes that are not committed" if first.get("uncommitted_changes") else ""
     versions = (_named(name, str(version)) for name, version in environment.get("versions", {}).items())
@@ -151,7 +148,7 @@ def machine_table(study: Shown) -> str:
         ),
         ("memory that may be used", memory(study.memory_bytes)),
         ("system", safe(" ".join(str(machine[key]) for key in SYSTEM if key in machine)) or UNKNOWN),
-        ("virtual machine", {True: "yes", False: "no"}.get(machine.get("hypervisor"), UNKNOWN)),
+        ("virtual machine", {"True": "yes", "False": "no"}.get(str(machine.get("hypervisor")), UNKNOWN)),
         ("versions", safe(", ".join(versions)) or UNKNOWN),
         ("code", f"commit {safe(commit[:12])}{changed}" if commit else UNKNOWN),
         ("sessions", len(environment["sessions"])),
@@ -159,18 +156,18 @@ def machine_table(study: Shown) -> str:
     return table(("what", "found"), rows)
 
 
-def files(study: Shown) -> Markdown:
+def files(study: Study) -> Markdown:
     """Link the files of the run that the page shows."""
-    links = ", ".join(link(study.run.directory, name) for name in (*files_of(study.experiment), ENVIRONMENT))
+    names = (name for name in (TIMINGS, *FILES, ENVIRONMENT) if (study.run.directory / name).exists())
+    links = ", ".join(link(study.run.directory, name) for name in names)
     return paragraphs(f"Every number on this page comes from these files: {links}.")
 
 
-def other_runs(study: Shown) -> Markdown:
+def other_runs(study: Study) -> Markdown:
     """List the other runs of the experiment with their files."""
     others = [one for one in study.runs if one.run_id != study.run.run_id]
     if not others:
         return Markdown("There is no other run.")
-    names = (trials_file(study.experiment), ENVIRONMENT)
     rows = [
         (
             literal(one.run_id),
@@ -178,26 +175,29 @@ def other_runs(study: Shown) -> Markdown:
             safe(one.profile),
             safe(one.machine),
             one.state if one.state != "unfinished" else f"{one.trials} of {one.planned_trials} trials",
-            " ".join(link(one.directory, name) for name in names),
+            f"{link(one.directory, _trials(one.directory))} {link(one.directory, ENVIRONMENT)}",
         )
         for one in others
     ]
     return Markdown(table(("run", "begun", "profile", "machine", "state", "files"), rows))
 
 
+def _trials(directory: Path) -> str:
+    """Return the name of the file that holds a run's trials."""
+    return TIMINGS if (directory / TIMINGS).exists() else TRIALS
+
+
 def limits(study: Study) -> Markdown:
     """Say what the run cannot tell."""
     theirs = "The reference report's numbers were read off its charts; they come from other machines."
     more = (theirs,) if study.experiment in COUNTED else ()
-    hosts = None if study.embedded else int(study.run.environment.get("machine", {}).get("cores") or 0)
-    return limits_of(study, study.run.trials, _reach(study), *more, host_cores=hosts)
+    hosts = None if study.embedded else int(study.machine.get("cores") or 0)
+    return limits_of(study, _reach(study), *more, host_cores=hosts)
 
 
-def limits_of(
-    study: Shown, trials: pd.DataFrame, reach: str, *more: str, host_cores: int | None = None
-) -> Markdown:
-    """Say what a run with these trials cannot tell: how far it reaches, what its intervals hold, and more."""
-    machine = study.run.environment.get("machine", {})
+def limits_of(study: Study, reach: str, *more: str, host_cores: int | None = None) -> Markdown:
+    """Say what a run cannot tell: how far it reaches, what its intervals hold, and more."""
+    trials = study.run.trials
     steal = float(trials["steal_seconds"].sum())
     cores = study.cores if host_cores is None else host_cores
     core_seconds = float(trials["duration_seconds"].sum()) * cores
@@ -205,7 +205,7 @@ def limits_of(
     points = [
         reach,
         f"It is a virtual machine: the hypervisor gave {stolen} of the windows' core time to others."
-        if machine.get("hypervisor")
+        if study.machine.get("hypervisor")
         else None,
         f"With {count(study.blocks, 'block')} there are no intervals: a difference may be chance."
         if study.blocks < 2
@@ -248,7 +248,7 @@ def link(directory: Path, name: str) -> str:
     return f"[{name}](/{path.relative_to(paths.ROOT).as_posix()})"
 
 
-def _first(study: Shown) -> dict[str, Any]:
+def _first(study: Study) -> dict[str, Any]:
     first: dict[str, Any] = study.run.environment["sessions"][0]
     return first
 
@@ -266,5 +266,5 @@ def _named(name: str, version: str) -> str:
     return version if version.lower().startswith(f"{name} ".lower()) else f"{name} {version}"
 
 
-def _version(study: Shown, name: str) -> str:
+def _version(study: Study, name: str) -> str:
     return str(study.run.environment.get("versions", {}).get(name, UNKNOWN))

@@ -4,60 +4,59 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from lab.analysis import timings as analysis
+from lab.analysis import engines as analysis
 from lab.analysis.configurations import compare, select
 from lab.analysis.intervals import Estimate
-from lab.analysis.timings import told_apart
-from lab.data.engines import ENGINES
+from lab.analysis.noise import told_apart
+from lab.data.engines import label, ordered
 from lab.figures import engines as figures
 from lab.formats import count, estimate, listing, number, percent, short_estimate
 from lab.published.images_claims import growth_with_tasks
+from lab.published.report_b import MEGABYTE
 from lab.report.answers import ALIKE, cost_in_words
-from lab.report.comparison import Comparison
 from lab.report.disturbances import in_short
-from lab.report.engines import UNITS
-from lab.report.levels import ABSENT
+from lab.report.levels import ABSENT, intervals
 from lab.report.markdown import Markdown, figure, paragraphs, table
+from lab.report.study import Study
 
 NONE = Estimate(0, None, None, None)
 MEBIBYTE = 2.0**-20
 TRANSFERS = {"seed": "made by the worker", "value": "pickled with the task", "shared": "in shared memory"}
-WORKLOADS = ("images", "search")
 
 
-def modes(study: Comparison) -> tuple[str, ...]:
-    """Return the workloads that have a timing which ended well."""
-    return tuple(mode for mode in WORKLOADS if len(study.of_work(mode)))
+def modes(study: Study) -> tuple[str, ...]:
+    """Return the modes that engines can be compared on."""
+    return tuple(mode for mode in study.modes if len(study.of_work(mode)))
 
 
-def fastest_first(study: Comparison, mode: str) -> tuple[str, ...]:
+def fastest_first(study: Study, mode: str) -> tuple[str, ...]:
     """Return the engines that a workload was given to, the fastest first; those that failed always, last."""
-    tried = study.run.timings
-    names = set(tried.loc[tried["workload"] == mode, "engine"])
+    tried = study.run.trials
+    names = ordered(tried.loc[tried["mode"] == mode, "engine"])
     means = {
         name: one.value or 0.0 for name, one in analysis.levels(study.of_work(mode), "throughput").items()
     }
-    return tuple(sorted(filter(names.__contains__, ENGINES), key=lambda name: -means.get(name, 0.0)))
+    return tuple(sorted(names, key=lambda name: -means.get(name, 0.0)))
 
 
-def of_engines(study: Comparison, mode: str, metric: str) -> dict[str, Estimate]:
+def of_engines(study: Study, mode: str, metric: str) -> dict[str, Estimate]:
     """Return a metric of every engine, the fastest first; n = 0 for one without a timing."""
     found = analysis.levels(study.of_work(mode), metric)
     return {name: found.get(name, NONE) for name in fastest_first(study, mode)}
 
 
-def answer(study: Comparison) -> Markdown:
+def answer(study: Study) -> Markdown:
     """Answer the page's question: which engine was fastest, and Ray beside multiprocessing."""
     return Markdown(sentence(study))
 
 
-def summary(study: Comparison) -> Markdown:
+def summary(study: Study) -> Markdown:
     """Answer it for the first page."""
     told = sentence(study)
     return Markdown(f"**Ray versus multiprocessing.** {told}{in_short(study)}" if told else "")
 
 
-def sentence(study: Comparison) -> str:
+def sentence(study: Study) -> str:
     """Say which engine was fastest, and how Ray compares with multiprocessing; empty without a timing."""
     found = modes(study)
     if not found:
@@ -65,41 +64,41 @@ def sentence(study: Comparison) -> str:
     mode = found[0]
     speeds = of_engines(study, mode, "throughput")
     best = next(iter(speeds))
-    speed = estimate(speeds[best], UNITS[mode])
+    speed = estimate(speeds[best], study.unit(mode))
     return (
-        f"On {work(study, mode)} with {count(study.workers, 'worker')}, **{ENGINES[best]} was the fastest of "
+        f"On {work(study, mode)} with {count(study.workers, 'worker')}, **{label(best)} was the fastest of "
         f"{count(len(speeds), 'way')} to run them** at {speed}{_alike(study, mode, best)}; "
         f"{_ray_beside_pool(study, mode)}."
     )
 
 
-def work(study: Comparison, mode: str) -> str:
+def work(study: Study, mode: str) -> str:
     """Return the work of a workload in words: '50 images of 6.2 MB'."""
-    rows = study.of_work(mode)
-    tasks = int(rows["tasks"].iloc[0])
-    size = rows["data_size_mb"].astype(float).median()
+    tasks = int(study.of_work(mode)["planned_tasks"].iloc[0])
+    trials = study.run.trials
+    size = trials.loc[trials["mode"] == mode, "item_bytes"].astype(float).median() / MEGABYTE
     if mode == "images":
         return f"{count(tasks, 'image')} of {number(size)} MB" if size == size else count(tasks, "image")
     return f"{count(tasks, 'range')} of numbers"
 
 
-def _alike(study: Comparison, mode: str, best: str) -> str:
+def _alike(study: Study, mode: str, best: str) -> str:
     """Return a clause that names the engines which cannot be told from the fastest, or nothing."""
     rows = study.of_work(mode)
     same = []
     for name in fastest_first(study, mode):
         ratio = compare(rows, "throughput", {"engine": best}, {"engine": name})
         if name != best and ratio.n and told_apart(ratio, study.copy(mode)) is not True:
-            same.append(ENGINES[name])
+            same.append(label(name))
     if not same:
         return ""
     few = listing(same) if len(same) < 4 else f"{len(same)} of the others"
     return f", though {few} could not be told from it"
 
 
-def _ray_beside_pool(study: Comparison, mode: str) -> str:
+def _ray_beside_pool(study: Study, mode: str) -> str:
     """Say how Ray's throughput compares with that of multiprocessing.Pool, and what noise there is."""
-    ratio = analysis.against(study.rows, "throughput", study.work(mode))
+    ratio = analysis.against(study.compared, "throughput", study.work(mode))
     if ratio.value is None:
         return "Ray cannot be compared with multiprocessing.Pool, as no block has both"
     copy = study.copy(mode)
@@ -116,14 +115,15 @@ def _ray_beside_pool(study: Comparison, mode: str) -> str:
     return f"{told}: {said} ({noise}{limit})"
 
 
-def throughput(study: Comparison) -> Markdown:
+def throughput(study: Study) -> Markdown:
     """Show the throughput of every engine on every workload, and what it took."""
     found = modes(study)
     if not found:
         return Markdown("")
+    speeds = {mode: of_engines(study, mode, "throughput") for mode in found}
     panels = [
-        figures.Rows(f"{mode.capitalize()}: throughput", UNITS[mode], of_engines(study, mode, "throughput"))
-        for mode in found
+        figures.Rows(f"{mode.capitalize()}: throughput", study.unit(mode), one)
+        for mode, one in speeds.items()
     ]
     drawn = figures.rows("Throughput of every engine", panels)
     works = "; ".join(f"{mode}: {work(study, mode)}" for mode in found)
@@ -134,17 +134,10 @@ def throughput(study: Comparison) -> Markdown:
     return paragraphs(figure(drawn, caption), *tables)
 
 
-def intervals(study: Comparison) -> str:
-    """Say what the intervals of a figure are."""
-    if study.blocks < 2:
-        return "no interval, since there is one block only"
-    return f"95 % intervals over the blocks (n = {study.blocks} where nothing failed)"
-
-
-def _table(study: Comparison, mode: str) -> str:
+def _table(study: Study, mode: str) -> str:
     columns = {
         "time, s": ("duration_seconds", 1.0),
-        UNITS[mode]: ("throughput", 1.0),
+        study.unit(mode): ("throughput", 1.0),
         "CPU-seconds": ("cpu_seconds", 1.0),
         "memory before, MiB": ("memory_before_bytes", MEBIBYTE),
         "peak, MiB": ("peak_memory_bytes", MEBIBYTE),
@@ -155,7 +148,7 @@ def _table(study: Comparison, mode: str) -> str:
     rows = []
     for engine, speed in of_engines(study, mode, "throughput").items():
         cells = [short(found[name][engine], scale) for name, (_, scale) in columns.items()]
-        rows.append((ENGINES[engine], *cells, speed.n or "0, failed"))
+        rows.append((label(engine), *cells, speed.n or "0, failed"))
     return table(("engine", *columns, "n"), rows, right=range(1, len(columns) + 2))
 
 
@@ -164,16 +157,16 @@ def short(found: Estimate, scale: float = 1.0) -> str:
     return ABSENT if found.value is None else short_estimate(found, scale)
 
 
-def scale(study: Comparison) -> Markdown:
+def scale(study: Study) -> Markdown:
     """Show throughput relative to multiprocessing.Pool for every number of images."""
     chosen = study.work("images")
     if not chosen:
         return Markdown("")
-    rows = select(study.rows, {name: one for name, one in chosen.items() if name != "tasks"})
-    counts = sorted(int(one) for one in rows["tasks"].unique())
+    rows = select(study.compared, {name: one for name, one in chosen.items() if name != "planned_tasks"})
+    counts = sorted(int(one) for one in rows["planned_tasks"].unique())
     heads = [count(one, "image") for one in counts]
-    drawn = _ratios(study, "images", rows, "tasks", counts, heads)
-    growth, counted = growth_with_tasks(study.rows, chosen)
+    drawn = _ratios(study, "images", rows, "planned_tasks", counts, heads)
+    growth, counted = growth_with_tasks(study.compared, chosen)
     told = ""
     if growth.value is not None:
         told = (
@@ -183,19 +176,19 @@ def scale(study: Comparison) -> Markdown:
     return paragraphs(told, drawn)
 
 
-def transfer(study: Comparison) -> Markdown:
+def transfer(study: Study) -> Markdown:
     """Show throughput relative to multiprocessing.Pool for every way in which images travel."""
-    images = study.rows[study.rows["mode"] == "images"]
+    images = study.compared[study.compared["mode"] == "images"]
     moved = images[images["transfer"].isin(("value", "shared"))]
     if moved.empty:
         return Markdown("")
-    tasks = int(moved["tasks"].max())
-    rows = select(images, {"tasks": tasks})
+    tasks = int(moved["planned_tasks"].max())
+    rows = select(images, {"planned_tasks": tasks})
     ways = [way for way in TRANSFERS if way in set(rows["transfer"])]
     heads = [TRANSFERS[way] for way in ways]
     means = [analysis.levels(select(rows, {"transfer": way}), "throughput") for way in ways]
     speeds = [
-        (ENGINES[name], *(short(one.get(name, NONE)) for one in means))
+        (label(name), *(short(one.get(name, NONE)) for one in means))
         for name in fastest_first(study, "images")
     ]
     return paragraphs(
@@ -207,7 +200,7 @@ def transfer(study: Comparison) -> Markdown:
 
 
 def _ratios(
-    study: Comparison,
+    study: Study,
     mode: str,
     rows: pd.DataFrame,
     column: str,
@@ -223,7 +216,7 @@ def _ratios(
             compare(select(rows, {column: one}), "throughput", {"engine": name}, {"engine": "pool"})
             for one in values
         ]
-        lines.append((ENGINES[name], *(short(one) for one in found), max(one.n for one in found)))
+        lines.append((label(name), *(short(one) for one in found), max(one.n for one in found)))
     return table(("relative to multiprocessing.Pool", *heads, "n"), lines, right=range(1, len(heads) + 2))
 
 

@@ -2,16 +2,24 @@
 
 import pandas as pd
 
+from lab.analysis.configurations import select
 from lab.figures import curves
 from lab.figures import scaling as figures
 from lab.figures.lines import Line, Panel, chart
 from lab.formats import count, seconds, short_estimate
 from lab.published import report_a as reference
 from lab.report import answers, cluster_answers, nodes
-from lab.report.levels import intervals, level_table, report_columns, report_of
+from lab.report.levels import (
+    estimate_of,
+    intervals,
+    level_table,
+    ratio_levels,
+    report_columns,
+    report_of,
+)
 from lab.report.markdown import Markdown, figure, folded, paragraphs, safe, table
-from lab.report.series import COUNTED
-from lab.report.study import PROCESSES, Study, estimate_of
+from lab.report.series import COUNTED, PROCESSES
+from lab.report.study import Study
 
 ONE = {"workers": "1 worker", "nodes": "one node"}
 """What throughput is relative to, by what the series run over."""
@@ -36,7 +44,7 @@ def summary(study: Study) -> Markdown:
 def speedup(study: Study) -> Markdown:
     """Show the first page's figure: throughput relative to one worker or node, beside the report's."""
     mode = study.main_mode if study.modes else ""
-    speedups = study.speedups(mode) if mode else pd.DataFrame()
+    speedups = speedups_of(study, mode) if mode else pd.DataFrame()
     if speedups.empty or (study.kind == "multi_node" and speedups["nodes"].nunique() < 2):
         return Markdown("")
     if study.kind == "multi_node":
@@ -70,9 +78,9 @@ def drawn(study: Study, mode: str) -> str:
     what = "containers and host against workers" if study.kind == "docker" else f"against {axis.label}"
     svg = figures.throughput(
         levels,
-        study.dots(mode),
+        _dots(study, mode),
         None if speedups.empty else _relative(study, speedups),
-        study.failed(mode),
+        _failed(study, mode),
         study.unit(mode),
         f"Throughput {'of ' * (study.kind == 'docker')}{what}, {mode}",
         axis,
@@ -95,6 +103,23 @@ def drawn(study: Study, mode: str) -> str:
     return figure(svg, " ".join(told))
 
 
+def _failed(study: Study, mode: str) -> list[tuple[str, int]]:
+    """Return series and x of the trials of a mode that failed or lost workers."""
+    ended = study.failures[study.failures["status"] != "interrupted"]
+    return [
+        (name, int(x))
+        for name, wanted in study.known.items()
+        for x in select(ended, {"mode": mode, **wanted})[study.axis.column]
+    ]
+
+
+def _dots(study: Study, mode: str) -> pd.DataFrame:
+    """Return series, x and value of the throughput of single trials."""
+    x = study.axis.column
+    rows = {name: study.rows(mode, name)[[x, "throughput"]] for name in study.series(mode)}
+    return pd.concat([one.set_axis([x, "value"], axis=1).assign(series=name) for name, one in rows.items()])
+
+
 def tables(study: Study, mode: str) -> list[str]:
     """Return the throughput of a mode as a table, and below it the others, folded."""
     axis, speedups, name = study.axis, _speedups(study, mode), study.name(mode)
@@ -110,8 +135,21 @@ def tables(study: Study, mode: str) -> list[str]:
     return parts
 
 
+def speedups_of(study: Study, mode: str) -> pd.DataFrame:
+    """Return each series' throughput relative to its own at one worker or node, as `Study.levels` does."""
+    return ratio_levels(
+        study,
+        [
+            (name, count, study.ratio(mode, (name, count), (name, 1)))
+            for name in study.series(mode)
+            if name != figures.LOOP and 1 in study.counts(mode, name)
+            for count in study.counts(mode, name)
+        ],
+    )
+
+
 def _speedups(study: Study, mode: str) -> pd.DataFrame:
-    found = study.speedups(mode)
+    found = speedups_of(study, mode)
     return found.head(0) if study.kind == "docker" else found
 
 
@@ -144,7 +182,7 @@ def _ceiling(study: Study, levels: pd.DataFrame) -> list[Line]:
 
 def against_processes(study: Study) -> Markdown:
     """Show Ray's throughput as a part of that of as many plain processes, paired by block."""
-    found = {mode: study.ratios_to(mode, PROCESSES) for mode in study.modes}
+    found = {mode: _beside_processes(study, mode) for mode in study.modes}
     tables = [
         f"{study.title(mode)}:\n\n{level_table(ratios, axis=study.axis)}"
         for mode, ratios in found.items()
@@ -153,12 +191,26 @@ def against_processes(study: Study) -> Markdown:
     return paragraphs(_costs(study), *tables) if tables else Markdown("")
 
 
+def _beside_processes(study: Study, mode: str) -> pd.DataFrame:
+    """Return Ray's throughput relative to as many plain processes, in the form of `Study.levels`."""
+    plain = study.counts(mode, PROCESSES)
+    return ratio_levels(
+        study,
+        [
+            (name, count, study.ratio(mode, (name, count), (PROCESSES, count)))
+            for name in study.rays(mode)
+            for count in study.counts(mode, name)
+            if count in plain
+        ],
+    )
+
+
 def _costs(study: Study) -> str:
     """Return what Ray costs in each mode and schedule, pooled over the worker counts."""
     rows = []
     for mode in study.modes:
         for name in study.rays(mode):
-            counts, ratio = study.cost(mode, name)
+            counts, ratio = answers.cost(study, mode, name)
             if counts:
                 pooled = answers.over_workers(counts).split(" ", 1)[1]
                 said = answers.cost_in_words(ratio)

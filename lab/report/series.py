@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from lab.data.engines import ENGINES
+from lab.data.engines import label, ordered
 from lab.formats import count
 
 Wanted = Mapping[str, object]
@@ -29,13 +29,16 @@ def kind_of(experiment: str, trials: pd.DataFrame) -> str:
 
 def name_of(engine: str, schedule: str = "") -> str:
     """Return what figures, tables and sentences call an engine, with its schedule where it has several."""
-    return ", ".join(filter(None, ("Ray" if engine == "ray" else ENGINES[engine], schedule)))
+    return ", ".join(filter(None, ("Ray" if engine == "ray" else label(engine), schedule)))
+
+
+PROCESSES = name_of("processes")
 
 
 def series_of(kind: str, trials: pd.DataFrame) -> Mapping[str, Wanted]:
     """Return the series of a run of a kind: those that it has trials of, Ray's first and the loop last."""
     found: dict[str, Wanted] = {}
-    for engine in sorted(set(trials["engine"]), key=_rank) if kind != "docker" else ():
+    for engine in sorted(ordered(trials["engine"]), key=_rank) if kind != "docker" else ():
         schedules = sorted(set(trials.loc[trials["engine"] == engine, "schedule"]))
         wanted: Wanted = {"arm": ("experiment", "baseline"), "engine": engine}
         if engine == LOOP:
@@ -72,9 +75,9 @@ def _of_sides(trials: pd.DataFrame) -> Mapping[str, Wanted]:
     }
 
 
-def _rank(engine: str) -> tuple[bool, bool, int]:
+def _rank(engine: str) -> tuple[bool, bool]:
     """Return the place of an engine in legends: this lab's dispatch, the others, the loop."""
-    return engine != "ray", engine == LOOP, list(ENGINES).index(engine)
+    return engine != "ray", engine == LOOP
 
 
 def _planned(trials: pd.DataFrame, column: str, engine: str = "ray") -> list[tuple[int, Wanted]]:

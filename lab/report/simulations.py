@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from lab.analysis.coverage import REPETITIONS, coverage, pooled, ratio_residuals, residuals
 from lab.analysis.intervals import LEVEL, Estimate
-from lab.analysis.noise import CopyComparison, alarms, copy_comparisons, false_alarm_rate
+from lab.analysis.noise import CopyComparison, alarms, false_alarm_rate
 from lab.formats import UNKNOWN, count, fixed, listing, percent
 from lab.published.single_node_claims import Verdict, outcome_of
 from lab.report.markdown import Markdown, paragraphs, table
@@ -20,7 +20,7 @@ KINDS = {"mean": residuals, "ratio of two configurations": ratio_residuals}
 SPREADS = {True: "own spread", False: "as recorded"}
 
 
-def intervals(*pages: Page[Study]) -> Markdown:
+def intervals(*pages: Page) -> Markdown:
     """Show how often intervals hold the truth, drawn from the recorded noise of every run."""
     runs = studies(*pages)
     if not runs:
@@ -40,7 +40,7 @@ def intervals(*pages: Page[Study]) -> Markdown:
     )
 
 
-def coverage_verdict(*pages: Page[Study]) -> Verdict:
+def coverage_verdict(*pages: Page) -> Verdict:
     """Judge whether intervals cover what they promise, on noise in units of each configuration's spread."""
     found = [
         (f"{kind} of {study.experiment}", parts[0])
@@ -80,7 +80,7 @@ def _covered(found: Estimate) -> str:
     return f"{fixed(100 * found.value, 1)} ({fixed(100 * found.low, 1)} to {fixed(100 * found.high, 1)})"
 
 
-def false_alarms(*pages: Page[Study]) -> Markdown:
+def false_alarms(*pages: Page) -> Markdown:
     """Show how often the comparison of a configuration with itself raises an alarm, over all runs."""
     if not studies(*pages):
         return Markdown(NO_RUN)
@@ -88,9 +88,9 @@ def false_alarms(*pages: Page[Study]) -> Markdown:
     return paragraphs(f"**{one.outcome.capitalize()}**: {one.claim}. {one.evidence}")
 
 
-def alarm_verdict(*pages: Page[Study]) -> Verdict:
+def alarm_verdict(*pages: Page) -> Verdict:
     """Judge whether the false-alarm rate is at most what the intervals promise, as far as can be told."""
-    found = [copy_comparisons(study.measures) for study in studies(*pages)]
+    found = [study.copies for study in studies(*pages)]
     groups = [_of_mode(every, mode) for every in found for mode in sorted({one.mode for one in every})]
     limit = 1 - LEVEL
     claim = f"a configuration compared with itself raises an alarm in at most {percent(limit, 1)} of cases"

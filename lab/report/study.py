@@ -1,33 +1,36 @@
 """A run as its page reads it: measures per trial, series over workers or nodes, ratios over blocks."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
 from lab.analysis.attempts import unplaced
-from lab.analysis.configurations import compare, compare_over_workers, configurations, failures, select
-from lab.analysis.disturbances import Disturbance, disturbances
+from lab.analysis.configurations import compare, configurations, select
+from lab.analysis.disturbances import Disturbance, disturbances, used_by_others
+from lab.analysis.engines import largest_work, with_most_workers, worker_counts
 from lab.analysis.intervals import Estimate
 from lab.analysis.measures import measures
 from lab.analysis.nodes import Placement, others_part, placement
+from lab.analysis.noise import CopyComparison, copy_comparisons
+from lab.analysis.trials import odd
 from lab.data.listing import Listed
 from lab.data.store import Run
 from lab.figures.curves import Axis
 from lab.figures.style import looks_of
-from lab.report.markdown import safe
-from lab.report.selection import Selection
-from lab.report.series import COUNTED, LOOP, Wanted, kind_of, name_of, series_of
+from lab.report.markdown import safe, shortened
+from lab.report.series import COUNTED, LOOP, Wanted, kind_of, series_of
 
-UNITS = {"search": "primes", "find": "primes", "factor": "numbers"}
+UNITS = {
+    "images": "images",
+    "search": "primes",
+    "find": "primes",
+    "factor": "numbers",
+    "spin": "tasks",
+}
 """What the modes of runs count that do not say so themselves, the steadier work first."""
-
-PROCESSES = name_of("processes")
-
-MOST_LETTERS = 60
-"""Letters of the name of somebody's work, or of its unit, that a page shows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,13 +49,13 @@ class Study:
 
     @cached_property
     def failures(self) -> pd.DataFrame:
-        """Return the trials that did not end well, or lost workers."""
-        return failures(self.run.trials)
+        """Return the trials that did not end well, or lost workers, each with the reason."""
+        return odd(self.run.trials)
 
     @property
     def experiment(self) -> str:
         """Return the name of the experiment."""
-        return str(self.run.environment.get("experiment", "single_node"))
+        return str(self.run.environment.get("experiment", self.run.directory.parent.name))
 
     @cached_property
     def kind(self) -> str:
@@ -88,20 +91,59 @@ class Study:
         return found
 
     @property
+    def machine(self) -> Mapping[str, Any]:
+        """Return what is known of the machine that drove the run."""
+        found: Mapping[str, Any] = self.run.environment.get("machine", {})
+        return found
+
+    @property
     def cores(self) -> int:
-        """Return the whole cores that a node may use, at least 1."""
-        return max(1, int(self.run.nodes["quota_cores"].min())) if len(self.run.nodes) else 1
+        """Return the whole cores that a node may use, at least 1: of the machine where no node is listed."""
+        if len(self.run.nodes):
+            return max(1, int(self.run.nodes["quota_cores"].min()))
+        return max(1, int(self.machine.get("quota_cores") or self.machine.get("cores") or 1))
 
     @property
     def memory_bytes(self) -> float | None:
-        """Return the memory that a node may use; None without nodes."""
-        return float(self.run.nodes["memory_bytes"].min()) if len(self.run.nodes) else None
+        """Return the memory that a node may use, or the machine; None where it is not known."""
+        if len(self.run.nodes):
+            return float(self.run.nodes["memory_bytes"].min())
+        found = self.machine.get("memory_bytes")
+        return None if found is None else float(found)
+
+    @property
+    def workers(self) -> int:
+        """Return the most workers that engines were compared with."""
+        return worker_counts(self.run.trials)[-1]
+
+    @cached_property
+    def compared(self) -> pd.DataFrame:
+        """Return the measures that compare engines: with most workers, and of the plain loop."""
+        return with_most_workers(self.measures, self.workers)
+
+    def work(self, mode: str) -> dict[str, object]:
+        """Return the work of a mode that engines are compared on; empty where none of it ended well."""
+        return largest_work(self.compared, mode)
+
+    def of_work(self, mode: str) -> pd.DataFrame:
+        """Return the measures of that work, of a trial for each engine and block."""
+        chosen = self.work(mode)
+        return select(self.compared, chosen) if chosen else self.compared.head(0)
+
+    @cached_property
+    def copies(self) -> tuple[CopyComparison, ...]:
+        """Return the comparisons of a configuration with itself: the A/A arm."""
+        return copy_comparisons(self.measures)
+
+    def copy(self, mode: str, metric: str = "throughput") -> CopyComparison | None:
+        """Return that of a mode by a metric; None without one."""
+        return next((one for one in self.copies if (one.mode, one.metric) == (mode, metric)), None)
 
     @cached_property
     def disturbances(self) -> tuple[Disturbance, ...]:
         """Return every kind of disturbance of the run."""
         run = self.run
-        return disturbances(run.trials, run.windows, run.nodes, self.others)
+        return disturbances(run.trials, run.windows, run.nodes, self.others, self.cores)
 
     @property
     def blocks(self) -> int:
@@ -154,22 +196,21 @@ class Study:
 
     @property
     def others(self) -> pd.Series:
-        """Return the part of the cores that others used in each trial: all in use, less what the lab took."""
-        found, run = self.measures, self.run
-        if not self.embedded:
-            part = others_part(run.trials, run.windows, run.nodes)
-            return part.reindex(found.index).dropna().astype(float)
-        # a serial trial's tasks run in the driver, whose processor time holds theirs
-        tasks = found["cpu_efficiency"].where(found["engine"] != "serial", 0.0)
-        lab = found[["driver_cpu_cores", "system_cpu_cores", "sampler_cpu_cores"]]
-        rest = found["cpu_percent"] / 100 - tasks - lab.sum(axis="columns", skipna=False) / self.cores
-        return rest.clip(lower=0).dropna().astype(float)
+        """Return the part of the cores that others used in each trial, where it is known."""
+        run = self.run
+        part = (
+            used_by_others(self.measures, self.cores)
+            if self.embedded
+            else others_part(run.trials, run.windows, run.nodes).reindex(self.measures.index)
+        )
+        return part.dropna().astype(float)
 
-    def rows(self, mode: str, series: str | None = None) -> pd.DataFrame:
-        """Return the measures of a mode, or of one of its series."""
+    def rows(self, mode: str, series: str | None = None, x: int | None = None) -> pd.DataFrame:
+        """Return the measures of a mode, of one of its series, or of one x of that."""
         if series is not None and series not in self.known:
             return self.measures.head(0)
-        return select(self.measures, {"mode": mode, **(self.known[series] if series else {})})
+        at = {} if x is None else {self.axis.column: x}
+        return select(self.measures, {"mode": mode, **(self.known[series] if series else {}), **at})
 
     def series(self, mode: str) -> tuple[str, ...]:
         """Return the series that a mode has trials of."""
@@ -219,86 +260,3 @@ class Study:
         """Return the ratio of two configurations, each a series and its x, over their blocks."""
         sides = [{"mode": mode, **self.known[name], self.axis.column: x} for name, x in (first, second)]
         return compare(self.measures, metric, *sides)
-
-    def cost(self, mode: str, series: str) -> tuple[tuple[int, ...], Estimate]:
-        """Return worker counts and the ratio of a series to as many plain processes, pooled over them.
-
-        The counts are those that both have: 2 or more workers, or else 1. None of them gives n = 0.
-        """
-        shared = set(self.counts(mode, series)) & set(self.counts(mode, PROCESSES))
-        counts = tuple(sorted({one for one in shared if one > 1} or shared))
-        if not counts:
-            return (), Estimate(0, None, None, None)
-        ray, plain = ({"mode": mode, **self.known[name]} for name in (series, PROCESSES))
-        return counts, compare_over_workers(self.measures, "throughput", ray, plain, counts)
-
-    def speedups(self, mode: str) -> pd.DataFrame:
-        """Return each series' throughput relative to its own at one worker or node, as `levels` does."""
-        return self.ratio_frame(
-            (name, count, self.ratio(mode, (name, count), (name, 1)))
-            for name in self.series(mode)
-            if self.known[name]["engine"] != LOOP and 1 in self.counts(mode, name)
-            for count in self.counts(mode, name)
-        )
-
-    def ratios_to(self, mode: str, baseline: str) -> pd.DataFrame:
-        """Return Ray's throughput relative to a baseline with as many workers, in the form of `levels`."""
-        counts = set(self.counts(mode, baseline))
-        return self.ratio_frame(
-            (name, count, self.ratio(mode, (name, count), (baseline, count)))
-            for name in self.rays(mode)
-            for count in self.counts(mode, name)
-            if count in counts
-        )
-
-    def ratio_frame(self, rows: Iterable[tuple[str, int, Estimate]]) -> pd.DataFrame:
-        """Return series, x and estimate as a frame in the form of `levels`."""
-        return pd.DataFrame(
-            [(name, count, one.n, one.value, one.low, one.high) for name, count, one in rows],
-            columns=["series", self.axis.column, "n", "value", "low", "high"],
-        ).astype({"value": float, "low": float, "high": float})
-
-    def failed(self, mode: str) -> list[tuple[str, int]]:
-        """Return series and x of the trials of a mode that failed or lost workers."""
-        ended = self.failures[self.failures["status"] != "interrupted"]
-        return [
-            (name, int(x))
-            for name, wanted in self.known.items()
-            for x in select(ended, {"mode": mode, **wanted})[self.axis.column]
-        ]
-
-    def dots(self, mode: str) -> pd.DataFrame:
-        """Return series, x and value of the throughput of single trials."""
-        parts: list[pd.DataFrame] = [
-            self.rows(mode, name)[[self.axis.column, "throughput"]]
-            .rename(columns={"throughput": "value"})
-            .assign(series=name)
-            for name in self.series(mode)
-        ]
-        return pd.concat(parts)
-
-    def typical_trial(self, mode: str, series: str, x: int) -> str:
-        """Return the trial of median throughput of a configuration; of two in the middle, the slower."""
-        rows = self.rows(mode, series)
-        ordered = rows[rows[self.axis.column] == x].sort_values("throughput")
-        return str(ordered.index[(len(ordered) - 1) // 2])
-
-
-def shortened(text: str) -> str:
-    """Return foreign text on one line, of MOST_LETTERS at most."""
-    line = " ".join(text.split())
-    return line if len(line) <= MOST_LETTERS else line[: MOST_LETTERS - 1] + "…"
-
-
-def estimate_of(rows: pd.DataFrame) -> Estimate:
-    """Return the estimate of a frame of one row; n = 0 where it has none."""
-    if rows.empty:
-        return Estimate(0, None, None, None)
-    row = rows.iloc[0]
-    value, low, high = (None if pd.isna(row[name]) else float(row[name]) for name in ("value", "low", "high"))
-    return Estimate(int(row["n"]), value, low, high)
-
-
-def study(selection: Selection[Run]) -> Study | None:
-    """Return the study of the selected run; None where there is none."""
-    return None if selection.run is None else Study(selection.run, selection.pinned, selection.runs)

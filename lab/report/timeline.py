@@ -2,6 +2,7 @@
 
 from lab.analysis.lanes import GONE, TAIL, UNKNOWN, WAITING
 from lab.analysis.timeline import Timeline, merged, timeline
+from lab.analysis.trials import of_median_throughput
 from lab.figures.timeline import draw
 from lab.formats import UNKNOWN as NOT_KNOWN
 from lab.formats import count, seconds
@@ -48,7 +49,7 @@ def typical_trial(study: Study) -> tuple[str, str] | None:
     if study.kind != "multi_node":
         x = answers.reached_cores(study, counts) if study.kind == "single_node" else x
         what = f"{count(x, 'worker')}{' on each node' if study.kind == 'docker' else ''}"
-    trial = study.typical_trial(mode, series, x)
+    trial = of_median_throughput(study.rows(mode, series, x))
     return trial, f"the one of median throughput of {study.name(mode)}, {series}, {what}"
 
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from lab.analysis.trials import of_median_throughput
 from lab.figures import curves
 from lab.figures import scaling as figures
 from lab.figures.lines import Line, Panel, chart
@@ -116,7 +117,7 @@ def over_time(study: Study) -> Markdown:
     mode = study.main_mode
     series = study.main_series(mode)
     workers = answers.reached_cores(study, study.counts(mode, series))
-    trial = study.typical_trial(mode, series, workers)
+    trial = of_median_throughput(study.rows(mode, series, workers))
     samples = study.run.samples[study.run.samples["trial_id"] == trial].sort_values("at_seconds")
     if len(samples) < 2:
         return Markdown("")

@@ -14,7 +14,6 @@ from lab.report import proofs, simulations
 from lab.report.markdown import Markdown, literal, paragraphs, table
 from lab.report.page import NO_RUN, Page
 from lab.report.provenance import link
-from lab.report.study import Study
 
 FILE = "checks.csv"
 COMMAND = "make validate"
@@ -44,7 +43,7 @@ class Checks:
         return mine.dropna(subset=["lab_value", "reference_value"])
 
 
-def summary(*pages: Page[Study]) -> Markdown:
+def summary(*pages: Page) -> Markdown:
     """Say how many of the claims about the laboratory hold, and list them with their evidence."""
     checks = read_checks()
     judged = [

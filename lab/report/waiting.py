@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from lab.analysis.queue import queue_lengths
+from lab.analysis.trials import of_median_throughput
 from lab.figures import curves as figures
 from lab.formats import count, listing, seconds
 from lab.report.levels import intervals, level_table
@@ -77,7 +78,7 @@ def queue(study: Study) -> Markdown:
     trials = []
     for name in (one for one in study.rays(mode) if study.placed(mode, one)):
         most = study.counts(mode, name)[-1]
-        trial = study.typical_trial(mode, name, most)
+        trial = of_median_throughput(study.rows(mode, name, most))
         steps = queue_lengths(study.run.tasks[study.run.tasks["trial_id"] == trial])
         if not steps.empty:
             lengths[name] = steps
