@@ -210,7 +210,7 @@ def test_an_engine_of_ones_own_is_on_the_page(lab_run: Lab, folder: Path) -> Non
     lab_run("their_engine.py:team,serial")
     TABLE.pop("their_engine.py:team")
     text = own_page(folder / "data").works().text
-    assert "their_engine.py" in text
+    assert "their_engine.py:team" in text
     assert "squares" in text
 
 

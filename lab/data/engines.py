@@ -46,7 +46,7 @@ def label(engine: str) -> str:
 
     The name is foreign text: what Markdown, HTML or a figure may read as markup is shown as a question mark.
     """
-    plain = "".join(one if one.isalnum() or one in " .,()/_-" else "?" for one in engine[:MOST_LETTERS])
+    plain = "".join(one if one.isalnum() or one in " .,:()/_-" else "?" for one in engine[:MOST_LETTERS])
     return ENGINES.get(engine, plain)
 
 
