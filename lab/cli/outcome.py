@@ -9,7 +9,7 @@ from lab.data.store import Run
 from lab.errors import EngineError
 
 HEADS = ("work", "engine", "nodes", "workers", "trials", "median s", "per second")
-SIZES = ["mode", "engine", "schedule", "nodes", "workers"]
+SIZES = ["mode", "engine", "batching", "schedule", "nodes", "workers"]
 """What tells one line of the table from another: a run with several pieces of work of a size has no table."""
 
 
@@ -60,8 +60,9 @@ def sizes(good: pd.DataFrame) -> list[tuple[str, ...]]:
     """Return a row for each size of each engine: its median duration, and its units per second at that."""
     rows = []
     for key, own in good.groupby(SIZES, sort=False, dropna=False):
-        mode, engine, schedule, nodes, workers = map(str, key)
+        mode, engine, batching, schedule, nodes, workers = map(str, key)
         name = engine if schedule == "dynamic" or engine == "serial" else f"{engine}, {schedule}"
+        name += ", equal batches" * (batching == "equal")
         seconds = float(own["duration_seconds"].median())
         rate = float((own["units"] / own["duration_seconds"]).median())
         rows.append((mode, name, nodes, workers, f"{len(own)}", f"{seconds:.3g}", f"{rate:.4g}"))

@@ -16,6 +16,7 @@ from lab.experiment.parameters import (
 )
 from lab.experiment.rules import Choice, Flag, Items, Real, Several, Text, Whole, parameter
 
+BATCHINGS = ("none", "equal")
 NAMED = Text(r"[^\x00-\x1f]{0,1000}", "text, such as my_job.py:name")
 ITEMS = Items()
 PHRASE = Text(r"[^\x00-\x1f]{0,300}", "a line of text, up to 300 characters")
@@ -79,6 +80,12 @@ class Own(Experiment):
         Several(Choice(SCHEDULES)),
         meaning="how Ray deals items out: dynamic (when a worker is free), static (equal shares)",
         default=("dynamic",),
+    )
+    batchings: tuple[str, ...] = parameter(
+        Several(Choice(BATCHINGS)),
+        meaning="how engines that do not choose themselves get items: none (one a call), equal (batches: a "
+        "quarter of a worker's share a call)",
+        default=("none",),
     )
     threads: int = parameter(
         Whole(0, 1024),
