@@ -27,7 +27,9 @@ from lab.clusters.attached import Cluster
 from lab.clusters.embedded import embedded
 from lab.data.ledger import Ledger
 from lab.engines import Work, ray_actors
-from lab.experiment.trial import Recorder, Setting, run_window
+from lab.experiment.recorder import Recorder
+from lab.experiment.setting import Setting
+from lab.experiment.trial import run_window
 from lab.formats import short_estimate
 from lab.loading import prepare
 from lab.measure.bare import bare as alone
@@ -76,6 +78,7 @@ def measured(team: Any, prepared: Prepared, task_seconds: float, setting: Settin
     asked = Work(prepared.function, prepared.items, deadline, task_seconds, call=prepared.call)
     row: dict[str, Any] = {"trial_id": "000-1", "engine": "ray", "schedule": "dynamic"}
     run_window(row, team, asked, recorder, setting)
+    recorder.flush()
     recorder.check(len(prepared.items))
     return float(row["duration_seconds"]), recorder.sizes
 

@@ -97,6 +97,21 @@ def seconds(value: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def duration(found: "Estimate | None") -> str:
+    """Return a length of time with its interval in the unit that reads best: '1.2 (0.9 to 1.5) ms'."""
+    if found is None or found.value is None:
+        return UNKNOWN
+    most = max(abs(one) for one in (found.value, found.low, found.high) if one is not None)
+    scale, unit = unit_of_time(most)
+    return f"{short_estimate(found, scale)} {unit}"
+
+
+def unit_of_time(most: float) -> tuple[float, str]:
+    """Return scale and unit in which lengths of time up to so many seconds read best."""
+    scales = ((1e6, "µs", 1e-3), (1e3, "ms", 1.0))
+    return next(((scale, unit) for scale, unit, below in scales if most < below), (1.0, "s"))
+
+
 def length(value: float) -> str:
     """Return a length of time that was asked for, without digits that nobody measured: '10 µs'."""
     scales = ((1e6, "µs", 0.999e-3), (1e3, "ms", 0.999))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.clusters.attached import Watched
+from lab.clusters.watched import Watched
 from lab.data.records import NodeFacts, NodeWindow, Sample
 from lab.engines import Completion, Observer, Place, Work
 from lab.experiment.parameters import (

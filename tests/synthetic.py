@@ -276,6 +276,7 @@ def _trial(slot: int, block: int, one: Configuration, rows: Sequence[TaskRecord]
         startup_seconds=1.5 if ray else 0.1,
         warmup_seconds=0.1,
         duration_seconds=max(row.received_seconds or 0.0 for row in window),
+        planned_tasks=len(window),
         tasks=len(window),
         failed_attempts=0,
         lost_workers=0,

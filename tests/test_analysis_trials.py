@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from synthetic import multi_node_run
 
-from lab.analysis.configurations import configurations, failures
+from lab.analysis.configurations import configurations
 from lab.analysis.error_rates import NO_KIND, error_rates
 from lab.analysis.measures import measures
 from lab.analysis.trials import LOST, lost_workers, odd, sound
@@ -29,7 +29,7 @@ def test_a_trial_that_lost_workers_is_no_measurement(run):
 
 def test_it_is_listed_with_its_reason(run):
     """Its status in the list says that it lost workers, and the reason how many."""
-    listed = failures(run[0])
+    listed = odd(run[0])
     assert listed["trial_id"].tolist() == [run[0].loc[2, "trial_id"]]
     assert listed["status"].tolist() == [LOST]
     assert listed["reason"].tolist() == ["workers lost before the last task was done: 2"]

@@ -20,6 +20,7 @@ RUN_SIDE = (
     "measure",
     "validation",
     "data.ledger",
+    "data.table",
     "api",
     "finding",
     "items",
@@ -185,7 +186,7 @@ def test_each_dependency_has_its_place(package, parts):
 @pytest.mark.parametrize("part", ON_THE_HEAD)
 def test_what_runs_on_a_cluster_writes_no_files(part):
     """A job has no ledger and no store: its rows go to its log, from which the client writes them."""
-    apart = {"data.ledger", "data.store", "experiment.run", "experiment.sites"}
+    apart = {"data.ledger", "data.table", "data.store", "experiment.run", "experiment.sites"}
     assert parts_imported(part) & apart == set()
 
 

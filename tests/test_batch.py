@@ -35,7 +35,7 @@ def _no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace Ray, the engines and the digest of the source, which other people change meanwhile."""
     monkeypatch.setattr(lab.experiment.job, "connected", lambda **_: contextlib.nullcontext())
     monkeypatch.setattr(lab.experiment.job, "Cluster", lambda *_: FakeCluster())
-    for module in (lab.experiment.job, lab.experiment.run, lab.experiment.sites):
+    for module in (lab.experiment.job, lab.experiment.facts, lab.experiment.sites):
         monkeypatch.setattr(module, "code_facts", lambda: {"version": "0", "digest": "same"})
     for name, engine in FakeEngines().table.items():
         monkeypatch.setitem(TEAMS, name, engine)

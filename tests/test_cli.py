@@ -31,11 +31,11 @@ from lab.cli.runs import find_run
 from lab.data.records import SCHEMA_VERSION
 from lab.data.store import Run, read_run
 from lab.errors import ClusterError, DataError, EngineError, LabError
+from lab.experiment.facts import facts_of
 from lab.experiment.own_parameters import Own
 from lab.experiment.parameters import parameters_from
 from lab.experiment.profiles import notebook_parameters
 from lab.experiment.rules import Choice, Flag, Items, Real, Several, Text, Whole, parameter
-from lab.experiment.run import facts_of
 from lab.experiment.table import FUNCTIONS, function_of
 from lab.measure.node import find_cgroup
 

@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from lab.measure import digest
 from lab.measure.digest import digest_of
 
 
@@ -241,3 +242,15 @@ def test_the_order_of_sets_in_another_process_is_nothing() -> None:
         ).stdout
 
     assert with_seed("1") == with_seed("2") == with_seed("77")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {}, [], (), {"a": 1, "b": -2.5}, {"b": -2.5, "a": 1}, [1, True, None], (float("nan"), -0.0, b"y"),
+        {1: "\ud800", "1": 16**5000, None: 2j}, [bytearray(b"z"), int, 0.0], {"deep": [1]}, [[1], [1]],
+    ],
+)  # fmt: skip
+def test_small_results_have_the_digest_of_the_long_way(value: Any) -> None:
+    """What is made at once of a flat container is what its parts come to one after another."""
+    assert digest_of(value) == digest._Digests().of(value, 0).hex()

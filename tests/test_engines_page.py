@@ -11,6 +11,7 @@ from timed import LENGTHS, break_even_run, failing, race_run
 from written import write_run
 
 from lab.data.engines import ENGINES
+from lab.data.records import NodeFacts, NodeWindow, Sample, TaskRecord
 from lab.errors import ClaimError
 from lab.report import (
     break_even,
@@ -18,6 +19,8 @@ from lab.report import (
     disturbances,
     engine_costs,
     engines,
+    failures,
+    limits,
     noise,
     provenance,
     ray_ways,
@@ -26,15 +29,16 @@ from lab.report import ray_vs_multiprocessing as race
 from lab.report.markdown import Markdown
 from lab.report.page import Page, page
 from lab.report.study import Study
+from lab.synthetic.runs import facts_row, frame, task
 
 Sections = tuple[Callable[[Study], Markdown], ...]
 SHARED: Sections = (
     engines.which_run,
-    engines.failures,
+    failures.trials,
     noise.noise,
     noise.drift,
     engines.how_measured,
-    engines.limits,
+    limits.limits,
     provenance.files,
     provenance.other_runs,
 )
@@ -155,6 +159,42 @@ def test_unequal_results_stop_the_build(tmp_path: Path, experiment: str) -> None
         ClaimError, match="All trials of the same work that ended well returned the same results"
     ):
         made.show(engines.how_measured)
+
+
+@pytest.mark.parametrize("experiment", list(SECTIONS))
+def test_tasks_and_a_node_change_no_number(tmp_path: Path, experiment: str) -> None:
+    """A run of today also has its node, and rows of tasks: the pages on engines say the same of it."""
+    trials = RUNS[experiment](blocks=2)
+    before = shown(tmp_path / "before", experiment, trials)
+    timed = trials[trials["mode"] != "spin"]
+    tasks = [
+        task(row.trial_id, place, place * 0.1, place * 0.1 + 0.05, 0.05)
+        for row in timed.itertuples()
+        for place in range(row.planned_tasks)
+    ]
+    node = facts_row(0, 2.0, "embedded")
+    frames = [trials, frame(TaskRecord, tasks), frame(Sample, []), frame(NodeWindow, [])]
+    write_run(tmp_path / "after" / experiment / "run", [*frames, frame(NodeFacts, [node])])
+    after = page(experiment, tmp_path / "after", tmp_path / "no-pins.yaml")
+    # what is known of the node, and the efficiencies that its tasks have in the A/A arm, are more than before
+    more = (engines.which_run, limits.limits, noise.noise, engines.how_measured, provenance.files)
+    for section in SECTIONS[experiment]:
+        if section not in more:
+            assert after.show(section).text == before.show(section).text
+    assert not re.search(r"\bnan\b|<NA>", whole(after, experiment))
+    assert ("| images | node efficiency |" in after.show(noise.noise).text) is (experiment != "break_even")
+
+
+@pytest.mark.parametrize("experiment", list(SECTIONS))
+def test_somebody_s_own_engine_stands_beside_the_others(tmp_path: Path, experiment: str) -> None:
+    """An engine that the lab does not know has its own name everywhere, and none of it is markup."""
+    trials = RUNS[experiment](blocks=2)
+    trials["engine"] = trials["engine"].replace("futures", "my_engine <b>| $x$")
+    made = shown(tmp_path, experiment, trials)
+    text = whole(made, experiment)
+    assert "my_engine ?b?? ?x?" in text
+    assert "<b>" not in text
+    assert not re.search(r"\bnan\b|<NA>", text)
 
 
 # --- Ray versus multiprocessing ---------------------------------------------------------------------------

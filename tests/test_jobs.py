@@ -23,9 +23,10 @@ from aiohttp import web
 from containers import CORES, Compose, until
 
 from lab.clusters import jobs
+from lab.clusters.addresses import token_from_environment
 from lab.clusters.compose import ComposeCluster, compose
 from lab.clusters.embedded import PINNED_RAY
-from lab.clusters.jobs import Jobs, token_from_environment
+from lab.clusters.jobs import Jobs
 from lab.clusters.wire import Message, Sender
 from lab.data.records import Sample
 from lab.errors import ClusterError, DataError

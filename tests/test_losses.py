@@ -16,7 +16,7 @@ from planted import changed, joined, single_run, throttled_run
 from synthetic import multi_node_run, synthetic_run
 
 from lab import paths
-from lab.analysis.doubts import doubts, examine
+from lab.analysis.doubts import examine
 from lab.analysis.idle import idle_core_seconds
 from lab.analysis.intervals import mean_estimate
 from lab.analysis.losses import PARTS, TERMS, WORK, account, account_of, largest_loss, loss_estimates, shares
@@ -24,6 +24,7 @@ from lab.data.store import Run
 from lab.figures.losses import FILLS, Bar, stacked
 from lab.figures.style import INK
 from lab.report import losses as report
+from lab.report.doubts import doubts
 from lab.report.study import Study
 from lab.synthetic.losses import POINT, SCENARIOS, planted_run, truth
 from lab.synthetic.runs import CLOCK_UNCERTAINTY_SECONDS, WINDOW_SECONDS, Node, node_id, task

@@ -3,15 +3,22 @@
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from timed import IMAGE_BYTES, race_run
+from written import write_run
 
 from lab import paths
 from lab.analysis.configurations import compare
 from lab.analysis.replay import given_up, replayed_efficiency
 from lab.data.store import read_run
 from lab.published import report_a as reference
+from lab.published import report_b
 from lab.report.claims_single_node import replay_batches
 from lab.report.study import Study
+
+B_COLUMNS = ["framework", "data_size_mb", "num_tasks", "complexity", "execution_time", "memory_used"]
+"""Those of report B's CSV file."""
 
 
 def _git(*arguments: str) -> str:
@@ -95,3 +102,29 @@ def test_the_sampler_costs_at_most_one_per_cent_of_a_core(study: Study) -> None:
     """The samplers' processor time is at most 1 % of a core over all windows together."""
     trials = study.run.trials
     assert trials["sampler_cpu_seconds"].sum() <= 0.01 * trials["duration_seconds"].sum()
+
+
+@pytest.mark.parametrize("folder", _published("ray_vs_multiprocessing"), ids=lambda folder: folder.name)
+def test_a_run_of_then_is_given_in_report_b_s_columns(folder: Path) -> None:
+    """The columns that the run's own file had under report B's names come back as they were."""
+    then = pd.read_csv(folder / "timings.csv")
+    then = then[(then["workload"] == "images") & (then["status"] == "ok")].reset_index(drop=True)
+    found = report_b.in_its_columns(read_run(folder))
+    pd.testing.assert_frame_equal(found, then[B_COLUMNS], check_dtype=False, rtol=1e-6)
+
+
+def test_a_run_of_today_is_given_in_report_b_s_columns(tmp_path: Path) -> None:
+    """Images alone, in megabytes and seconds, by framework; what the run does not know is missing."""
+    folder = tmp_path / "ray_vs_multiprocessing" / "run"
+    trials = race_run(blocks=1, engines=("ray", "pool"))
+    trials.loc[trials["engine"] == "pool", "engine"] = "my own"
+    trials.loc[3, ["status", "duration_seconds"]] = ["failed", None]
+    found = report_b.in_its_columns(read_run(write_run(folder, [trials])))
+    images = trials[(trials["mode"] == "images") & (trials["status"] == "ok")]
+    assert list(found.columns) == B_COLUMNS
+    assert found["framework"].tolist() == images["engine"].tolist()
+    assert set(found["data_size_mb"]) == {IMAGE_BYTES / 1e6}
+    assert found["num_tasks"].tolist() == images["planned_tasks"].tolist()
+    assert found["execution_time"].tolist() == pytest.approx(images["duration_seconds"].tolist())
+    assert set(found["memory_used"]) == {120.0}
+    assert found["complexity"].isna().all()

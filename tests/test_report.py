@@ -19,6 +19,7 @@ from lab.report import (
     claims_single_node,
     error_rates,
     failures,
+    limits,
     noise,
     provenance,
     scaling,
@@ -54,7 +55,7 @@ SECTIONS: tuple[Callable[[Study], Markdown], ...] = (
     noise.drift,
     provenance.which_run,
     provenance.how_measured,
-    provenance.limits,
+    limits.limits,
     provenance.files,
     provenance.other_runs,
 )
@@ -306,7 +307,7 @@ def test_how_many_workers_to_use(
 def test_one_block_speaks_of_no_intervals(tmp_path: Path) -> None:
     """Where there are no intervals, nothing is said of twenty of them."""
     write_run(tmp_path / "single_node" / "run", synthetic_run(workers=(1, 2), blocks=1, modes=("search",)))
-    text = shown(tmp_path).show(provenance.limits).text
+    text = shown(tmp_path).show(limits.limits).text
     assert "With 1 block there are no intervals" in text
     assert "twenty" not in text
 

@@ -22,9 +22,10 @@ from lab.data.store import read_run
 from lab.engines.teams import TEAMS
 from lab.errors import ClusterError, DataError, LabError, ParameterError
 from lab.experiment.examples import works_of
+from lab.experiment.facts import new_run_id
 from lab.experiment.parameters import SingleNode
 from lab.experiment.plan import single_node_plan
-from lab.experiment.run import check_disk, check_memory, new_run_id, single_node
+from lab.experiment.run import check_disk, check_memory, single_node
 from lab.measure import environment
 
 TESTS = Path(__file__).parent
@@ -36,7 +37,7 @@ SMALL = {"workers": [2], "modes": ["search"], "schedules": ["dynamic"]}
 def stand_in(patch, engines, cluster=fake_embedded):
     """Replace Ray, the engines and the digest of the source, which other people change meanwhile."""
     patch.setattr(lab.experiment.sites, "embedded", cluster)
-    patch.setattr(lab.experiment.run, "code_facts", lambda: {"version": "0", "digest": "same"})
+    patch.setattr(lab.experiment.facts, "code_facts", lambda: {"version": "0", "digest": "same"})
     for name in ("serial", "processes", "ray"):
         patch.setitem(TEAMS, name, engines.table[name])
 

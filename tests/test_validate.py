@@ -15,9 +15,9 @@ from fakes import FakeCluster, FakeTeam, node_facts, square
 from test_compose_control import FakeDocker, docker
 
 from lab.clusters.compose import compose
-from lab.data.ledger import Table
 from lab.data.records import Check, NodeWindow, Sample, Trial
 from lab.data.store import read_environment, read_table
+from lab.data.table import Table
 from lab.errors import ClusterError
 from lab.measure.task import measured
 from lab.validation import containers, windows

@@ -36,7 +36,7 @@ def overheads(rows: pd.DataFrame) -> pd.Series:
 
 
 def _serial(rows: pd.DataFrame) -> pd.Series:
-    """Return for each timing the seconds per task of the plain loop of its block and length."""
+    """Return for each trial the seconds per task of the plain loop of its block and length."""
     loop = select(rows, SERIAL).groupby(["block", "task_seconds"])["seconds_per_task"].mean()
     keys = pd.MultiIndex.from_frame(rows[["block", "task_seconds"]])
     return pd.Series(loop.reindex(keys).to_numpy(), index=rows.index)

@@ -18,9 +18,6 @@ ROUNDING_SECONDS = 2e-6
 OVERLAP_SECONDS = 1e-3
 """Attempts on one worker that overlap by less are an imprecise clock."""
 
-NAMED = 3
-"""Nodes that a text names, of those that share a fault in one trial."""
-
 FILLED = 4
 """Cells of trials by tasks for each attempt, above which a table of them would be mostly empty."""
 
@@ -85,35 +82,6 @@ def _placed(run: Run) -> Run:
         for rows in (getattr(run, name),)
     }
     return replace(run, **kept)
-
-
-def doubts(run: Run) -> tuple[str, ...]:
-    """Return what is wrong with a run's files, a text per fault and trial, but for interrupted trials."""
-    return texts(examine(run))
-
-
-def texts(examined: Examined) -> tuple[str, ...]:
-    """Return the doubts as texts, in the order of the trials, with the first nodes that each concerns."""
-    trials = examined.run.trials
-    interrupted = set(trials.loc[trials["status"] == "interrupted", "trial_id"])
-    grouped: dict[tuple[str, str, Spoiled], list[str]] = {}
-    for one in examined.doubts:
-        if one.trial_id not in interrupted:
-            grouped.setdefault((one.trial_id, one.what, one.spoils), []).append(one.node_id)
-    ordered = sorted(grouped.items(), key=lambda item: item[0][0])
-    return tuple(_text(*key, nodes) for key, nodes in ordered)
-
-
-def _text(trial_id: str, what: str, spoils: Spoiled, nodes: list[str]) -> str:
-    named = [node for node in nodes if node]
-    more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
-    where = f", {'node' if len(named) == 1 else 'nodes'} {', '.join(named[:NAMED])}{more}" if named else ""
-    effect = {
-        "terms": "its account is unknown",
-        "parts": "what took part in waiting and gaps is unknown",
-        "nothing": "the account stands",
-    }[spoils]
-    return f"{f'Trial {trial_id}{where}: ' * bool(trial_id)}{what}; {effect}."
 
 
 def _of_trials(run: Run, places: pd.DataFrame, attempts: Attempts) -> Iterator[Doubt]:

@@ -5,8 +5,10 @@ import dataclasses
 import http.client
 import ipaddress
 import json
+import os
 import re
 import socket
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -177,3 +179,21 @@ def _is_ipv6(text: str) -> bool:
 
 def _refusal(given: str, why: str) -> ClusterError:
     return ClusterError(f"the cluster's address {f'{given!r} ' if given else ''}{why}. {PORTS}")
+
+
+def token_from_environment() -> str | None:
+    """Return the token where Ray looks for it: RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token."""
+    if token := os.environ.get("RAY_AUTH_TOKEN", "").strip():
+        return token
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    path = Path(named).expanduser() if named else Path.home() / ".ray" / "auth_token"
+    try:
+        return path.read_text().strip() or None
+    except FileNotFoundError:
+        if not named:
+            return None
+        why = "there is no such file"
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+    source = "the file that RAY_AUTH_TOKEN_PATH names" if named else "Ray's own file of the token"
+    raise ClusterError(f"cannot read {path}, {source}: {why}; {TOKEN_ADVICE}")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from lab.clusters.stores import Stores
+from lab.clusters.watched import ANSWER_SECONDS, Clock, Watched, ping
 from lab.data.records import NodeFacts, NodeWindow, Sample
 from lab.engines import Place, Team
 from lab.errors import ClusterError
@@ -13,39 +14,7 @@ from lab.measure.environment import NODE_PACKAGES
 from lab.measure.node_watch import NodeWatch, Report, Window
 from lab.measure.task import first_line
 
-PINGS = 10
-ANSWER_SECONDS = 15.0
-REPORT_SECONDS = 60.0
-POLL_SECONDS = 0.5
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Watched:
-    """What was seen of all nodes in one window, on the driver's clock; `driver` is the driver's own node."""
-
-    driver: Window
-    samples: tuple[Sample, ...]
-    windows: tuple[NodeWindow, ...]
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """Return the columns of a trial's row that tell of the driver's node."""
-        counters = self.driver.counters
-        sampler = counters.sampler_cpu_seconds or 0.0
-        return {
-            "driver_cpu_seconds": self.driver.own_cpu_seconds - sampler,
-            "system_cpu_seconds": counters.ray_cpu_seconds,
-            "sampler_cpu_seconds": sampler,
-            "steal_seconds": counters.steal_seconds,
-        }
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Clock:
-    """A node's monotonic clock minus the driver's, and how well that is known, both in seconds."""
-
-    offset_seconds: float
-    uncertainty_seconds: float
+REPORT_SECONDS, POLL_SECONDS = 60.0, 0.5
 
 
 class Cluster:
@@ -113,7 +82,7 @@ class Cluster:
         """Measure all nodes' clocks against the driver's: the fastest of several pings tells it best."""
         self._clocks = {self.here: Clock(0.0, 0.0)}
         for node, node_watch in team.node_watches.items():
-            clock = None if node == self.here else _ping(node_watch)
+            clock = None if node == self.here else ping(node_watch)
             if clock is not None:
                 self._clocks[node] = clock
 
@@ -256,22 +225,6 @@ class Cluster:
 
 def _holds_workers(node: Mapping[str, Any]) -> bool:
     return bool(node["Resources"].get("CPU", 0) >= 1)
-
-
-def _ping(node_watch: Any) -> Clock | None:
-    import ray
-
-    best: Clock | None = None
-    try:
-        for _ in range(PINGS):
-            sent = time.monotonic()
-            there = ray.get(node_watch.clock.remote(), timeout=ANSWER_SECONDS)
-            half = (time.monotonic() - sent) / 2
-            if best is None or half < best.uncertainty_seconds:
-                best = Clock(there - sent - half, half)
-    except ray.exceptions.RayError:
-        return best
-    return best
 
 
 def _by_node(places: Iterable[Place], here: str) -> dict[str, list[int]]:

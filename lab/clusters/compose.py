@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -12,13 +11,11 @@ from typing import Any, Self
 
 import yaml
 
-from lab import paths
 from lab.clusters.addresses import check_jobs_address
+from lab.clusters.docker import ASK_SECONDS, ask, compose_command, engine_cores, said
 from lab.errors import ClusterError
 from lab.measure.environment import code_facts
 
-ASK_SECONDS = 60.0
-"""For Docker to answer a question."""
 CHANGE_SECONDS = 600.0
 """For Docker to start, scale or remove containers: each worker that is replaced has 40 s to end."""
 QUOTA_TOLERANCE = 1_000_000
@@ -46,8 +43,8 @@ def compose(nodes: int, node_cores: float, may_scale: bool, wait_seconds: float)
     at the end, its token with it; another is left as it is then.
     """
     began = time.monotonic()
-    _check_cores(nodes, node_cores, _engine_cores())
-    project = _Project(_compose_command(), {**os.environ, "LAB_WORKER_CPUS": str(node_cores)})
+    _check_cores(nodes, node_cores, engine_cores())
+    project = _Project(compose_command(), {**os.environ, "LAB_WORKER_CPUS": str(node_cores)})
     config = yaml.safe_load(project.say(["config"], "docker-compose.yml cannot be read"))
     image_id = _image_id(config["services"]["ray-worker"]["image"])
     wanted = _Node(round(node_cores * 1e9), image_id)
@@ -102,60 +99,17 @@ class _Project:
 
     def run(self, arguments: list[str], seconds: float = ASK_SECONDS) -> subprocess.CompletedProcess[str]:
         """Run a compose command, whether it succeeds or not."""
-        return _run([*self.command, *arguments], seconds, self.environment)
+        return ask([*self.command, *arguments], seconds, self.environment)
 
     def say(self, arguments: list[str], failure: str) -> str:
         """Return what a compose command prints, or raise `ClusterError` with its own words."""
         done = self.run(arguments)
         if done.returncode != 0:
-            raise ClusterError(f"{failure}: `{' '.join([*self.command, *arguments])}` says: {_said(done)}")
+            raise ClusterError(f"{failure}: `{' '.join([*self.command, *arguments])}` says: {said(done)}")
         return done.stdout.strip()
 
 
-def _run(
-    command: list[str], seconds: float, environment: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            command, cwd=paths.ROOT, env=environment, capture_output=True, text=True, timeout=seconds
-        )
-    except subprocess.TimeoutExpired:
-        raise ClusterError(
-            f"`{' '.join(command)}` did not end within {seconds:.0f} s: look whether Docker is well"
-        ) from None
-
-
-def _said(done: subprocess.CompletedProcess[str]) -> str:
-    """Return the last lines of what a command said about its failure."""
-    return "\n".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-5:])
-
-
 # --- before anything is changed -------------------------------------------------------------------------
-
-
-def check_docker() -> None:
-    """Raise `ClusterError` where there is no Docker engine with compose."""
-    _engine_cores()
-    _compose_command()
-
-
-def _engine_cores() -> int:
-    """Return how many cores the Docker engine has."""
-    if shutil.which("docker") is None:
-        raise ClusterError("there is no `docker` on this machine: install Docker Engine or Docker Desktop")
-    done = _run(["docker", "info", "--format", "{{.NCPU}}"], ASK_SECONDS)
-    if "permission denied" in done.stderr:
-        raise ClusterError(
-            f"Docker does not let this user in: {_said(done)}. Add the user to the group `docker` "
-            "(sudo usermod -aG docker $USER) and log in again"
-        )
-    # Docker before version 23 prints 0 where no engine answers
-    if done.returncode != 0 or done.stdout.strip() in ("", "0"):
-        raise ClusterError(
-            f"no Docker engine answers: {_said(done)}. Start it: Docker Desktop, or "
-            "`sudo systemctl start docker`"
-        )
-    return int(done.stdout)
 
 
 def _check_cores(nodes: int, node_cores: float, cores: int) -> None:
@@ -166,25 +120,17 @@ def _check_cores(nodes: int, node_cores: float, cores: int) -> None:
         )
 
 
-def _compose_command() -> tuple[str, ...]:
-    if _run(["docker", "compose", "version"], ASK_SECONDS).returncode == 0:
-        return ("docker", "compose")
-    if shutil.which("docker-compose") is not None:
-        return ("docker-compose",)
-    raise ClusterError("Docker is here without compose: install its plugin, `docker compose`")
-
-
 def _image_id(image: str) -> str:
     """Return the id of an image that holds the code of this checkout."""
-    done = _run(["docker", "image", "inspect", "--format", "{{.Id}}", image], ASK_SECONDS)
+    done = ask(["docker", "image", "inspect", "--format", "{{.Id}}", image], ASK_SECONDS)
     if done.returncode != 0:
         raise ClusterError(f"the image {image} is not built: make docker-build")
-    within = _run(["docker", "run", "--rm", "--network", "none", image, "python", "-c", DIGEST], ASK_SECONDS)
+    within = ask(["docker", "run", "--rm", "--network", "none", image, "python", "-c", DIGEST], ASK_SECONDS)
     here, there = code_facts()["digest"], within.stdout.strip()
     if within.returncode != 0 or here != there:
         raise ClusterError(
             f"the image {image} holds other code than this folder: its digest there is "
-            f"{there or _said(within)}, here {here}. Bring it up to date: make docker-build"
+            f"{there or said(within)}, here {here}. Bring it up to date: make docker-build"
         )
     return done.stdout.strip()
 
@@ -201,7 +147,7 @@ def _containers(project: _Project, service: str) -> tuple[str, ...]:
 def _running(project: _Project, service: str) -> tuple[_Node, ...]:
     ids = _containers(project, service)
     # one that ends between the two questions is left out
-    found: list[Any] = json.loads(_run(["docker", "inspect", *ids], ASK_SECONDS).stdout) if ids else []
+    found: list[Any] = json.loads(ask(["docker", "inspect", *ids], ASK_SECONDS).stdout) if ids else []
     return tuple(
         _Node(one["HostConfig"]["NanoCpus"], one["Image"]) for one in found if one["State"]["Running"]
     )
@@ -230,17 +176,17 @@ def _scale(project: _Project, count: int) -> None:
         return
     if any(words in done.stderr for words in ("port is already allocated", "address already in use")):
         raise ClusterError(
-            f"the port of the dashboard is taken: {_said(done)}. End what listens there (another cluster: "
+            f"the port of the dashboard is taken: {said(done)}. End what listens there (another cluster: "
             "make docker-down in its folder), or choose another, such as LAB_DASHBOARD_PORT=8266"
         )
-    raise ClusterError(f"the cluster did not start: {_said(done)}")
+    raise ClusterError(f"the cluster did not start: {said(done)}")
 
 
 def _take_down(project: _Project) -> None:
     # workers whose head is gone would wait for it for half a minute
     done = project.run(["down", "--volumes", "--remove-orphans", "--timeout", "10"], CHANGE_SECONDS)
     if done.returncode != 0:
-        raise ClusterError(f"the cluster was not taken down: {_said(done)}. Do it by hand: make docker-down")
+        raise ClusterError(f"the cluster was not taken down: {said(done)}. Do it by hand: make docker-down")
 
 
 def _await_nodes(project: _Project, count: int, seconds: float) -> None:
@@ -249,7 +195,7 @@ def _await_nodes(project: _Project, count: int, seconds: float) -> None:
     done = project.run(command, seconds + ASK_SECONDS)
     if done.returncode != 0:
         raise ClusterError(
-            f"the cluster is not ready: {_said(done)}. See why: docker compose ps, docker compose logs"
+            f"the cluster is not ready: {said(done)}. See why: docker compose ps, docker compose logs"
         )
 
 

@@ -15,10 +15,9 @@ from pathlib import Path, PurePosixPath
 from types import FrameType
 from typing import Any
 
+from lab.clusters.docker import ASK_SECONDS, ask, said
 from lab.errors import ClusterError, DataError
 
-ASK_SECONDS = 60.0
-"""For Docker to answer a question."""
 STOP_SECONDS = 20
 """From the signal that ends a run, as Ctrl-C does, to the one that kills it."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -56,9 +55,9 @@ class Container:
         apart = ["--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
         life = ["--interactive", "--init", "--stop-signal=SIGINT", "--entrypoint=python"]
         options = [f"--name={self.name}", *life, *apart, *limits.options()]
-        done = _docker("create", *options, image, *command)
+        done = ask(["docker", "create", *options, image, *command])
         if done.returncode != 0:
-            raise ClusterError(f"Docker made no container: {_said(done)}")
+            raise ClusterError(f"Docker made no container: {said(done)}")
 
     def attend(self, request: str) -> int:
         """Start it, hand the request over, show what it says, and return its exit code when it has ended."""
@@ -73,7 +72,7 @@ class Container:
             process.communicate(request)
         except KeyboardInterrupt:
             with _undisturbed():
-                _docker("stop", f"--time={STOP_SECONDS}", self.name)
+                ask(["docker", "stop", f"--time={STOP_SECONDS}", self.name])
                 process.wait(ASK_SECONDS)
             raise
         return process.returncode
@@ -85,14 +84,14 @@ class Container:
 
     def _fact(self, shown: str) -> str:
         """Return what Docker knows about it; empty where there is no such container."""
-        done = _docker("container", "inspect", "--format", shown, self.name)
+        done = ask(["docker", "container", "inspect", "--format", shown, self.name])
         return done.stdout.strip() if done.returncode == 0 else ""
 
     def bring_home(self, data: Path) -> bool:
         """Write what was measured to `data`, and remove the container; tells whether there is a run."""
         with _undisturbed():
             there = self._save(data)
-            _docker("rm", "--force", "--volumes", self.name)
+            ask(["docker", "rm", "--force", "--volumes", self.name])
         return there
 
     def _save(self, data: Path) -> bool:
@@ -111,19 +110,6 @@ class Container:
             except OSError as error:
                 raise DataError(f"cannot write to {data}: {error.strerror}; {kept}") from error
         return self.files[-1] in found
-
-
-def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = ["docker", *arguments]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=ASK_SECONDS)
-    except subprocess.TimeoutExpired:
-        told = f"`{' '.join(command)}` did not end within {ASK_SECONDS:.0f} s"
-        raise ClusterError(f"{told}: look whether Docker is well") from None
-
-
-def _said(done: subprocess.CompletedProcess[str]) -> str:
-    return "\n".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-5:])
 
 
 def _member(archive: bytes, path: PurePosixPath) -> bytes | None:

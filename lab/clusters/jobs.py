@@ -5,23 +5,18 @@ whatever address it is given, waits for ever for a head that is stopped, and fix
 authentication, so that an embedded Ray no longer starts after it.
 """
 
-import asyncio
 import contextlib
 import hashlib
 import json
-import os
-import queue
 import re
 import secrets
-import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from lab.clusters.addresses import (
     JOBS,
-    REQUEST_SECONDS,
     TOKEN_ADVICE,
     Head,
     check_jobs_address,
@@ -29,6 +24,7 @@ from lab.clusters.addresses import (
 )
 from lab.clusters.embedded import PINNED_RAY
 from lab.clusters.package import packed
+from lab.clusters.tail import Tail
 from lab.clusters.wire import Message, Receiver
 from lab.errors import ClusterError, LabError
 
@@ -179,7 +175,7 @@ class _Job:
         """Receive from the log's tail until that ends, breaks or falls silent."""
         self._receiver.rewind()
         began, position = time.monotonic(), 0
-        with _Tail(f"{self._head.address}{JOBS}{self._name}/logs/tail", self._head.headers()) as tail:
+        with Tail(f"{self._head.address}{JOBS}{self._name}/logs/tail", self._head.headers()) as tail:
             while time.monotonic() < max(began, self._heard_at) + self._silence_seconds:
                 text = tail.next(0.5)
                 if text is None:
@@ -231,70 +227,6 @@ class _Job:
             f"the job {self._name} is {status} and has not told all of its rows{lost}.{cure} "
             f"{KEPT.capitalize()}. The last that it said:\n{said or '(nothing)'}"
         )
-
-
-class _Tail:
-    """The log of a job as it grows, read by a thread with its own event loop: a notebook's is taken."""
-
-    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
-        self._texts: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._loop = asyncio.new_event_loop()
-        self._task = self._loop.create_task(self._read(url, headers))
-        self._thread = threading.Thread(target=self._run, name="tail of a job's log", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended by itself
-            self._loop.call_soon_threadsafe(self._task.cancel)
-        self._thread.join(REQUEST_SECONDS)
-
-    def next(self, seconds: float) -> str | None:
-        """Return the next piece of text, an empty one where none comes in time, or None after the end."""
-        try:
-            return self._texts.get(timeout=seconds)
-        except queue.Empty:
-            return ""
-
-    def _run(self) -> None:
-        try:
-            with contextlib.closing(self._loop):
-                self._loop.run_until_complete(asyncio.wait([self._task]))
-        finally:
-            self._texts.put(None)
-
-    async def _read(self, url: str, headers: Mapping[str, str]) -> None:
-        import aiohttp  # Ray brings it
-
-        patience = aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_SECONDS)
-        # why it breaks is of no interest: the head is asked for the job's status next
-        with contextlib.suppress(aiohttp.ClientError, OSError):
-            async with aiohttp.ClientSession(headers=headers, timeout=patience) as session:
-                # no heartbeat and no closing handshake: Ray's head does not read, and so answers neither
-                socket = await session.ws_connect(url, max_msg_size=0)
-                async for message in socket:
-                    if message.type is aiohttp.WSMsgType.TEXT:
-                        self._texts.put(message.data)
-
-
-def token_from_environment() -> str | None:
-    """Return the token where Ray looks for it: RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token."""
-    if token := os.environ.get("RAY_AUTH_TOKEN", "").strip():
-        return token
-    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
-    path = Path(named).expanduser() if named else Path.home() / ".ray" / "auth_token"
-    try:
-        return path.read_text().strip() or None
-    except FileNotFoundError:
-        if not named:
-            return None
-        why = "there is no such file"
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no text"
-    source = "the file that RAY_AUTH_TOKEN_PATH names" if named else "Ray's own file of the token"
-    raise ClusterError(f"cannot read {path}, {source}: {why}; {TOKEN_ADVICE}")
 
 
 def _run_of(job: Mapping[str, Any]) -> str | None:

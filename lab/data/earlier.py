@@ -1,6 +1,6 @@
 """Files of earlier versions of this lab, read as those of today: measured rows are kept, never rewritten.
 
-Until November 2026 the experiments that compare engines had a file of their own, `timings.csv`. Its rows are
+Before December 2026 the experiments that compare engines had a file of their own, `timings.csv`. Its rows are
 trials: some columns had another name, and some were another report's names for what others hold.
 """
 

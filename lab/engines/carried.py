@@ -9,7 +9,7 @@ from typing import Any
 
 from lab.engines import Call, Completion, Observer, Work
 from lab.measure.bare import Bare
-from lab.measure.task import Measurement, Outcome
+from lab.measure.task import Measured, Measurement, Outcome
 
 Attempt = tuple[int, int]
 """A task's index and the number of the attempt."""
@@ -47,7 +47,8 @@ def run_batch(call: Call, function: Any, payloads: Sequence[Any]) -> list[Any]:
     if isinstance(call, Bare):
         return call.loop(function)(payloads)
     run = call(function)
-    return [packed(run(payload)) for payload in payloads]
+    many = run.batch(payloads) if isinstance(run, Measured) else map(run, payloads)
+    return [packed(one) for one in many]
 
 
 class Home:

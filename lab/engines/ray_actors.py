@@ -18,10 +18,10 @@ from typing import Any
 
 import psutil
 
-from lab.engines import Call, Completion, Observer, Place, Watch, Work, shares
-from lab.engines.carried import Attempt, Home, run_batch
+from lab.engines import Completion, Observer, Place, Watch, Work, shares
+from lab.engines.carried import Attempt, Home
+from lab.engines.ray_worker import Worker
 from lab.errors import EngineError
-from lab.measure.node_watch import NodeWatch, Window
 from lab.measure.task import first_line
 
 CALL_SECONDS = 0.2
@@ -35,47 +35,6 @@ READY_SECONDS = 120.0
 END_SECONDS = 30.0
 SMALLEST_CPU = 0.0001
 """Ray counts CPUs in steps of this size."""
-
-
-class Worker:
-    """The body of an actor. Before and after its tasks the first one on a node also watches the node.
-
-    A sampling thread in a worker costs a node next to nothing; another idle Ray process would cost it some
-    5 ms of processor time a second, which is 2 % of a node of 0.25 cores.
-    """
-
-    def __init__(self) -> None:
-        self._node_watch: NodeWatch | None = None
-
-    def identity(self) -> tuple[str, int]:
-        """Return Ray's id of the node and the process id."""
-        import os
-
-        import ray
-
-        return ray.get_runtime_context().get_node_id()[:12], os.getpid()
-
-    def run(self, call: Call, function: Any, payloads: Sequence[Any]) -> tuple[float, list[Any]]:
-        """Run a batch of tasks; return its seconds, and for each task what `home` is made for."""
-        began = time.monotonic()
-        results = run_batch(call, function, payloads)
-        return time.monotonic() - began, results
-
-    def clock(self) -> float:
-        """Return this node's monotonic clock, in seconds."""
-        return time.monotonic()
-
-    def begin(self, *arguments: Any) -> float:
-        """Begin to watch the node, as `NodeWatch.begin`."""
-        if self._node_watch is None:
-            self._node_watch = NodeWatch()
-        return self._node_watch.begin(*arguments)
-
-    def end(self) -> Window:
-        """Return what was seen of the node, as `NodeWatch.end`."""
-        if self._node_watch is None:
-            raise RuntimeError("the node_watch was not begun")
-        return self._node_watch.end()
 
 
 class Actors:

@@ -26,11 +26,12 @@ from lab.data.ledger import Ledger
 from lab.data.store import Run
 from lab.errors import ClusterError, DataError, LabError, ParameterError
 from lab.experiment.examples import works_of
+from lab.experiment.facts import facts_of, new_run_id
 from lab.experiment.job import Request
 from lab.experiment.parameters import MultiNode, parameters_from
 from lab.experiment.plan import multi_node_plan
 from lab.experiment.profiles import notebook_parameters, profile_file, with_true_profile
-from lab.experiment.run import facts_of, new_run_id, run_plan, slots_to_run, write_interrupted
+from lab.experiment.run import run_plan, slots_to_run, write_interrupted
 from lab.experiment.sites import Elsewhere, folder_of, request_for
 from lab.measure.node import find_cgroup
 

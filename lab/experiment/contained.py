@@ -16,15 +16,15 @@ from typing import Any
 import yaml
 
 from lab import paths
-from lab.clusters.compose import check_docker
 from lab.clusters.container import Container, Limits, stoppable
+from lab.clusters.docker import check_docker
 from lab.data.records import FILES
 from lab.data.store import ENVIRONMENT, Run
 from lab.errors import ClusterError, DataError, LabError, ParameterError
 from lab.experiment.comparisons import EXPERIMENTS, compare, parameters_of
+from lab.experiment.facts import new_run_id
 from lab.experiment.parameters import Comparison
 from lab.experiment.profiles import notebook_parameters, profile_file
-from lab.experiment.run import new_run_id
 from lab.measure.environment import code_facts, commit_facts
 
 RUN_FILES = (*FILES, ENVIRONMENT)

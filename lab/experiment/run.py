@@ -1,7 +1,5 @@
 """The composition root: one call for each notebook."""
 
-import datetime
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +17,7 @@ from lab.data.ledger import Ledger
 from lab.data.store import Run, file_digests, read_run
 from lab.errors import DataError, ParameterError
 from lab.experiment.examples import works_of
+from lab.experiment.facts import facts_of, new_run_id
 from lab.experiment.parameters import Docker, Experiment, MultiNode, SingleNode, parameters_from
 from lab.experiment.plan import Plan, docker_plan, multi_node_plan, single_node_plan
 from lab.experiment.profiles import with_true_profile
@@ -32,7 +31,7 @@ from lab.experiment.sites import (
     local_site,
 )
 from lab.experiment.trial import unmeasured
-from lab.measure.environment import code_facts, machine_facts, session_facts, utc_now, versions
+from lab.measure.environment import utc_now
 from lab.measure.node import Cgroup, find_cgroup, usable_cores, usable_memory_bytes
 
 WORKER_BYTES = 150_000_000
@@ -131,54 +130,6 @@ def check_disk(data: Path, tasks: int) -> None:
             f"the disk is full: {existing} has {free / 1e6:.0f} MB free, this run may write "
             f"{needed / 1e6:.0f} MB; free some space or run fewer tasks"
         )
-
-
-def new_run_id(profile: str) -> str:
-    """Return an id from the time in UTC and the profile's name."""
-    return f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{profile}"
-
-
-def facts_of(
-    experiment: str,
-    run_id: str,
-    parameters: Experiment,
-    works: Works,
-    plan: Plan,
-    cgroup: Cgroup,
-) -> dict[str, Any]:
-    """Return the content of environment.json; all but the session must be equal when a run goes on."""
-    values = {name: told(getattr(parameters, name)) for name in parameters.__dataclass_fields__}
-    # an address is nobody's business, and that of one cluster may change
-    values.pop("address", None)
-    return {
-        "experiment": experiment,
-        "run_id": run_id,
-        "parameters": {**values, "run_id": run_id},
-        "works": told_works(works, plan),
-        "planned_trials": len(plan),
-        "code": code_facts(),
-        "versions": versions(),
-        "machine": machine_facts(cgroup),
-        "session": session_facts(),
-    }
-
-
-def told_works(works: Works, plan: Plan) -> dict[str, dict[str, Any]]:
-    """Return the facts of each kind of work; where it comes in several sizes, those that all share."""
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for mode, work in dict.fromkeys((one.configuration.mode, one.configuration.work) for one in plan):
-        found.setdefault(mode, []).append(works[work].facts)
-    return {
-        mode: {name: value for name, value in facts[0].items() if all(one[name] == value for one in facts)}
-        for mode, facts in found.items()
-    }
-
-
-def told(value: Any) -> Any:
-    """Return a parameter as a run keeps it: of a path that begins at the root or a home, the file's name."""
-    if isinstance(value, str) and value.startswith((os.sep, "~")):
-        return value.rpartition(os.sep)[2]
-    return value
 
 
 def run_plan(

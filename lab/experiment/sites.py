@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from lab.clusters.addresses import token_from_environment
 from lab.clusters.attached import Cluster
 from lab.clusters.compose import compose
 from lab.clusters.embedded import embedded
-from lab.clusters.jobs import Jobs, token_from_environment
+from lab.clusters.jobs import Jobs
 from lab.clusters.local import local
 from lab.clusters.wire import Message
 from lab.data.ledger import Ledger

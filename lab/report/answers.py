@@ -1,12 +1,14 @@
 """The answers in words: each sentence is chosen by the data, so that it is true of any honest run."""
 
+from collections.abc import Callable
+
 from lab.analysis.configurations import compare_over_workers
 from lab.analysis.intervals import Estimate
 from lab.formats import bounds, count, decimals, estimate, fixed, level, percent
 from lab.report.disturbances import in_short
 from lab.report.levels import estimate_of
 from lab.report.markdown import safe
-from lab.report.series import PROCESSES
+from lab.report.series import LOOP, PROCESSES
 from lab.report.study import Study
 
 NEAR_BEST = 0.97
@@ -29,7 +31,7 @@ def in_prose(series: str) -> str:
 
 def scaling(study: Study) -> str:
     """Say how much faster the work got with as many workers as cores, and what more workers brought."""
-    mode, series = study.main_mode, study.main_series(study.main_mode)
+    mode, series = study.main_mode, main_series(study, study.main_mode)
     counts = study.counts(mode, series)
     if 1 not in counts or len(counts) < 2:
         return (
@@ -69,6 +71,18 @@ def _beyond(ratio: Estimate, most: int, middle: int) -> str:
     if ratio.high < 1:
         return f"Going on to {most} workers was slower ({note})."
     return f"Going on to {most} workers made {ALIKE} ({note})."
+
+
+def main_series(study: Study, mode: str) -> str:
+    """Return the series that answers speak of: this lab's dispatch, else Ray, else any, else a loop.
+
+    Of several the dynamic, then the first. Raises IndexError where the mode has none.
+    """
+    engines = {name: str(study.known[name]["engine"]) for name in study.series(mode)}
+    ranks = ("ray", "ray_tasks", "ray_actor_pool", "ray_pool")
+    return sorted(
+        engines, key=lambda name: (*(engines[name] != one for one in ranks), engines[name] == LOOP)
+    )[0]
 
 
 def cost_of_ray(study: Study) -> str:
@@ -126,35 +140,38 @@ def over_workers(counts: tuple[int, ...]) -> str:
 
 def workers_to_use(study: Study) -> str:
     """Say how many workers are enough: the fewest that come near the highest mean throughput."""
-    mode, series = study.main_mode, study.main_series(study.main_mode)
-    levels = study.levels(mode, "throughput", (series,)).sort_values("workers").reset_index(drop=True)
+    found = enough(study, main_series(study, study.main_mode), lambda x: count(x, "worker"))
+    return found[1] if found else "How many workers to use takes a run with several worker counts."
+
+
+def enough(study: Study, series: str, named: Callable[[int], str]) -> tuple[int, str] | None:
+    """Return the fewest workers or nodes that come near the highest mean throughput, and why in words.
+
+    `named` gives so many of them in words. None where the series has one size only.
+    """
+    mode, column = study.main_mode, study.axis.column
+    levels = study.levels(mode, "throughput", (series,)).sort_values(column).reset_index(drop=True)
     if len(levels) < 2:
-        return "How many workers to use takes a run with several worker counts."
+        return None
     best = levels.sort_values("value").iloc[-1]
     place = int(levels.index[levels["value"] >= NEAR_BEST * best["value"]][0])
-    enough = int(levels["workers"].iloc[place])
-    highest = estimate(estimate_of(levels[levels["workers"] == best["workers"]]), safe(study.unit(mode)))
+    # beside the next smaller size; the smallest has only the next larger
+    few, other = (int(levels[column].iloc[one]) for one in (place, place - 1 if place else 1))
+    most = int(best[column])
+    highest = estimate(estimate_of(levels[levels[column] == most]), safe(study.unit(mode)))
     part = percent(NEAR_BEST, 2)
-    if enough != best["workers"]:
+    reason = f"the highest mean throughput measured, {highest}"
+    if few != most:
         reason = (
-            f"the fewest that gave at least {part} of the highest mean throughput, that of "
-            f"{best['workers']:g} workers, {highest}"
+            f"the fewest that gave at least {part} of the highest mean throughput, that of {named(most)}, "
+            f"{highest}"
         )
     elif place:
-        reason = f"the highest mean throughput measured, {highest}; fewer gave less than {part} of it"
-    else:
-        reason = f"the highest mean throughput measured, {highest}"
-    # beside the next smaller count; the smallest has only the next larger
-    other = int(levels["workers"].iloc[place - 1 if place else 1])
-    return f"Use {count(enough, 'worker')}: {reason}{_not_apart(study, mode, series, enough, other)}."
-
-
-def _not_apart(study: Study, mode: str, series: str, enough: int, other: int) -> str:
-    """Return a clause where two worker counts could not be told apart, or nothing."""
-    ratio = study.ratio(mode, (series, enough), (series, other))
-    if ratio.low is not None and ratio.high is not None and not ratio.low <= 1 <= ratio.high:
-        return ""
-    return f". But these trials could not tell {enough} and {count(other, 'worker')} apart"
+        reason = f"{reason}; fewer gave less than {part} of it"
+    ratio = study.ratio(mode, (series, few), (series, other))
+    apart = ratio.low is not None and ratio.high is not None and not ratio.low <= 1 <= ratio.high
+    doubt = "" if apart else f". But these trials could not tell {few} and {named(other)} apart"
+    return few, f"Use {named(few)}: {reason}{doubt}."
 
 
 def in_two_sentences(study: Study) -> str:

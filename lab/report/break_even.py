@@ -9,7 +9,16 @@ from lab.analysis.intervals import Estimate
 from lab.analysis.ray_ways import OWN, PLAIN
 from lab.data.engines import ordered
 from lab.figures import engines as figures
-from lab.formats import count, estimate, length, listing, percent, seconds, short_estimate
+from lab.formats import (
+    count,
+    estimate,
+    length,
+    listing,
+    percent,
+    seconds,
+    short_estimate,
+    unit_of_time,
+)
 from lab.report.disturbances import in_short
 from lab.report.engines import named
 from lab.report.levels import ABSENT, intervals
@@ -17,9 +26,6 @@ from lab.report.markdown import Markdown, figure, paragraphs, table
 from lab.report.study import Study
 
 MICRO = 1e6
-UNITS = ((1e6, "µs", 1e-3), (1e3, "ms", 1.0), (1.0, "s", float("inf")))
-"""Scale, unit and the length below which it reads best."""
-
 Way = tuple[str, str]
 
 
@@ -74,7 +80,7 @@ def timed(study: Study) -> tuple[Way, ...]:
 
 
 def failed(study: Study) -> tuple[str, ...]:
-    """Return the engines that have no timing which ended well."""
+    """Return the engines that have no trial that ended well."""
     return ordered(set(study.run.trials["engine"]) - set(study.compared["engine"]))
 
 
@@ -98,7 +104,7 @@ def pays_off(study: Study, found: Crossing | None, exact: bool = True) -> str:
 
 def _length(found: Crossing, every: Sequence[float], exact: bool) -> str:
     value = found.value or 0.0
-    scale, unit = next((scale, unit) for scale, unit, most in UNITS if value < most)
+    scale, unit = unit_of_time(value)
     one = Estimate(found.n, found.value, found.low, found.high)
     if found.low is None or found.high is None:
         return estimate(one, unit, scale) if exact else f"{short_estimate(one, scale)} {unit}"

@@ -3,11 +3,10 @@
 import dataclasses
 
 from lab.analysis.intervals import Estimate
-from lab.formats import count, estimate, listing, number, percent
-from lab.report.answers import ALIKE, NEAR_BEST
+from lab.formats import count, estimate, listing, number
+from lab.report.answers import ALIKE, enough
 from lab.report.disturbances import in_short as noisy
 from lab.report.levels import estimate_of
-from lab.report.markdown import safe
 from lab.report.nodes import own_cores, sized
 from lab.report.study import Study
 
@@ -74,36 +73,17 @@ def nodes_to_use(study: Study) -> str:
             f"How many nodes to buy cannot be concluded: these are {placed.noun} that share {cores} and have "
             "no quotas of their own that would fit the host."
         )
-    mode, series = study.main_mode, _series(study)
-    levels = study.levels(mode, "throughput", (series,)).sort_values("nodes").reset_index(drop=True)
-    if len(levels) < 2:
+    found = enough(study, _series(study), lambda nodes: sized(study, nodes))
+    if found is None:
         return "How many nodes to use takes a run with several numbers of nodes."
-    best = levels.sort_values("value").iloc[-1]
-    place = int(levels.index[levels["value"] >= NEAR_BEST * best["value"]][0])
-    enough = int(levels["nodes"].iloc[place])
-    other = int(levels["nodes"].iloc[place - 1 if place else 1])
-    highest = estimate(estimate_of(levels[levels["nodes"] == best["nodes"]]), safe(study.unit(mode)))
-    reason = (
-        f"the highest mean throughput measured, {highest}"
-        if enough == best["nodes"]
-        else f"the fewest that gave at least {percent(NEAR_BEST, 2)} of the highest mean throughput, that of "
-        f"{best['nodes']:g}, {highest}"
-    )
-    use = f"Use {sized(study, enough)}: {reason}{_not_apart(study, mode, series, enough, other)}."
-    return f"{use}{_more(study, enough)}{_only_here(study)}"
+    nodes, use = found
+    return f"{use}{_more(study, nodes)}{_only_here(study)}"
 
 
-def _not_apart(study: Study, mode: str, series: str, enough: int, other: int) -> str:
-    ratio = study.ratio(mode, (series, enough), (series, other))
-    if ratio.low is not None and ratio.high is not None and not ratio.low <= 1 <= ratio.high:
-        return ""
-    return f". But these trials could not tell {enough} and {other} apart"
-
-
-def _more(study: Study, enough: int) -> str:
+def _more(study: Study, nodes: int) -> str:
     """Return a sentence where the largest size measured is the one to use: more may be faster still."""
     counts = study.counts(study.main_mode, _series(study))
-    return " More were not measured, and may be faster still." if enough == counts[-1] else ""
+    return " More were not measured, and may be faster still." if nodes == counts[-1] else ""
 
 
 def _only_here(study: Study) -> str:

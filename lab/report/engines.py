@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping
 
-import pandas as pd
-
 from lab.analysis.engines import worker_counts
 from lab.data.engines import label, ordered
 from lab.formats import count, listing, number, percent, seconds
 from lab.invariants import nothing_left_out, one_trial_per_block, same_results
 from lab.report import provenance
-from lab.report.markdown import Markdown, folded, literal, paragraphs, table
+from lab.report.markdown import Markdown, paragraphs, safe
 from lab.report.study import Study
 
 BATCHINGS: Mapping[str, str] = {
@@ -52,7 +50,7 @@ def how_measured(study: Study) -> Markdown:
         "Every engine gets the same tasks in the same order and equally many workers, each of which is "
         "pinned to one thread of its numerical libraries, and all processes have the same niceness. In each "
         "block the order of the engines is shuffled by the seed; an engine is started once, warmed with a "
-        "few tasks on every worker, and then does all of its timings. The clock runs from handing the work "
+        "few tasks on every worker, and then does all of its trials. The clock runs from handing the work "
         f"over to the last result. {_starts(study)} {_sampler(study)} The terms are defined on the page "
         "[Method](method.md).",
         provenance.machine_table(study),
@@ -61,8 +59,17 @@ def how_measured(study: Study) -> Markdown:
 
 def _works(study: Study) -> str:
     found = study.run.trials.groupby("mode")["planned_tasks"].unique()
-    told = [f"*{name}* ({WORDS[str(name)]}) with {_counts(counts)} tasks" for name, counts in found.items()]
+    told = [
+        f"*{study.name(str(name))}*{_said(study, str(name))} with {_counts(counts)} tasks"
+        for name, counts in found.items()
+    ]
     return f"The work: {listing(told)}." if told else ""
+
+
+def _said(study: Study, mode: str) -> str:
+    """Return what a work is in words, or what it says of itself."""
+    words = WORDS.get(mode) or safe(study.works.get(mode, {}).get("words") or "")
+    return f" ({words})" if words else ""
 
 
 def _counts(counts: object) -> str:
@@ -84,56 +91,4 @@ def _sampler(study: Study) -> str:
     if known.empty:
         return "What the sampler cost is not known."
     part = float(known["sampler_cpu_seconds"].sum() / known["duration_seconds"].sum())
-    return f"The sampler took {percent(part, 2)} of one core over all timings, and is in no CPU-seconds."
-
-
-def failures(study: Study) -> Markdown:
-    """List every timing that did not end well."""
-    listed = study.failures
-    if listed.empty:
-        return Markdown("No timing failed and none was interrupted.")
-    kinds = ["engine", "mode", "status", "reason"]
-    groups = listed.groupby(kinds, sort=False).size().reset_index(name="timings")
-    rows = [
-        (
-            label(one["engine"]),
-            *(one[kind] for kind in kinds[1:3]),
-            one["timings"],
-            literal(one["reason"]),
-        )
-        for one in groups.to_dict("records")
-    ]
-    told = (
-        f"{count(len(listed), 'timing')} did not end well: in no mean, and crosses in the figures where an "
-        "engine has no other."
-    )
-    again = " Interrupted ones were run again." if "interrupted" in set(listed["status"]) else ""
-    return paragraphs(
-        told + again,
-        table(("engine", "work", "status", "timings", "reason"), rows, right=(3,)),
-        folded("Every timing that did not end well", _each(listed)),
-    )
-
-
-def _each(listed: pd.DataFrame) -> str:
-    rows = [
-        (
-            row["trial_id"],
-            label(row["engine"]),
-            row["mode"],
-            row["planned_tasks"],
-            BATCHINGS[str(row["batching"])],
-            row["status"],
-        )
-        for _, row in listed.iterrows()
-    ]
-    return table(("trial", "engine", "work", "tasks", "calls", "status"), rows, right=(3,))
-
-
-def limits(study: Study) -> Markdown:
-    """Say what the run cannot tell."""
-    reach = (
-        f"One machine with {count(study.cores, 'core')} and work bound by the processor: it says nothing "
-        "about input and output, or about a network between nodes, which multiprocessing cannot use at all."
-    )
-    return provenance.limits_of(study, reach)
+    return f"The sampler took {percent(part, 2)} of one core over all trials, and is in no CPU-seconds."

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import pandas as pd
 
 from lab.analysis.alone import SOURCES
-from lab.analysis.doubts import doubts as doubts_of
 from lab.analysis.intervals import mean_estimate
 from lab.analysis.losses import (
     PARTS,
@@ -21,6 +20,7 @@ from lab.analysis.losses import (
 )
 from lab.figures.losses import Bar, stacked
 from lab.formats import count, fixed
+from lab.report.doubts import doubts as doubts_of
 from lab.report.levels import intervals
 from lab.report.loss_tables import (
     NAMES,

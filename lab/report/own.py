@@ -13,6 +13,7 @@ from lab.report import (
     disturbances,
     error_rates,
     failures,
+    limits,
     losses,
     nodes,
     noise,
@@ -63,7 +64,7 @@ FOLDED: Mapping[str, tuple[str, tuple[Section, ...]]] = {
         "function. The queue is what was handed over and is not done yet.",
         (waiting.latency, waiting.queue),
     ),
-    "Cold start": ("No throughput on this page includes it.", (scaling.start,)),
+    "Cold start": ("No throughput on this page includes it.", (waiting.start,)),
     "Items that raised, and failed trials": (
         "",
         (own_answers.raised, error_rates.errors, failures.trials),
@@ -75,7 +76,7 @@ FOLDED: Mapping[str, tuple[str, tuple[Section, ...]]] = {
     "Nodes": ("", (nodes.nodes_table,)),
     "Doubts about the data": ("", (losses.doubts,)),
     "How it was measured": ("", (provenance.how_measured,)),
-    "Limits": ("", (provenance.limits,)),
+    "Limits": ("", (limits.limits,)),
     "Data": ("", (provenance.files,)),
 }
 """What is folded below the answer: title -> words before it, and sections."""

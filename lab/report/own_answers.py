@@ -4,7 +4,7 @@ import pandas as pd
 
 from lab.analysis.intervals import Estimate, mean_estimate
 from lab.figures.scaling import LOOP
-from lab.formats import UNKNOWN, count, estimate, listing, percent, seconds, short_estimate
+from lab.formats import UNKNOWN, count, duration, estimate, listing, percent, seconds, short_estimate
 from lab.report import answers, cluster_answers
 from lab.report.levels import estimate_of, level_table, ratio_levels
 from lab.report.markdown import Markdown, literal, paragraphs, safe, table
@@ -15,16 +15,13 @@ from lab.report.study import Study
 SHOWN = 20
 """Kinds of errors that a table shows."""
 
-UNITS = ((1e6, "µs", 1e-3), (1e3, "ms", 1.0), (1.0, "s", float("inf")))
-"""Scale and unit of a length of time, and below which one they read best."""
-
 Point = tuple[str, int]
 """One configuration: a series and its x."""
 
 
 def best(study: Study, mode: str) -> tuple[Point, Estimate]:
     """Return where the series that answers speak of has its highest mean throughput, and how much it is."""
-    name = study.main_series(mode)
+    name = answers.main_series(study, mode)
     if study.kind == "multi_node":
         name = cluster_answers.widest_series(study, mode)
     levels = study.levels(mode, "throughput", (name,)).sort_values("value")
@@ -134,10 +131,9 @@ def _to_use(study: Study) -> str:
 
 def _takes(study: Study, mode: str) -> str:
     """Say how long an item takes where it is alone: in the plain loop, or with the fewest workers."""
-    names = [LOOP] if study.counts(mode, LOOP) else [study.main_series(mode)]
+    names = [LOOP] if study.counts(mode, LOOP) else [answers.main_series(study, mode)]
     x = study.counts(mode, names[0])[0]
-    rows = study.rows(mode, names[0])
-    rows = rows[rows[study.axis.column] == x]
+    rows = study.rows(mode, names[0], x)
     median, late = (rows[f"run_{key}_seconds"].mean() for key in ("p50", "p95"))
     where = answers.in_prose(names[0]) if names[0] == LOOP else f"{names[0]}, {_where(study, '', x)}"
     return f"median {seconds(median)}, 95th percentile {seconds(late)} ({where.removesuffix(', ')})"
@@ -152,8 +148,7 @@ def item_cost(study: Study, mode: str, name: str) -> tuple[int, Estimate]:
     counts = study.counts(mode, name)
     if not counts or study.axis.column != "workers" or counts[0] > study.cores:
         return 0, Estimate(0, None, None, None)
-    rows, loop = study.rows(mode, name), study.rows(mode, LOOP)
-    rows = rows[rows["workers"] == counts[0]].set_index("block")
+    rows, loop = study.rows(mode, name, counts[0]).set_index("block"), study.rows(mode, LOOP)
     spent = counts[0] / rows["tasks_per_second"] - 1 / loop.set_index("block")["tasks_per_second"]
     return counts[0], mean_estimate(spent.dropna().astype(float).tolist())
 
@@ -166,21 +161,12 @@ def _costs(study: Study, mode: str) -> str:
         workers, cost = item_cost(study, mode, name)
         if cost.value is not None:
             called = "Ray" if name in study.rays(mode) else name
-            told.append(f"{called} {timed(cost)}{_nothing(cost)}, {count(workers, 'worker')}")
+            told.append(f"{called} {duration(cost)}{_nothing(cost)}, {count(workers, 'worker')}")
     return "; ".join(told)
 
 
 def _nothing(cost: Estimate) -> str:
     return " (not measurably more than nothing)" if cost.low is None or cost.low <= 0 else ""
-
-
-def timed(found: Estimate) -> str:
-    """Return a length of time with its interval in the unit that reads best: '1.2 (0.9 to 1.5) ms'."""
-    if found.value is None:
-        return UNKNOWN
-    most = max(abs(one) for one in (found.value, found.low, found.high) if one is not None)
-    scale, unit = next((scale, unit) for scale, unit, below in UNITS if most < below)
-    return f"{short_estimate(found, scale)} {unit}"
 
 
 def _break_even(study: Study, mode: str, point: Point) -> str:

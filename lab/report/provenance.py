@@ -9,7 +9,7 @@ from lab import paths
 from lab.data.earlier import TIMINGS
 from lab.data.records import FILES
 from lab.data.store import ENVIRONMENT, TRIALS
-from lab.formats import UNKNOWN, count, memory, number, percent, seconds
+from lab.formats import UNKNOWN, count, memory, number, seconds
 from lab.invariants import nothing_left_out, one_trial_per_block, same_results, tasks_add_up, work_fits_window
 from lab.published import report_a as reference
 from lab.report.markdown import Markdown, literal, paragraphs, safe, table
@@ -185,59 +185,6 @@ def other_runs(study: Study) -> Markdown:
 def _trials(directory: Path) -> str:
     """Return the name of the file that holds a run's trials."""
     return TIMINGS if (directory / TIMINGS).exists() else TRIALS
-
-
-def limits(study: Study) -> Markdown:
-    """Say what the run cannot tell."""
-    theirs = "The reference report's numbers were read off its charts; they come from other machines."
-    more = (theirs,) if study.experiment in COUNTED else ()
-    hosts = None if study.embedded else int(study.machine.get("cores") or 0)
-    return limits_of(study, _reach(study), *more, host_cores=hosts)
-
-
-def limits_of(study: Study, reach: str, *more: str, host_cores: int | None = None) -> Markdown:
-    """Say what a run cannot tell: how far it reaches, what its intervals hold, and more."""
-    trials = study.run.trials
-    steal = float(trials["steal_seconds"].sum())
-    cores = study.cores if host_cores is None else host_cores
-    core_seconds = float(trials["duration_seconds"].sum()) * cores
-    stolen = percent(steal / core_seconds, 2) if core_seconds else UNKNOWN
-    points = [
-        reach,
-        f"It is a virtual machine: the hypervisor gave {stolen} of the windows' core time to others."
-        if study.machine.get("hypervisor")
-        else None,
-        f"With {count(study.blocks, 'block')} there are no intervals: a difference may be chance."
-        if study.blocks < 2
-        else f"The intervals are over {count(study.blocks, 'block')} on one day: they hold the noise of this "
-        "machine on that day, not the difference between machines.",
-        "Intervals are not corrected for their number: of twenty independent ones, one is expected to miss."
-        if study.blocks > 1
-        else None,
-        *more,
-    ]
-    return Markdown("\n".join(f"- {point}" for point in points if point))
-
-
-def _reach(study: Study) -> str:
-    """Say what kind of work and machines the run is about."""
-    own = study.experiment not in COUNTED
-    work = "This work with these items" if own else "One kind of work, bound by the processor"
-    if study.embedded:
-        beyond = (
-            "how it scales over a network between nodes"
-            if own
-            else "input and output, about large objects or about a network between nodes"
-        )
-        return f"One machine and {work[0].lower()}{work[1:]}: it says nothing about {beyond}."
-    shared = (
-        "All nodes lie on one host: they share its caches, its memory and its loopback, and no network lies "
-        "between them. "
-        if study.placement.shared
-        else ""
-    )
-    beyond = "other items" if own else "input and output or about large objects"
-    return f"{shared}{work}: it says nothing about {beyond}."
 
 
 def link(directory: Path, name: str) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 from lab.analysis import engines as analysis
 from lab.analysis.configurations import compare, select
 from lab.analysis.intervals import Estimate
-from lab.analysis.noise import told_apart
+from lab.analysis.noise import CopyComparison, told_apart
 from lab.data.engines import label, ordered
 from lab.figures import engines as figures
 from lab.formats import count, estimate, listing, number, percent, short_estimate
@@ -39,8 +39,13 @@ def fastest_first(study: Study, mode: str) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: -means.get(name, 0.0)))
 
 
+def copy_of(study: Study, mode: str) -> CopyComparison | None:
+    """Return how the throughput of a copy of Ray compares with its own; None without a copy."""
+    return next((one for one in study.copies if (one.mode, one.metric) == (mode, "throughput")), None)
+
+
 def of_engines(study: Study, mode: str, metric: str) -> dict[str, Estimate]:
-    """Return a metric of every engine, the fastest first; n = 0 for one without a timing."""
+    """Return a metric of every engine, the fastest first; n = 0 for one without a trial."""
     found = analysis.levels(study.of_work(mode), metric)
     return {name: found.get(name, NONE) for name in fastest_first(study, mode)}
 
@@ -57,7 +62,7 @@ def summary(study: Study) -> Markdown:
 
 
 def sentence(study: Study) -> str:
-    """Say which engine was fastest, and how Ray compares with multiprocessing; empty without a timing."""
+    """Say which engine was fastest, and how Ray compares with multiprocessing; empty without a trial."""
     found = modes(study)
     if not found:
         return ""
@@ -88,7 +93,7 @@ def _alike(study: Study, mode: str, best: str) -> str:
     same = []
     for name in fastest_first(study, mode):
         ratio = compare(rows, "throughput", {"engine": best}, {"engine": name})
-        if name != best and ratio.n and told_apart(ratio, study.copy(mode)) is not True:
+        if name != best and ratio.n and told_apart(ratio, copy_of(study, mode)) is not True:
             same.append(label(name))
     if not same:
         return ""
@@ -101,7 +106,7 @@ def _ray_beside_pool(study: Study, mode: str) -> str:
     ratio = analysis.against(study.compared, "throughput", study.work(mode))
     if ratio.value is None:
         return "Ray cannot be compared with multiprocessing.Pool, as no block has both"
-    copy = study.copy(mode)
+    copy = copy_of(study, mode)
     apart = told_apart(ratio, copy)
     said = cost_in_words(ratio) if apart is not False else ALIKE
     told = (

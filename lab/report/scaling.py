@@ -1,4 +1,4 @@
-"""The sections on scaling over workers or nodes: throughput, efficiency, what Ray costs, cold start."""
+"""The sections on scaling over workers or nodes: throughput, efficiency, what Ray costs."""
 
 import pandas as pd
 
@@ -6,7 +6,7 @@ from lab.analysis.configurations import select
 from lab.figures import curves
 from lab.figures import scaling as figures
 from lab.figures.lines import Line, Panel, chart
-from lab.formats import count, seconds, short_estimate
+from lab.formats import short_estimate
 from lab.published import report_a as reference
 from lab.report import answers, cluster_answers, nodes
 from lab.report.levels import (
@@ -67,14 +67,18 @@ def throughput(study: Study) -> Markdown:
         *(
             part
             for mode in study.modes
-            for part in (study.heading(mode), drawn(study, mode), *tables(study, mode))
+            for part in (
+                f"**{study.title(mode)}: {safe(study.unit(mode))}**",
+                drawn(study, mode),
+                *tables(study, mode),
+            )
         )
     )
 
 
 def drawn(study: Study, mode: str) -> str:
     """Return the figure of the throughput of a mode."""
-    axis, levels, speedups = study.axis, study.levels(mode, "throughput"), _speedups(study, mode)
+    axis, levels, speedups = study.axis, study.levels(mode, "throughput"), speedups_of(study, mode)
     what = "containers and host against workers" if study.kind == "docker" else f"against {axis.label}"
     svg = figures.throughput(
         levels,
@@ -122,7 +126,7 @@ def _dots(study: Study, mode: str) -> pd.DataFrame:
 
 def tables(study: Study, mode: str) -> list[str]:
     """Return the throughput of a mode as a table, and below it the others, folded."""
-    axis, speedups, name = study.axis, _speedups(study, mode), study.name(mode)
+    axis, speedups, name = study.axis, speedups_of(study, mode), study.name(mode)
     parts = [level_table(study.levels(mode, "throughput"), axis=axis)]
     if speedups.empty:
         return parts
@@ -136,21 +140,19 @@ def tables(study: Study, mode: str) -> list[str]:
 
 
 def speedups_of(study: Study, mode: str) -> pd.DataFrame:
-    """Return each series' throughput relative to its own at one worker or node, as `Study.levels` does."""
+    """Return each series' throughput relative to its own at one worker or node, as `Study.levels` does.
+
+    None of containers beside their host, which have a scale of their own.
+    """
     return ratio_levels(
         study,
         [
             (name, count, study.ratio(mode, (name, count), (name, 1)))
             for name in study.series(mode)
-            if name != figures.LOOP and 1 in study.counts(mode, name)
+            if name != figures.LOOP and study.kind != "docker" and 1 in study.counts(mode, name)
             for count in study.counts(mode, name)
         ],
     )
-
-
-def _speedups(study: Study, mode: str) -> pd.DataFrame:
-    found = speedups_of(study, mode)
-    return found.head(0) if study.kind == "docker" else found
 
 
 def _relative(study: Study, speedups: pd.DataFrame, name: str = "") -> Panel:
@@ -233,26 +235,3 @@ def efficiency(study: Study) -> Markdown:
             folded(f"CPU efficiency, {study.name(mode)}", level_table(cpu, axis=axis)),
         ]
     return paragraphs(*parts)
-
-
-def start(study: Study) -> Markdown:
-    """Show the cold start: of the cluster, and of the workers against workers or nodes."""
-    if not study.modes:
-        return Markdown("")
-    mode, axis = study.main_mode, study.axis
-    levels = study.levels(mode, "startup_seconds")
-    cluster = study.run.nodes["cluster_start_seconds"].dropna()
-    told = (
-        f"From asking for the cluster until it was ready: {seconds(float(cluster.median()))} (median over "
-        f"{count(len(cluster), 'node')})."
-        if len(cluster)
-        else ""
-    )
-    if levels["value"].isna().all():
-        return paragraphs(told)
-    panel = Panel("Cold start of the workers", "seconds", curves.lines_of(levels, axis=axis), axis.label)
-    svg = chart(f"Cold start against {axis.label}, {mode}", [panel])
-    caption = f"{study.lead(mode)}: from asking for workers to all answering. Means with {intervals(study)}."
-    return paragraphs(
-        told, figure(svg, caption), folded("Cold start of the workers, s", level_table(levels, axis=axis))
-    )

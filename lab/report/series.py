@@ -22,6 +22,9 @@ SIDES = {"containers": ("experiment", "compose"), "host": ("baseline", "local")}
 COUNTED = {"single_node": "workers", "multi_node": "nodes", "docker": "workers_per_node"}
 """What the series of each kind of run go over."""
 
+COMPARED = ("ray_vs_multiprocessing", "break_even")
+"""The experiments that compare engines, each with as many workers."""
+
 
 def kind_of(experiment: str, trials: pd.DataFrame) -> str:
     """Return the kind of a run, a key of COUNTED: own work is one of nodes where it ran on several."""

@@ -21,7 +21,7 @@ from lab.data.store import Run
 from lab.figures.curves import Axis
 from lab.figures.style import looks_of
 from lab.report.markdown import safe, shortened
-from lab.report.series import COUNTED, LOOP, Wanted, kind_of, series_of
+from lab.report.series import COUNTED, Wanted, kind_of, series_of
 
 UNITS = {
     "images": "images",
@@ -135,10 +135,6 @@ class Study:
         """Return the comparisons of a configuration with itself: the A/A arm."""
         return copy_comparisons(self.measures)
 
-    def copy(self, mode: str, metric: str = "throughput") -> CopyComparison | None:
-        """Return that of a mode by a metric; None without one."""
-        return next((one for one in self.copies if (one.mode, one.metric) == (mode, metric)), None)
-
     @cached_property
     def disturbances(self) -> tuple[Disturbance, ...]:
         """Return every kind of disturbance of the run."""
@@ -181,10 +177,6 @@ class Study:
         """Return how the caption of a figure of a mode begins."""
         return f"{'Mode' if mode in UNITS else 'Work:'} {self.name(mode)}"
 
-    def heading(self, mode: str) -> str:
-        """Return a mode and what its throughput counts, as they stand above a figure of it."""
-        return f"**{self.title(mode)}: {safe(self.unit(mode))}**"
-
     def title(self, mode: str) -> str:
         """Return the name of a mode as a line begins with it; that of somebody's work stays as it is."""
         return self.name(mode).capitalize() if mode in UNITS else self.name(mode)
@@ -215,17 +207,6 @@ class Study:
     def series(self, mode: str) -> tuple[str, ...]:
         """Return the series that a mode has trials of."""
         return tuple(name for name in self.known if not self.rows(mode, name).empty)
-
-    def main_series(self, mode: str) -> str:
-        """Return the series that answers speak of: this lab's dispatch, else Ray, else any, else a loop.
-
-        Of several the dynamic, then the first. Raises IndexError where the mode has none.
-        """
-        engines = {name: str(self.known[name]["engine"]) for name in self.series(mode)}
-        ranks = ("ray", "ray_tasks", "ray_actor_pool", "ray_pool")
-        return sorted(
-            engines, key=lambda name: (*(engines[name] != one for one in ranks), engines[name] == LOOP)
-        )[0]
 
     def rays(self, mode: str) -> tuple[str, ...]:
         """Return the series of a mode that ran on Ray."""

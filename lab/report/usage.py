@@ -115,7 +115,7 @@ def over_time(study: Study) -> Markdown:
     if not study.modes:
         return Markdown("")
     mode = study.main_mode
-    series = study.main_series(mode)
+    series = answers.main_series(study, mode)
     workers = answers.reached_cores(study, study.counts(mode, series))
     trial = of_median_throughput(study.rows(mode, series, workers))
     samples = study.run.samples[study.run.samples["trial_id"] == trial].sort_values("at_seconds")

@@ -1,4 +1,4 @@
-"""The sections on waiting: latency against workers or nodes, and the queue over time."""
+"""The sections on waiting: latency against workers or nodes, the queue over time, and the cold start."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,9 @@ import pandas as pd
 from lab.analysis.queue import queue_lengths
 from lab.analysis.trials import of_median_throughput
 from lab.figures import curves as figures
+from lab.figures.lines import Panel, chart
 from lab.formats import count, listing, seconds
+from lab.report.answers import main_series
 from lab.report.levels import intervals, level_table
 from lab.report.markdown import Markdown, figure, folded, paragraphs, safe, table
 from lab.report.study import Study
@@ -29,7 +31,7 @@ def latency(study: Study) -> Markdown:
     late = _told_late(study, mode)
     if not names:
         return paragraphs(late)
-    series = min(names, key=lambda name: (name != study.main_series(mode), names.index(name)))
+    series = min(names, key=lambda name: (name != main_series(study, mode), names.index(name)))
     levels = {
         (part, key): study.levels(mode, f"{part}_{key}_seconds", names)
         for part in LATENCIES
@@ -96,3 +98,26 @@ def queue(study: Study) -> Markdown:
 def _most(study: Study, x: int) -> str:
     """Return the number of workers or nodes in words."""
     return count(x, study.placement.one if study.axis.column == "nodes" else "worker")
+
+
+def start(study: Study) -> Markdown:
+    """Show the cold start: of the cluster, and of the workers against workers or nodes."""
+    if not study.modes:
+        return Markdown("")
+    mode, axis = study.main_mode, study.axis
+    levels = study.levels(mode, "startup_seconds")
+    cluster = study.run.nodes["cluster_start_seconds"].dropna()
+    told = (
+        f"From asking for the cluster until it was ready: {seconds(float(cluster.median()))} (median over "
+        f"{count(len(cluster), 'node')})."
+        if len(cluster)
+        else ""
+    )
+    if levels["value"].isna().all():
+        return paragraphs(told)
+    panel = Panel("Cold start of the workers", "seconds", figures.lines_of(levels, axis=axis), axis.label)
+    svg = chart(f"Cold start against {axis.label}, {mode}", [panel])
+    caption = f"{study.lead(mode)}: from asking for workers to all answering. Means with {intervals(study)}."
+    return paragraphs(
+        told, figure(svg, caption), folded("Cold start of the workers, s", level_table(levels, axis=axis))
+    )

@@ -137,6 +137,7 @@ def trial_row(
         workers=workers,
         status="ok",
         duration_seconds=duration_seconds,
+        planned_tasks=len(done),
         tasks=len(done),
         failed_attempts=0,
         lost_workers=0,

@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from lab import paths
-from lab.clusters.compose import ComposeCluster, check_docker, compose
+from lab.clusters.compose import ComposeCluster, compose
+from lab.clusters.docker import check_docker
 from lab.clusters.embedded import check_ray_version, embedded
 from lab.clusters.jobs import Jobs
 from lab.clusters.wire import Message
-from lab.data.ledger import Table, write_environment
+from lab.data.ledger import write_environment
 from lab.data.records import SCHEMA_VERSION, Check, NodeFacts, NodeWindow, Sample, Trial
+from lab.data.table import Table
 from lab.errors import ClusterError
-from lab.experiment.run import new_run_id
+from lab.experiment.facts import new_run_id
 from lab.experiment.sites import refusal
 from lab.measure.environment import code_facts, machine_facts, session_facts, utc_now, versions
 from lab.measure.node import find_cgroup, usable_cores

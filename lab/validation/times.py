@@ -17,6 +17,7 @@ from lab.engines.ray_actors import Actors
 from lab.experiment.recorder import Recorder
 from lab.experiment.setting import Setting
 from lab.validation.windows import DEADLINE_SECONDS, ON, SAMPLE_SECONDS, WAIT_SECONDS, work
+from lab.workload import Prepared
 
 OBJECT_STORE_MEGABYTES = 80
 
@@ -48,11 +49,13 @@ def task_checks(workers: int, tasks: int) -> list[Check]:
 
 def _task_checks(workers: int, tasks: int) -> list[Check]:
     """Run the tasks one a call, watched as in a trial, on a Ray that keeps its events."""
+    # before Ray: its workers find the module of the items where this process had found it by then
+    found = work(tasks)
     with (
         embedded(workers, OBJECT_STORE_MEGABYTES, 0, EVENT_SETTINGS) as cluster,
         ray_actors.team(workers) as team,
     ):
-        began, records = _run(cluster, team, tasks)
+        began, records = _run(cluster, team, found)
         events = executions("Worker.run", tasks)
     of_worker: dict[int, list[TaskRecord]] = defaultdict(list)
     for record in sorted(records, key=lambda one: one.started_seconds or 0.0):
@@ -65,14 +68,13 @@ def _task_checks(workers: int, tasks: int) -> list[Check]:
     ]
 
 
-def _run(cluster: Cluster, team: Actors, tasks: int) -> tuple[float, list[TaskRecord]]:
+def _run(cluster: Cluster, team: Actors, found: Prepared) -> tuple[float, list[TaskRecord]]:
     """Return when the window began, in seconds since 1970, and the rows of its tasks."""
     sink = Rows()
     setting = Setting(sink, cluster, SAMPLE_SECONDS[ON], DEADLINE_SECONDS, WAIT_SECONDS, WAIT_SECONDS)
     recorder = Recorder("000-1", setting, warmup=False)
     # where a task takes as long as a call may, each call is of one
     deadline = time.monotonic() + DEADLINE_SECONDS
-    found = work(tasks)
     job = Work(found.function, found.items, deadline, task_seconds=ray_actors.CALL_SECONDS, call=found.call)
     ahead = time.time() - time.monotonic()
     recorder.origin = cluster.begin(
@@ -81,7 +83,7 @@ def _run(cluster: Cluster, team: Actors, tasks: int) -> tuple[float, list[TaskRe
     team.run(job, "dynamic", recorder)
     cluster.end()
     recorder.flush()
-    recorder.check(tasks)
+    recorder.check(len(found.items))
     # the one clock may be set while the other runs on
     ahead = (ahead + time.time() - time.monotonic()) / 2
     return recorder.origin + ahead, sink.rows

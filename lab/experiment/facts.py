@@ -1,0 +1,60 @@
+"""What environment.json holds of a run: its parameters, its works, the code, the versions and the machine."""
+
+import datetime
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from lab.experiment.parameters import Experiment
+from lab.experiment.plan import Plan
+from lab.experiment.session import Works
+from lab.measure.environment import code_facts, machine_facts, session_facts, versions
+from lab.measure.node import Cgroup
+
+
+def new_run_id(profile: str) -> str:
+    """Return an id from the time in UTC and the profile's name."""
+    return f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{profile}"
+
+
+def facts_of(
+    experiment: str,
+    run_id: str,
+    parameters: Experiment,
+    works: Works,
+    plan: Plan,
+    cgroup: Cgroup,
+) -> dict[str, Any]:
+    """Return the content of environment.json; all but the session must be equal when a run goes on."""
+    values = {name: told(getattr(parameters, name)) for name in parameters.__dataclass_fields__}
+    # an address is nobody's business, and that of one cluster may change
+    values.pop("address", None)
+    return {
+        "experiment": experiment,
+        "run_id": run_id,
+        "parameters": {**values, "run_id": run_id},
+        "works": told_works(works, plan),
+        "planned_trials": len(plan),
+        "code": code_facts(),
+        "versions": versions(),
+        "machine": machine_facts(cgroup),
+        "session": session_facts(),
+    }
+
+
+def told_works(works: Works, plan: Plan) -> dict[str, dict[str, Any]]:
+    """Return the facts of each kind of work; where it comes in several sizes, those that all share."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for mode, work in dict.fromkeys((one.configuration.mode, one.configuration.work) for one in plan):
+        found.setdefault(mode, []).append(works[work].facts)
+    return {
+        mode: {name: value for name, value in facts[0].items() if all(one[name] == value for one in facts)}
+        for mode, facts in found.items()
+    }
+
+
+def told(value: Any) -> Any:
+    """Return a parameter as a run keeps it: of a path that begins at the root or a home, the file's name."""
+    if isinstance(value, str) and value.startswith((os.sep, "~")):
+        return value.rpartition(os.sep)[2]
+    return value
