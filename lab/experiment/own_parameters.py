@@ -134,3 +134,7 @@ class Own(Experiment):
     def used_engines(self) -> tuple[str, ...]:
         """Return the engines that were asked for, or those that suit the kind of cluster."""
         return self.engines or (("ray", "processes", "serial") if self.cluster == "embedded" else ("ray",))
+
+    def batchings_of(self, engine: str) -> tuple[str, ...]:
+        """Return how an engine gets its items; empty where it chooses itself."""
+        return self.batchings if TABLE[engine].batched else ()

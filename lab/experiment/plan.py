@@ -5,7 +5,6 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from lab.data.engines import TABLE
 from lab.experiment.own_parameters import Own
 from lab.experiment.parameters import Docker, Experiment, MultiNode, SingleNode
 
@@ -149,19 +148,17 @@ def _on_engine(engine: str, mode: str, parameters: Own, items: int) -> list[Conf
         sizes = parameters.schedules, parameters.nodes, parameters.workers
         return _sizes(mode, "experiment", parameters.cluster, *sizes)
     arm = "baseline" if engine == "processes" else "experiment"
-    sizes = [
+    found = [
         Configuration(mode, arm, engine, BASELINE_SCHEDULE, parameters.cluster, 1, count)
         for count in parameters.workers
     ]
-    if not TABLE[engine].batched:
-        return sizes
     return [
         dataclasses.replace(
             one, batching=batching, batch=1 if batching == "none" else equal_batch(items, one.workers)
         )
-        for batching in parameters.batchings
-        for one in sizes
-    ]
+        for batching in parameters.batchings_of(engine)
+        for one in found
+    ] or found
 
 
 def equal_batch(tasks: int, workers: int) -> int:
