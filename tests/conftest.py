@@ -17,6 +17,7 @@ ON_COMPOSE = (
     "test_validate",
     "test_jobs",
     "test_compose_runs",
+    "test_newcomer",
     "test_clusters_page",
 )
 """Modules on compose clusters, which one process runs in this order; the last takes the shared one down."""

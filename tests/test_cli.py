@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from synthetic import synthetic_run
 from written import write_run
@@ -25,7 +26,7 @@ from lab.cli import COMMANDS, main
 from lab.cli.commands import book as book_command
 from lab.cli.commands import resume as resume_command
 from lab.cli.options import add_options
-from lab.cli.outcome import tell
+from lab.cli.outcome import failures, tell
 from lab.cli.runs import find_run
 from lab.data.records import SCHEMA_VERSION
 from lab.data.store import Run, read_run
@@ -273,6 +274,18 @@ def test_a_run_ends_with_a_line_for_each_size(
     assert re.fullmatch(r"the first trial that failed, \w+: no luck", first)
     assert ended == f"{len(written.trials)} trials, 1 of them failed. Rows: {written.directory}"
     assert following == f"The report: lab book --data {written.directory.parent.parent}"
+
+
+def test_an_attempt_that_was_done_again_is_no_item_that_failed(written: Run) -> None:
+    """What a lost worker had begun, and another one did, is told apart from items without a result."""
+    tasks = written.tasks[written.tasks["status"] == "ok"]
+    lost = tasks[~tasks["warmup"].astype(bool)].head(2)
+    lost = lost.assign(status="failed", error_kind="WorkerLost", error_message="gone")
+    assert re.fullmatch(
+        r"2 attempts failed and were done again, as that at item \d+ did: WorkerLost: gone\n",
+        failures(pd.concat([lost, tasks])),
+    )
+    assert failures(tasks) == ""
 
 
 def test_a_run_in_the_lab_s_own_folder_needs_no_more_words(

@@ -226,6 +226,17 @@ def test_a_planted_drift_is_found() -> None:
     assert found.low < 1 / 1.1 - 1 < found.high < 0
 
 
+def test_a_run_of_moments_has_no_drift_in_an_hour(frames: Frames) -> None:
+    """Trials a few microseconds apart differ by factors that no hour makes true: their drift is not told."""
+    trials, *others = frames
+    began = pd.to_datetime(trials["started_at"], utc=True, format="ISO8601")
+    soon = began.min() + (began - began.min()) / 1e7
+    trials = trials.assign(started_at=soon.map(pd.Timestamp.isoformat))
+    found = drift(measures(trials, *others), trials).slope
+    assert found.n > 1
+    assert (found.value, found.low, found.high) == (None, None, None)
+
+
 def test_a_single_disturbed_trial_is_no_drift(frames: tuple[pd.DataFrame, ...]) -> None:
     """A trial of half the throughput moves the slope by less than half of its interval."""
     before = drift(measures(*frames), frames[0]).slope

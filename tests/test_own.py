@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,12 +16,15 @@ import lab.experiment.own
 import lab.experiment.sites
 from lab import Workload
 from lab.api import run
+from lab.cli.outcome import tell
 from lab.data.store import Run, read_run
 from lab.errors import DataError, LabError, ParameterError, WorkError
 from lab.experiment.apart import environment, main_apart, nothing_left
 from lab.experiment.own import own
 from lab.experiment.sites import Here
 from lab.experiment.trial import Setting
+from lab.report.own import own_page
+from lab.report.study import Study
 
 
 class CallingTeam(FakeTeam):
@@ -281,3 +285,27 @@ def test_own_work_on_every_engine(tmp_path: Path) -> None:
     )
     assert found.trials["digest"].nunique() == 1
     assert not dataclasses.is_dataclass(found.trials)
+
+
+@pytest.mark.usefixtures("transcript")
+def test_engines_that_are_told_their_batches_are_measured_with_each(
+    measured: Measured, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One item a call and equal batches are configurations of their own, in rows, words and on the page."""
+    found = measured(ROOTS, 40, engines=["serial", "pool", "ray"], workers=[2], repeats=2,
+                     batchings=["none", "equal"])  # fmt: skip
+    trials = found.trials[found.trials["arm"] != "copy"]
+    kinds = trials[["engine", "batching", "batch"]].astype(object).drop_duplicates()
+    assert set(kinds.where(kinds.notna(), None).itertuples(index=False, name=None)) == {
+        ("serial", None, None), ("ray", None, None), ("pool", "none", 1), ("pool", "equal", 5),
+    }  # fmt: skip
+    tell(found)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("squares  pool")]
+    assert [re.split(r"\s\s+", line)[1] for line in lines] == ["pool", "pool, equal batches"]
+    study = Study(found)
+    assert study.series("squares") == (
+        "Ray, dynamic", "multiprocessing.Pool", "multiprocessing.Pool, equal batches", "plain loop"
+    )  # fmt: skip
+    assert set(study.levels("squares", "throughput")["n"]) == {2}
+    text = own_page(found.directory.parent.parent).works().text
+    assert "multiprocessing.Pool, equal batches" in text

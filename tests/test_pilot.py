@@ -224,7 +224,7 @@ def test_a_module_that_workers_do_not_find(tmp_path: Path, monkeypatch: pytest.M
 def test_what_a_run_will_take() -> None:
     """The words before a run: items, trials, and seconds that follow from workers, cores and engines."""
     parameters = parameters_from(Own, {"engines": ["processes", "serial"], "workers": [1, 2], "repeats": 2})
-    plan = own_plan(parameters, "double", 2)
+    plan = own_plan(parameters, "double", 2, 10)
     _, prepared = prepare(double, 100)
     found = Pilot(0.1, 3, ("ValueError: no",), 0)
     assert slowest_seconds(plan, 100, 0.1, 2) == pytest.approx(10.0)

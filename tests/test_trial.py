@@ -175,6 +175,19 @@ def test_work_that_raises_on_every_item_makes_a_failed_trial(lab):
     assert trial.error_message.startswith("the work raised on each of 2 items; the last failure: ValueError")
 
 
+def test_a_module_that_is_missing_where_the_work_runs_is_told_with_what_helps(lab):
+    """Work that imports it within its function raises on every item: the way to ship it is named."""
+
+    def needs(item):
+        raise ModuleNotFoundError(f"No module named 'only_{item}'")
+
+    trial = lab.run(FakeEngines("ray").table, needs, payloads=[1, 1], warm=0)
+    assert trial.error_message.endswith(
+        "ModuleNotFoundError: No module named 'only_1': put the module beside the file of the work, whose "
+        "folder is sent along, or install it there"
+    )
+
+
 def test_work_that_is_to_fail_fast_ends_its_trial(lab):
     """The first item that raises ends the trial, which is failed and names the item."""
     trial = lab.run(FakeEngines("ray").table, fail_on_three, fail_fast=True)

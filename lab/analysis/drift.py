@@ -14,6 +14,9 @@ from lab.analysis.intervals import LEVEL, Estimate
 
 Numbers = NDArray[np.float64]
 
+STEEPEST = 20.0
+"""On logarithms, in an hour: nothing that is measured here drifts by a factor of millions."""
+
 
 @dataclass(frozen=True, slots=True)
 class Drift:
@@ -79,5 +82,9 @@ def _slopes(x: Numbers, y: Numbers) -> Numbers:
 
 
 def _relative(slope: Estimate) -> Estimate:
-    value, low, high = (None if one is None else expm1(one) for one in (slope.value, slope.low, slope.high))
+    """Return the relative change in an hour; a run of moments, with slopes beyond all sense, has none."""
+    slopes = (slope.value, slope.low, slope.high)
+    if any(one is not None and abs(one) > STEEPEST for one in slopes):
+        return Estimate(slope.n, None, None, None, slope.level)
+    value, low, high = (None if one is None else expm1(one) for one in slopes)
     return Estimate(slope.n, value, low, high, slope.level)

@@ -9,7 +9,7 @@ from lab.data.store import Run
 from lab.errors import EngineError
 
 HEADS = ("work", "engine", "nodes", "workers", "trials", "median s", "per second")
-SIZES = ["mode", "engine", "schedule", "nodes", "workers"]
+SIZES = ["mode", "engine", "batching", "schedule", "nodes", "workers"]
 """What tells one line of the table from another: a run with several pieces of work of a size has no table."""
 
 
@@ -33,21 +33,36 @@ def tell(run: Run) -> None:
 
 
 def failures(tasks: pd.DataFrame) -> str:
-    """Return a line on the items that failed and how the first did; empty where none failed."""
-    bad = tasks[(tasks["status"] != "ok") & ~tasks["warmup"].astype(bool)]
-    if bad.empty:
-        return ""
-    first, every = bad.iloc[0], tasks.loc[~tasks["warmup"].astype(bool), "task"].nunique()
+    """Return a line on the items that failed and how the first did, and one on what was done again."""
+    rows = tasks[~tasks["warmup"].astype(bool)]
+    good, key = rows["status"] == "ok", ["trial_id", "task"]
+    done = pd.MultiIndex.from_frame(rows.loc[good, key])
+    bad = rows[~good]
+    again = pd.MultiIndex.from_frame(bad[key]).isin(done)
+    failed, lost = bad[~again], bad[again]
+    told = ""
+    if len(failed):
+        items, every = failed["task"].nunique(), rows["task"].nunique()
+        told += f"{items} of {every} items failed, as item {_first(failed)}\n"
+    if len(lost):
+        told += f"{len(lost)} attempts failed and were done again, as that at item {_first(lost)}\n"
+    return told
+
+
+def _first(bad: pd.DataFrame) -> str:
+    """Return the first item of attempts that failed, and how it did."""
+    first = bad.iloc[0]
     told = ": ".join(str(one) for one in (first["error_kind"], first["error_message"]) if not pd.isna(one))
-    return f"{bad['task'].nunique()} of {every} items failed, as item {first['task']} did: {told}\n"
+    return f"{first['task']} did: {told}"
 
 
 def sizes(good: pd.DataFrame) -> list[tuple[str, ...]]:
     """Return a row for each size of each engine: its median duration, and its units per second at that."""
     rows = []
     for key, own in good.groupby(SIZES, sort=False, dropna=False):
-        mode, engine, schedule, nodes, workers = map(str, key)
+        mode, engine, batching, schedule, nodes, workers = map(str, key)
         name = engine if schedule == "dynamic" or engine == "serial" else f"{engine}, {schedule}"
+        name += ", equal batches" * (batching == "equal")
         seconds = float(own["duration_seconds"].median())
         rate = float((own["units"] / own["duration_seconds"]).median())
         rows.append((mode, name, nodes, workers, f"{len(own)}", f"{seconds:.3g}", f"{rate:.4g}"))

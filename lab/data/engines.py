@@ -11,26 +11,28 @@ class Engine:
     """What can run tasks.
 
     `label` is its name in figures and tables, `framework` report B's word for it, `module` that of its
-    `team`; `clusters` are the kinds of cluster that it runs on.
+    `team`; `clusters` are the kinds of cluster that it runs on; `batched` ones are told how many tasks a call
+    carries, the others choose themselves.
     """
 
     label: str
     framework: str
     module: str
     on_ray: bool = False
+    batched: bool = False
     clusters: tuple[str, ...] = ("embedded",)
 
 
 TABLE: dict[str, Engine] = {
     "serial": Engine("plain loop", "python", "serial"),
     "processes": Engine("plain processes", "multiprocessing", "processes"),
-    "pool": Engine("multiprocessing.Pool", "multiprocessing", "pool"),
-    "futures": Engine("concurrent.futures", "concurrent.futures", "futures"),
-    "joblib": Engine("joblib (loky)", "joblib", "loky"),
-    "dask": Engine("Dask distributed", "dask", "dask_cluster"),
-    "ray_tasks": Engine("Ray tasks", "ray", "ray_tasks", on_ray=True),
-    "ray_actor_pool": Engine("ray.util.ActorPool", "ray", "ray_actor_pool", on_ray=True),
-    "ray_pool": Engine("ray.util.multiprocessing.Pool", "ray", "ray_pool", on_ray=True),
+    "pool": Engine("multiprocessing.Pool", "multiprocessing", "pool", batched=True),
+    "futures": Engine("concurrent.futures", "concurrent.futures", "futures", batched=True),
+    "joblib": Engine("joblib (loky)", "joblib", "loky", batched=True),
+    "dask": Engine("Dask distributed", "dask", "dask_cluster", batched=True),
+    "ray_tasks": Engine("Ray tasks", "ray", "ray_tasks", on_ray=True, batched=True),
+    "ray_actor_pool": Engine("ray.util.ActorPool", "ray", "ray_actor_pool", on_ray=True, batched=True),
+    "ray_pool": Engine("ray.util.multiprocessing.Pool", "ray", "ray_pool", on_ray=True, batched=True),
     "ray": Engine("Ray actors, this lab's dispatch", "ray", "ray_actors", on_ray=True, clusters=EVERYWHERE),
 }
 
@@ -46,7 +48,7 @@ def label(engine: str) -> str:
 
     The name is foreign text: what Markdown, HTML or a figure may read as markup is shown as a question mark.
     """
-    plain = "".join(one if one.isalnum() or one in " .,()/_-" else "?" for one in engine[:MOST_LETTERS])
+    plain = "".join(one if one.isalnum() or one in " .,:()/_-" else "?" for one in engine[:MOST_LETTERS])
     return ENGINES.get(engine, plain)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from lab.engines import Observer, Work
 from lab.engines.carried import Home, Task
-from lab.errors import EngineError
+from lab.errors import EngineError, LabError
 from lab.measure.task import first_line
 
 UNKNOWN_WORKER = -1
@@ -56,7 +56,7 @@ def told_of(engine: str) -> Iterator[None]:
     """
     try:
         yield
-    except EngineError:
+    except LabError:
         raise
     except (Exception, SystemExit) as error:
         raise EngineError(

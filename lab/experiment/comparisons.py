@@ -16,7 +16,7 @@ from lab.engines.sharing import memory_needed, refuse_too_large
 from lab.engines.teams import ON_RAY
 from lab.experiment.examples import Drawn, made, prepared, search_items
 from lab.experiment.parameters import BreakEven, Comparison, RayVersusMultiprocessing, parameters_from
-from lab.experiment.plan import Configuration, Plan, in_blocks
+from lab.experiment.plan import Configuration, Plan, equal_batch, in_blocks
 from lab.experiment.profiles import with_true_profile
 from lab.experiment.run import WORKER_BYTES, check_memory, run_plan
 from lab.experiment.session import Works
@@ -26,9 +26,6 @@ from lab.workload import Prepared, bare_body
 
 SERIAL, OWN = "serial", "ray"
 """The plain loop, and the engine that chooses its batches itself: this lab's dispatch on Ray."""
-
-CALLS_PER_WORKER = 4
-"""Equal batches are a worker's share cut in so many: what `multiprocessing.Pool.map` does by itself."""
 
 DRIVER_BYTES, RAY_BYTES = 100_000_000, 500_000_000
 """What the driver takes, and Ray's own processes beside its workers."""
@@ -153,7 +150,7 @@ def _spins(turn: Configuration, length: float, parameters: BreakEven) -> list[Co
         return [spins(tasks, "equal", tasks)]
     if turn.engine == OWN:
         return [spins(tasks, "own", None)]
-    batch = -(-tasks // (CALLS_PER_WORKER * turn.workers))
+    batch = equal_batch(tasks, turn.workers)
     batched = [spins(tasks, "equal", batch)] if batch > 1 else []
     return [*batched, spins(min(tasks, parameters.most_calls), "none", 1)]
 

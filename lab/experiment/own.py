@@ -65,7 +65,7 @@ def own_work(
     data = None if data is None else Path(data).resolve()
     with environment(thread_variables(parameters)), main_apart(), nothing_left():
         mode, prepared = _own_prepared(parameters, objects, memory)
-        plan = own_plan(parameters, mode, cores)
+        plan = own_plan(parameters, mode, cores, len(prepared.items))
         if parameters.cluster in ELSEWHERE and prepared.folder is not None:
             files_to_send(Path(prepared.folder))
         at_once = sum(_nodes_cores(parameters, cores))

@@ -16,6 +16,7 @@ from lab.experiment.parameters import (
 )
 from lab.experiment.rules import Choice, Flag, Items, Real, Several, Text, Whole, parameter
 
+BATCHINGS = ("none", "equal")
 NAMED = Text(r"[^\x00-\x1f]{0,1000}", "text, such as my_job.py:name")
 ITEMS = Items()
 PHRASE = Text(r"[^\x00-\x1f]{0,300}", "a line of text, up to 300 characters")
@@ -80,6 +81,12 @@ class Own(Experiment):
         meaning="how Ray deals items out: dynamic (when a worker is free), static (equal shares)",
         default=("dynamic",),
     )
+    batchings: tuple[str, ...] = parameter(
+        Several(Choice(BATCHINGS)),
+        meaning="how engines that do not choose themselves get items: none (one a call), equal (batches: a "
+        "quarter of a worker's share a call)",
+        default=("none",),
+    )
     threads: int = parameter(
         Whole(0, 1024),
         "threads",
@@ -127,3 +134,7 @@ class Own(Experiment):
     def used_engines(self) -> tuple[str, ...]:
         """Return the engines that were asked for, or those that suit the kind of cluster."""
         return self.engines or (("ray", "processes", "serial") if self.cluster == "embedded" else ("ray",))
+
+    def batchings_of(self, engine: str) -> tuple[str, ...]:
+        """Return how an engine gets its items; empty where it chooses itself."""
+        return self.batchings if TABLE[engine].batched else ()

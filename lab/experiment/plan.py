@@ -10,6 +10,9 @@ from lab.experiment.parameters import Docker, Experiment, MultiNode, SingleNode
 
 One = TypeVar("One")
 
+CALLS_PER_WORKER = 4
+"""Equal batches are a worker's share cut in so many: what `multiprocessing.Pool.map` does by itself."""
+
 BASELINE_SCHEDULE = "dynamic"
 """The plain processes share one counter: the best that one would write by hand."""
 
@@ -113,15 +116,18 @@ def docker_plan(parameters: Docker) -> Plan:
     return _in_blocks(parameters, parameters.modes, configurations)
 
 
-def own_plan(parameters: Own, mode: str, cores: int) -> Plan:
+def own_plan(parameters: Own, mode: str, cores: int, items: int) -> Plan:
     """Return one's own work on every engine, with every number of workers on every number of nodes.
 
-    One worker on one node is in every plan, as the baseline of Ray where it is not asked for. The A/A arm
-    copies the first engine that is no baseline, on all nodes, with as many workers as a node has cores.
+    Engines that are told how many of so many items a call carries have each batching. One worker on one node
+    is in every plan, as the baseline of Ray where it is not asked for. The A/A arm copies the first engine
+    that is no baseline, on all nodes, with as many workers as a node has cores.
     """
 
     def configurations(mode: str) -> list[Configuration]:
-        found = [one for engine in parameters.used_engines for one in _on_engine(engine, mode, parameters)]
+        found = [
+            one for engine in parameters.used_engines for one in _on_engine(engine, mode, parameters, items)
+        ]
         asked = [one for one in found if one.arm == "experiment"]
         if not asked:
             return found
@@ -134,7 +140,7 @@ def own_plan(parameters: Own, mode: str, cores: int) -> Plan:
     return _in_blocks(parameters, (mode,), configurations)
 
 
-def _on_engine(engine: str, mode: str, parameters: Own) -> list[Configuration]:
+def _on_engine(engine: str, mode: str, parameters: Own, items: int) -> list[Configuration]:
     """Return the configurations of one engine: the loop has one worker, only Ray has schedules and nodes."""
     if engine == "serial":
         return [Configuration(mode, "baseline", engine, "static", parameters.cluster, 1, 1)]
@@ -142,10 +148,22 @@ def _on_engine(engine: str, mode: str, parameters: Own) -> list[Configuration]:
         sizes = parameters.schedules, parameters.nodes, parameters.workers
         return _sizes(mode, "experiment", parameters.cluster, *sizes)
     arm = "baseline" if engine == "processes" else "experiment"
-    return [
+    found = [
         Configuration(mode, arm, engine, BASELINE_SCHEDULE, parameters.cluster, 1, count)
         for count in parameters.workers
     ]
+    return [
+        dataclasses.replace(
+            one, batching=batching, batch=1 if batching == "none" else equal_batch(items, one.workers)
+        )
+        for batching in parameters.batchings_of(engine)
+        for one in found
+    ] or found
+
+
+def equal_batch(tasks: int, workers: int) -> int:
+    """Return how many tasks a call carries where all calls are of one size."""
+    return -(-tasks // (CALLS_PER_WORKER * workers))
 
 
 def _sizes(

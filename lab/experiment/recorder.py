@@ -13,6 +13,9 @@ from lab.measure.task import Outcome
 FLUSH_SECONDS = 10.0
 """How long rows of a window are kept in memory: writing them takes processor time from what is measured."""
 
+SHIP = ": put the module beside the file of the work, whose folder is sent along, or install it there"
+"""What helps where the nodes lack a module."""
+
 
 class Recorder:
     """Keeps completions of a window; `rows` is false for tasks too short to have a row each."""
@@ -96,7 +99,8 @@ class Recorder:
         if missing:
             raise EngineError(f"{missing} of {tasks} tasks have no result; the last failure: {last}")
         if tasks and not self.outcomes:
-            raise EngineError(f"the work raised on each of {tasks} items; the last failure: {last}")
+            lacks = SHIP if "ModuleNotFoundError" in self.raised.values() else ""
+            raise EngineError(f"the work raised on each of {tasks} items; the last failure: {last}{lacks}")
 
     def digest(self) -> str:
         """Return the digest of all results in task order, 16 hexadecimal digits; of a raised one its type."""

@@ -25,7 +25,10 @@ def function_of(experiment: str) -> Callable[[Mapping[str, Any], Path | None], R
     Raises `DataError` for an experiment that is not carried out by parameters, such as the validation.
     """
     if experiment not in FUNCTIONS:
-        raise DataError(f"a run of {experiment!r} cannot be gone on with: only {', '.join(FUNCTIONS)} can")
+        raise DataError(
+            f"a run of {experiment!r} cannot be gone on with from here: only {', '.join(FUNCTIONS)} can; "
+            "one of your own goes on where its function is called again with run_id"
+        )
     module, _, name = FUNCTIONS[experiment].partition(":")
     function: Callable[[Mapping[str, Any], Path | None], Run]
     function = getattr(importlib.import_module(module), name)

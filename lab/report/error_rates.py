@@ -10,6 +10,7 @@ from lab.analysis.intervals import Estimate, proportion_estimate
 from lab.figures import curves as figures
 from lab.formats import count, percent
 from lab.report.markdown import Markdown, figure, folded, literal, paragraphs, safe, table
+from lab.report.series import EQUAL
 from lab.report.study import Study
 
 
@@ -67,7 +68,7 @@ def _rates(study: Study, found: pd.DataFrame) -> str:
     rows = [
         (
             study.name(row["mode"]),
-            safe(row["engine"]),
+            safe(row["engine"]) + EQUAL * (row["batching"] == "equal"),
             *(row[name] for name in ("schedule", "nodes", "workers_per_node")),
             f"{row['attempts']:,}",
             row["failed"],

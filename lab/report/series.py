@@ -13,6 +13,9 @@ Wanted = Mapping[str, object]
 LOOP = "serial"
 """The engine that is a loop in the driver: it has one worker, whatever is asked for."""
 
+EQUAL = ", equal batches"
+"""What follows the name of an engine that was told to carry several items in a call."""
+
 SIDES = {"containers": ("experiment", "compose"), "host": ("baseline", "local")}
 """What the Docker experiment compares: arm and cluster of each side."""
 
@@ -41,16 +44,19 @@ PROCESSES = name_of("processes")
 def series_of(kind: str, trials: pd.DataFrame) -> Mapping[str, Wanted]:
     """Return the series of a run of a kind: those that it has trials of, Ray's first and the loop last."""
     found: dict[str, Wanted] = {}
-    for engine in sorted(ordered(trials["engine"]), key=_rank) if kind != "docker" else ():
+    for engine, batching in _ways(trials) if kind != "docker" else ():
         schedules = sorted(set(trials.loc[trials["engine"] == engine, "schedule"]))
         wanted: Wanted = {"arm": ("experiment", "baseline"), "engine": engine}
+        if batching:
+            wanted = {**wanted, "batching": batching}
+        shares = EQUAL * (batching == "equal")
         if engine == LOOP:
             found[name_of(engine)] = wanted
         elif kind == "single_node":
             told = engine == "ray" or len(schedules) > 1
-            found |= {name_of(engine, one * told): {**wanted, "schedule": one} for one in schedules}
+            found |= {name_of(engine, one * told) + shares: {**wanted, "schedule": one} for one in schedules}
         else:
-            other = f", {name_of(engine)}" * (engine != "ray")
+            other = f", {name_of(engine)}{shares}" * (engine != "ray")
             found |= {
                 f"{count(one, 'worker')} each{other}{_shares(by)}": {**wanted, **by}
                 for one, by in _planned(trials, "workers_per_node", engine)
@@ -76,6 +82,17 @@ def _of_sides(trials: pd.DataFrame) -> Mapping[str, Wanted]:
         for one, by in sizes
         for side, (arm, cluster) in SIDES.items()
     }
+
+
+def _ways(trials: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return each engine, and its batching where it ran in equal batches: those are apart from one a call."""
+    found = []
+    for engine in sorted(ordered(trials["engine"]), key=_rank):
+        its = set(trials.loc[trials["engine"] == engine, "batching"].dropna())
+        found += (
+            [(engine, one) for one in ("none", "equal") if one in its] if "equal" in its else [(engine, "")]
+        )
+    return found
 
 
 def _rank(engine: str) -> tuple[bool, bool]:
