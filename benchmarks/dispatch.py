@@ -25,8 +25,8 @@ from lab.clusters.embedded import embedded
 from lab.engines import Completion, Team, Work, ray_actor_pool, ray_actors, ray_pool, ray_tasks
 from lab.engines.members import Members
 from lab.engines.ray_node import node_with
-from lab.experiment.comparisons import CALLS_PER_WORKER
 from lab.experiment.examples import made, prepared
+from lab.experiment.plan import CALLS_PER_WORKER
 from lab.formats import length, short_estimate
 from lab.workload import bare_body
 
