@@ -1,5 +1,6 @@
 """Figures: SVG that stands in a page, follows its colours, speaks, and is the same in every build."""
 
+import dataclasses
 import re
 import xml.etree.ElementTree as ElementTree
 
@@ -152,6 +153,14 @@ def test_a_long_legend_makes_a_higher_figure() -> None:
     """Eight series need four rows of legend; the panel below is no lower for it."""
     many = [Line(f"series {number}", FURTHER[number], [1, 2], [1.0, 2.0]) for number in range(8)]
     assert height(drawn(*many)) > height(drawn(*many[:4])) == height(drawn(LINE))
+
+
+def test_a_long_label_has_a_row_of_the_legend_for_itself() -> None:
+    """A label that would be cut off beside another one stands alone: three series are then three rows."""
+    names = ["short", "shorter", "multiprocessing.Pool, equal batches"]
+    lines = [Line(name, FURTHER[number], [1, 2], [1.0, 2.0]) for number, name in enumerate(names)]
+    short = [dataclasses.replace(line, label=line.label[:5]) for line in lines]
+    assert height(drawn(*lines)) > height(drawn(*short))
 
 
 def test_a_band_is_drawn_named_and_looked_at_closely() -> None:

@@ -1,7 +1,7 @@
 """Line charts of one or more panels: the form that all figures of the lab share."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from typing import Literal
 
@@ -23,6 +23,8 @@ DODGE = 0.07
 WIDEST = 0.4
 """Workers that all series together spread over, at most."""
 
+LEGEND_LETTERS = 28
+"""The longest label that has room beside another one in a legend."""
 LEGEND_ROWS = 2
 LEGEND_ROW_INCHES = 0.2
 """A legend of more rows makes its figure higher, and not its panels lower."""
@@ -67,7 +69,8 @@ class Panel:
 def chart(title: str, panels: Sequence[Panel], height_inches: float = 2.5) -> str:
     """Return panels, one above the other, as inline SVG with one legend; the text says what is drawn."""
     with styled():
-        rows = (len(_labels(panels)) + 1) // 2
+        labels = _labels(panels)
+        rows = -(-len(labels) // _legend_columns(labels))
         room = max(0, rows - LEGEND_ROWS) * LEGEND_ROW_INCHES
         figure, axes = sheet(len(panels), height_inches + room / len(panels))
         for axis, panel in zip(axes, panels, strict=True):
@@ -162,7 +165,13 @@ def _legend(figure: Figure, axes: Sequence[Axes]) -> None:
         for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
             handles.setdefault(name, handle)
     if len(handles) > 1:
-        figure.legend(list(handles.values()), list(handles), loc="outside upper left", ncols=2)
+        figure.legend(
+            list(handles.values()), list(handles), loc="outside upper left", ncols=_legend_columns(handles)
+        )
+
+
+def _legend_columns(labels: Collection[str]) -> int:
+    return 1 if any(len(one) > LEGEND_LETTERS for one in labels) else 2
 
 
 def _draw_line(axis: Axes, line: Line, x: np.ndarray, shift: float) -> None:
