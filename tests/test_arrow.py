@@ -136,6 +136,11 @@ def test_the_digest_of_the_code_leaves_out_what_does_not_measure():
     assert {name.removesuffix(".py") for name in READERS} == {*READER_SIDE, *FRONT}
 
 
+def test_no_module_is_long():
+    """A module of lab/ has at most 250 lines: one that grows beyond has two subjects."""
+    assert {str(path): lines for path in sources() if (lines := path.read_text().count("\n")) > 250} == {}
+
+
 def test_nothing_leans_on_the_command_line():
     """Whatever the command line can do, a notebook and a script can do without it."""
     everything = {part_of(path) for path in sources()} - set(FRONT)

@@ -204,7 +204,7 @@ def test_the_answer_of_the_race(tmp_path: Path) -> None:
     """One sentence: the fastest engine, Ray beside multiprocessing with its interval, and the noise."""
     text = shown(tmp_path, "ray_vs_multiprocessing", race_run()).show(race.answer).text
     assert text.startswith(
-        "On 50 images of 6.20 MB with 2 workers, **Ray actors, this lab's dispatch was the fastest of 10 ways"
+        "On 50 images of 6.20 MB with 2 workers, **Ray, batched was the fastest of 10 ways"
     )
     assert re.search(r"reached 1\.0\d+ of the throughput of multiprocessing\.Pool \(95 % interval 1\.0", text)
     assert "% faster (a copy of Ray reached" in text
@@ -224,17 +224,17 @@ def test_the_table_and_the_figure_have_every_engine(tmp_path: Path) -> None:
     """The fastest stands first, what failed last, as a row of its own and not as a gap."""
     made = shown(tmp_path, "ray_vs_multiprocessing", failing(race_run(), "joblib"))
     text = made.show(race.throughput).text
-    rows = [line for line in text.splitlines() if line.startswith(("| Ray actors", "| plain", "| joblib"))]
+    rows = [line for line in text.splitlines() if line.startswith(("| Ray, batched |", "| plain", "| joblib"))]
     assert "| 5.0" in rows[0]
     assert rows[-1].endswith("| 0, failed |")
     (said,) = figures(made, race.throughput)
-    assert said.index("this lab") < said.index("plain loop 2.5") < said.index("joblib (loky) failed")
+    assert said.index("Ray, batched") < said.index("plain loop 2.5") < said.index("joblib (loky) failed")
 
 
 def test_memory_stands_beside_the_driver_s(tmp_path: Path) -> None:
     """Ray's planted 700 MiB are shown, and that the driver's number misses 83.65 % of them."""
     text = shown(tmp_path, "ray_vs_multiprocessing", race_run()).show(engine_costs.memory).text
-    (row,) = [line for line in text.splitlines() if line.startswith("| Ray actors")]
+    (row,) = [line for line in text.splitlines() if line.startswith("| Ray, batched |")]
     assert "| 700" in row
     assert "83.6" in row
 

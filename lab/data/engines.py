@@ -33,7 +33,7 @@ TABLE: dict[str, Engine] = {
     "ray_tasks": Engine("Ray tasks", "ray", "ray_tasks", on_ray=True, batched=True),
     "ray_actor_pool": Engine("ray.util.ActorPool", "ray", "ray_actor_pool", on_ray=True, batched=True),
     "ray_pool": Engine("ray.util.multiprocessing.Pool", "ray", "ray_pool", on_ray=True, batched=True),
-    "ray": Engine("Ray actors, this lab's dispatch", "ray", "ray_actors", on_ray=True, clusters=EVERYWHERE),
+    "ray": Engine("Ray, batched", "ray", "ray_actors", on_ray=True, clusters=EVERYWHERE),
 }
 
 ENGINES: dict[str, str] = {name: one.label for name, one in TABLE.items()}

@@ -20,7 +20,7 @@ GREY = "#808080"
 NAMES: Mapping[str, str] = {
     "ray_actor_pool": "Ray's ActorPool",
     "ray_pool": "Ray's Pool",
-    "ray": "Ray, this lab's dispatch",
+    "ray": "Ray, batched",
 }
 """The engines that figures call by a shorter name."""
 

@@ -42,7 +42,7 @@ def summary(study: Study) -> Markdown:
 
 def sentence(study: Study) -> str:
     """Return the rule for this machine; empty where neither way to use Ray was timed beside a plain loop."""
-    names = {"one Ray task a call": PLAIN, "this lab's dispatch on Ray": OWN}
+    names = {"one Ray task a call": PLAIN, "Ray in batches": OWN}
     found = {name: analysis.crossing(speedup(study, *_way(chosen))) for name, chosen in names.items()}
     known = [(name, pays_off(study, one)) for name, one in found.items() if one is not None]
     if not known:
@@ -124,7 +124,7 @@ def overhead(study: Study) -> Markdown:
         return Markdown("")
     drawn = figures.overheads(curves, "Cost of a task beyond its work, against its length")
     caption = (
-        "One task a call, but for this lab's dispatch, which chooses its own batches. Workers times time "
+        "One task a call, but for *Ray, batched*, which chooses its own batches. Workers times time "
         "for each task, less the plain loop's time for it in the same block. Means with "
         f"{intervals(study)}; where the interval reaches 0 the cost is too small beside the work to be "
         "told, and no point is drawn."
@@ -170,8 +170,8 @@ def speedups(study: Study) -> Markdown:
         return Markdown("")
     drawn = figures.speedups(panels, study.workers, "Speedup over a plain loop, against the length of a task")
     caption = (
-        f"{count(study.workers, 'worker')}. Ratios paired by block, with {intervals(study)}. This lab's "
-        "dispatch, which chooses its own batches, is in both panels."
+        f"{count(study.workers, 'worker')}. Ratios paired by block, with {intervals(study)}. *Ray, "
+        "batched* chooses its own batches and is in both panels."
     )
     return paragraphs(figure(drawn, caption))
 
@@ -186,7 +186,7 @@ def beats(study: Study) -> Markdown:
             other = {"engine": engine, "batching": how}
             cells.append(ABSENT if same else beaten(study, analysis.speed_ratios(study.compared, ray, other)))
         rows.append((named(engine, how), *cells))
-    head = ("Ray is faster than", "with this lab's dispatch", "with one Ray task a call")
+    head = ("Ray is faster than", "Ray, batched", "with one Ray task a call")
     return Markdown(table(head, rows) if rows else "")
 
 

@@ -24,8 +24,8 @@ WORDS: Mapping[str, str] = {
 
 
 def named(engine: str, batching: str = "none") -> str:
-    """Return an engine's name, with its batching where it is not one task a call."""
-    told = "" if batching == "none" else f", {BATCHINGS[batching]}"
+    """Return an engine's name, with its batching where the name does not tell it."""
+    told = f", {BATCHINGS[batching]}" if batching == "equal" else ""
     return label(engine) + told
 
 

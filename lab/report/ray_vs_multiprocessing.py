@@ -109,9 +109,7 @@ def _ray_beside_pool(study: Study, mode: str) -> str:
     copy = copy_of(study, mode)
     apart = told_apart(ratio, copy)
     said = cost_in_words(ratio) if apart is not False else ALIKE
-    told = (
-        f"Ray with this lab's dispatch reached {estimate(ratio, 'of the throughput of multiprocessing.Pool')}"
-    )
+    told = f"*Ray, batched* reached {estimate(ratio, 'of the throughput of multiprocessing.Pool')}"
     if copy is None or copy.ratio.value is None:
         return f"{told}: {said}"
     noise = f"a copy of Ray reached {short_estimate(copy.ratio)} of its own"
