@@ -224,7 +224,8 @@ def test_the_table_and_the_figure_have_every_engine(tmp_path: Path) -> None:
     """The fastest stands first, what failed last, as a row of its own and not as a gap."""
     made = shown(tmp_path, "ray_vs_multiprocessing", failing(race_run(), "joblib"))
     text = made.show(race.throughput).text
-    rows = [line for line in text.splitlines() if line.startswith(("| Ray, batched |", "| plain", "| joblib"))]
+    begins = ("| Ray, batched |", "| plain", "| joblib")
+    rows = [line for line in text.splitlines() if line.startswith(begins)]
     assert "| 5.0" in rows[0]
     assert rows[-1].endswith("| 0, failed |")
     (said,) = figures(made, race.throughput)
