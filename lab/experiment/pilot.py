@@ -85,11 +85,13 @@ def _tried_once(body: Body, with_ray: bool, item: Any) -> Measurement:
     run = of_body(body)
     if "ray" not in sys.modules:
         measured, uses_ray = run(item), False
+    elif not with_ray:
+        measured, uses_ray = watched(lambda: run(item), may_start=False)
     else:
-        measured, uses_ray = watched(lambda: run(item), with_ray)
-        if uses_ray and with_ray:
-            # once more, where Ray is up by now, as it is in a worker of Ray
-            measured, _ = watched(lambda: run(item), True)
+        measured = run(item)
+        # once more, where Ray is up by now, as it is in a worker of Ray
+        again, uses_ray = watched(lambda: run(item))
+        measured = again if uses_ray else measured
     try:
         pickle.loads(pickle.dumps(measured.result, 5))
     except Exception as error:

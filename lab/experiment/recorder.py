@@ -10,8 +10,8 @@ from lab.errors import EngineError
 from lab.experiment.setting import Setting
 from lab.measure.task import Outcome
 
-FLUSH_SECONDS = 10.0
-"""How long rows of a window are kept in memory: writing them takes processor time from what is measured."""
+FLUSH_SECONDS = 1.0
+"""How long rows of a window are kept in memory: a kill costs these, and many at once are cheaper to write."""
 
 SHIP = ": put the module beside the file of the work, whose folder is sent along, or install it there"
 """What helps where the nodes lack a module."""
