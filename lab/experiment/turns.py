@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from lab.clusters.alone import Alone
 from lab.clusters.embedded import embedded
-from lab.data.records import Trial
+from lab.data.records import NodeFacts, Trial
 from lab.engines import Team
 from lab.engines.teams import ON_RAY, TEAMS
 from lab.experiment.apart import end
@@ -58,6 +58,7 @@ class InTurns:
 
     def __init__(self, object_store_megabytes: int) -> None:
         self._megabytes, self._told = object_store_megabytes, set[str]()
+        self._nodes = set[str]()
 
     def carry_out(self, job: Job) -> None:
         """Run the trials; where a process dies its trial has failed, and another process does the rest."""
@@ -79,6 +80,12 @@ class InTurns:
                 if isinstance(message, int):
                     job.started(left[0])
                     open_trial = True
+                    continue
+                if isinstance(message[0], NodeFacts):
+                    # every process tells of the same machine
+                    message = [one for one in message if one.node_id not in self._nodes]
+                    self._nodes |= {one.node_id for one in message}
+                if not message:
                     continue
                 job.ledger.extend(message)
                 if isinstance(message[0], Trial):
