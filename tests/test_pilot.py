@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from lab.errors import WorkError
+from lab.experiment import pilot as pilots
 from lab.experiment.own_parameters import Own
 from lab.experiment.parameters import parameters_from
 from lab.experiment.pilot import Pilot, in_words, pilot, run_seconds, slowest_seconds
@@ -236,3 +237,27 @@ def test_what_a_run_will_take() -> None:
         "this takes about 54.8 s",
         "1 of 3 items raised, as ValueError: no: the others count",
     ]
+
+
+IMPORTS = ("import ray\n", "from ray import get\n")
+
+
+@pytest.mark.parametrize("first_line", [*IMPORTS, "import json\n"])
+def test_work_that_brings_ray_has_time_to_start_one(
+    first_line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The start of a Ray is no item's time: work that imports Ray is given more, where it may start one."""
+    name = f"brings_{abs(hash(first_line))}.py"
+    (tmp_path / name).write_text(f"{first_line}\n\ndef same(item):\n    return item\n")
+    called, work = prepare(str(tmp_path / f"{name}:same"), 3)
+    limits: list[float] = []
+
+    def tried(_: str, __: Any, ___: Any, limit_seconds: float, ____: Any) -> tuple[list[Any], None]:
+        limits.append(limit_seconds)
+        return [], None
+
+    monkeypatch.setattr(pilots, "_tried", tried)
+    for with_ray in (True, False):
+        with pytest.raises(WorkError, match="did not finish an item"):
+            pilot(called, work, 10.0, with_ray)
+    assert limits == [10.0 + (pilots.RAY_SECONDS if first_line in IMPORTS else 0.0), 10.0]

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from lab.engines import Call, Completion, Work, processes
@@ -24,6 +25,8 @@ from lab.workload import Body, Prepared, of_body
 
 PILOT_SECONDS = 60.0
 """How long the items of a pilot may take together."""
+RAY_SECONDS = 120.0
+"""On top where the work brings Ray: to start one takes long on a busy machine, and is no time of an item."""
 WORKER_SECONDS = {"serial": 0.0, "processes": 0.6, "ray": 2.3}
 """Processor time that a worker takes to start, measured on two cores; other engines take about as Ray."""
 
@@ -111,6 +114,7 @@ def pilot(
     """
     last = len(prepared.items) - 1
     chosen = sorted({0, last // 2, last})
+    limit_seconds += RAY_SECONDS if with_ray and _brings_ray(prepared) else 0.0
     ended, lost = _tried(name, prepared, chosen, limit_seconds, try_one if with_ray else try_without_ray)
     if lost is not None and not str(lost.error_message).startswith(processes.ENDED):
         raise WorkError(f"{name} cannot be run: {lost.error_message}")
@@ -149,6 +153,16 @@ def pilot(
         any(one.changes_items for one in habits),
         next((one.thread for one in habits if one.thread), ""),
     )
+
+
+def _brings_ray(prepared: Prepared) -> bool:
+    """Tell whether the module of the function has Ray among its names, or something of Ray's."""
+    body = prepared.function
+    module = sys.modules.get(body.function.module) if isinstance(body, Body) else None
+    values = [] if module is None else list(vars(module).values())
+    names = [one.__name__ for one in values if isinstance(one, ModuleType)]
+    names += [str(getattr(one, "__module__", "")) for one in (*values, *map(type, values))]
+    return any(name.partition(".")[0] == "ray" for name in names)
 
 
 def _tried(
