@@ -19,10 +19,11 @@ from fakes import (
     square,
 )
 
+from lab.clusters import alone
 from lab.data.ledger import Ledger
 from lab.data.store import read_run
 from lab.engines import Completion, serial
-from lab.errors import ClusterError, DataError
+from lab.errors import ClusterError, DataError, EngineError
 from lab.experiment.plan import Configuration, PlannedTrial
 from lab.experiment.trial import Expected, Setting, run_trial
 from lab.measure.task import measured
@@ -204,6 +205,33 @@ def test_a_failing_warmup_makes_a_failed_trial(lab):
     assert trial.duration_seconds is None
     assert fakes.transcript[1:] == ["ray runs 2 tasks, static", "ray ends"]
     assert list(lab.read().tasks["warmup"]) == [True, True]
+
+
+def test_an_engine_that_fails_in_the_warmup_leaves_its_rows(lab):
+    """What ended before the engine gave up has its row, and the trial says why it failed."""
+
+    class Broken(FakeTeam):
+        def run(self, work, schedule, observer):
+            super().run(work, schedule, observer)
+            raise EngineError("the engine gave up")
+
+    trial = lab.run(FakeEngines("ray", team=Broken).table)
+    assert (trial.status, trial.error_message) == ("failed", "the engine gave up")
+    assert list(lab.read().tasks["warmup"]) == [True, True]
+
+
+def test_a_ray_that_died_does_not_hide_why_a_trial_failed(monkeypatch):
+    """Where the object store cannot be asked any more, what it held is unknown, and the rest is told."""
+
+    def gone():
+        raise ConnectionError("no Ray answers")
+
+    monkeypatch.setattr(alone, "bytes_in_use", gone)
+    machine = alone.Alone()
+    machine.begin("000-1", FakeTeam("ray", 1, []), 0.5, True, int)
+    facts = machine.end().facts
+    assert facts["object_store_bytes"] is None
+    assert facts["cpu_seconds"] >= 0
 
 
 def test_a_worker_lost_in_warmup_makes_a_failed_trial(lab):

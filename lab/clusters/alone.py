@@ -1,5 +1,6 @@
 """This machine without a cluster: the driver and all that it started are watched as one process tree."""
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
@@ -83,7 +84,11 @@ class Alone:
 
     def end(self) -> Seen:
         """End the sampling and sum up."""
-        store = bytes_in_use() if self._on_ray else None
+        store = None
+        if self._on_ray:
+            # a Ray that has died under the work says nothing, and must not hide why the trial failed
+            with contextlib.suppress(Exception):
+                store = bytes_in_use()
         self._tree.__exit__(None, None, None)
         tree, steal = self._tree, _steal_seconds()
         return Seen(

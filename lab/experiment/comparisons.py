@@ -5,7 +5,7 @@ Each engine has a process of its own in each block, in which all its trials run:
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ from lab.experiment.examples import Drawn, made, prepared, search_items
 from lab.experiment.parameters import BreakEven, Comparison, RayVersusMultiprocessing, parameters_from
 from lab.experiment.plan import Configuration, Plan, equal_batch, in_blocks
 from lab.experiment.profiles import with_true_profile
-from lab.experiment.run import WORKER_BYTES, check_memory, run_plan
+from lab.experiment.run import WORKER_BYTES, Sites, check_memory, run_plan
 from lab.experiment.session import Works
-from lab.experiment.turns import InTurns, turns_site
+from lab.experiment.turns import InTurns
 from lab.measure.node import find_cgroup, usable_memory_bytes
 from lab.workload import Prepared, bare_body
 
@@ -66,15 +66,16 @@ def compare(
     check_memory(max(parameters.workers), 1, parameters.object_store_megabytes, memory)
     facts = dict(session or {})
     if isinstance(parameters, RayVersusMultiprocessing):
+        _refuse_too_large(parameters, memory)
         plan, works = versus_plan(parameters), versus_works(parameters)
-        _refuse_too_large(parameters, works, memory)
     else:
         facts[PACE] = pace_of(data / experiment / parameters.run_id)
         assert isinstance(parameters, BreakEven)
         plan = break_even_plan(parameters)
         works = break_even_works(plan, facts[PACE])
-    site = partial(turns_site, InTurns(parameters.object_store_megabytes))
-    sites = {"embedded": site}
+    # there is nothing to start before the first turn
+    site = InTurns(parameters.object_store_megabytes)
+    sites: Sites = {"embedded": lambda: nullcontext(site)}
     return run_plan(experiment, parameters, works, plan, data, cgroup, lambda _: sites, facts)
 
 
@@ -197,22 +198,22 @@ def pace_of(directory: Path) -> float:
     return float(made("spin.py:iterations_per_second"))
 
 
-def _refuse_too_large(parameters: RayVersusMultiprocessing, works: Works, memory_bytes: int) -> None:
-    """Raise `ParameterError` for images that do not fit the memory."""
-    for name, work in works.items():
-        if name.startswith("images"):
-            transfer = name.rpartition(", ")[2]
-            tasks, size = len(work.items), work.facts["item_bytes"]
-            image = made("images.py:seeded", parameters.image_megabytes, parameters.complexity, 1, 0)[0]
-            needed = memory_needed(
-                [size] * tasks,
-                transfer,
-                workers=max(parameters.workers),
-                worker_bytes=WORKER_BYTES,
-                work_bytes=made("images.py:memory_bytes", image),
-                base_bytes=DRIVER_BYTES + (RAY_BYTES if set(parameters.engines) & ON_RAY else 0),
-                # plain processes are each sent the whole work
-                in_hand=tasks if "processes" in parameters.engines else 1,
-                unit="images",
-            )
-            refuse_too_large(needed, memory_bytes, "images")
+def _refuse_too_large(parameters: RayVersusMultiprocessing, memory_bytes: int) -> None:
+    """Raise `ParameterError` for images that do not fit the memory: the most of them, by every transfer."""
+    if "images" not in parameters.workloads:
+        return
+    (image,) = made("images.py:seeded", parameters.image_megabytes, parameters.complexity, 1, 0)
+    tasks = max(parameters.image_tasks)
+    for transfer in parameters.transfers:
+        needed = memory_needed(
+            [image.bytes] * tasks,
+            transfer,
+            workers=max(parameters.workers),
+            worker_bytes=WORKER_BYTES,
+            work_bytes=made("images.py:memory_bytes", image),
+            base_bytes=DRIVER_BYTES + (RAY_BYTES if set(parameters.engines) & ON_RAY else 0),
+            # plain processes are each sent the whole work
+            in_hand=tasks if "processes" in parameters.engines else 1,
+            unit="images",
+        )
+        refuse_too_large(needed, memory_bytes, "images")

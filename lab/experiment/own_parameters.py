@@ -13,6 +13,7 @@ from lab.experiment.parameters import (
     RUN_ID,
     SCHEDULES,
     Experiment,
+    check_address,
 )
 from lab.experiment.rules import Choice, Flag, Items, Real, Several, Text, Whole, parameter
 
@@ -118,11 +119,7 @@ class Own(Experiment):
                 f"nodes is {list(self.nodes)}, and an embedded Ray is one node: add --cluster local (several "
                 "raylets on this host), compose or address"
             )
-        if (self.cluster == "address") != bool(self.address.strip()):
-            raise ParameterError(
-                f"cluster is {self.cluster!r} and address {self.address!r}: cluster 'address' needs the "
-                "address of the jobs API, http://HOST:8265; the other kinds take none"
-            )
+        check_address(self.cluster, self.address)
         there = {name for name, one in TABLE.items() if self.cluster in one.clusters}
         if self.cluster != "embedded" and not there.issuperset(self.engines):
             raise ParameterError(

@@ -104,11 +104,7 @@ class MultiNode(Nodes):
                 f"nodes is {list(self.nodes)}, and an embedded Ray is one node: give nodes [1], or the "
                 "cluster local (several raylets on this host), compose or address"
             )
-        if (self.cluster == "address") != bool(self.address.strip()):
-            raise ParameterError(
-                f"cluster is {self.cluster!r} and address {self.address!r}: cluster 'address' needs the "
-                "address of the jobs API, http://HOST:8265; the other kinds take none"
-            )
+        check_address(self.cluster, self.address)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +143,15 @@ class BreakEven(Comparison):
     task_seconds: tuple[float, ...] = parameter(Several(Real(1e-6, 60.0)), "s")
     window_seconds: float = parameter(Real(0.01, 600.0), "s")
     most_calls: int = parameter(Whole(1, 1_000_000), "calls")
+
+
+def check_address(cluster: str, address: str) -> None:
+    """Raise `ParameterError` unless there is an address exactly where the kind of cluster needs one."""
+    if (cluster == "address") != bool(address.strip()):
+        raise ParameterError(
+            f"cluster is {cluster!r} and address {address!r}: cluster 'address' needs the "
+            "address of the jobs API, http://HOST:8265; the other kinds take none"
+        )
 
 
 Kind = TypeVar("Kind", bound=Experiment)

@@ -116,11 +116,13 @@ def _warm_up(
     """Have every worker run an item; returns what one took, in seconds, None where that is not measured."""
     warm = Recorder(row["trial_id"], setting, warmup=True, rows=prepared.rows)
     warm.origin = began = time.monotonic()
-    # one task for each worker, whatever the batches are
-    team.run(dataclasses.replace(work, batch=1), "static", warm)
-    row["warmup_seconds"] = time.monotonic() - began
-    # on the disk before the window: by these rows a trial that is killed in it is known
-    warm.flush()
+    try:
+        # one task for each worker, whatever the batches are
+        team.run(dataclasses.replace(work, batch=1), "static", warm)
+        row["warmup_seconds"] = time.monotonic() - began
+    finally:
+        # on the disk before the window: by these rows a trial that is killed in it is known
+        warm.flush()
     warm.check(row["workers"])
     if len(warm.failures) > len(warm.raised):
         raise EngineError(f"a worker was lost in its warm-up: {warm.failures[-1]}")

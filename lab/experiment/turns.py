@@ -25,12 +25,10 @@ from lab.engines.teams import ON_RAY, TEAMS
 from lab.experiment.apart import end
 from lab.experiment.session import Assignment, Works, run_slots
 from lab.experiment.setting import SETTINGS, Kept, Setting
-from lab.experiment.sites import Job, Site, settings_of
+from lab.experiment.sites import THREAD_VARIABLES, Job, settings_of
 from lab.experiment.trial import unmeasured
 
-ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
-)
+ONE_THREAD = dict.fromkeys(THREAD_VARIABLES, "1")
 """Libraries with threads of their own get one, everywhere: Ray gives its workers that by itself."""
 
 START_SECONDS = 180.0
@@ -109,12 +107,6 @@ class InTurns:
         if trial.status != "ok" and said not in self._told:
             self._told.add(said)
             tqdm.write(said, file=sys.stderr)
-
-
-@contextlib.contextmanager
-def turns_site(site: InTurns) -> Iterator[Site]:
-    """Yield it: there is nothing to start before the first turn."""
-    yield site
 
 
 def _turn_of(one: Assignment) -> tuple[Any, ...]:

@@ -49,12 +49,6 @@ def crosses(failed: Failed, axis: Axis = WORKERS) -> list[tuple[float, Look]]:
     return [(float(x), axis.looks[name]) for name, x in failed if name in axis.looks]
 
 
-def reference_line(reference: pd.DataFrame, column: str, x: str = "workers") -> Line:
-    """Return a curve of the reference report, where it was read off."""
-    known = reference.dropna(subset=[column])
-    return Line(REFERENCE, LOOKS[REFERENCE], known[x].tolist(), known[column].tolist())
-
-
 def efficiency(
     node: pd.DataFrame,
     cpu: pd.DataFrame,
