@@ -23,8 +23,8 @@ DODGE = 0.07
 WIDEST = 0.4
 """Workers that all series together spread over, at most."""
 
-LEGEND_LETTERS = 28
-"""The longest label that has room beside another one in a legend."""
+LEGEND_LETTERS = 54
+"""The letters of two labels that have room beside each other in a legend."""
 LEGEND_ROWS = 2
 LEGEND_ROW_INCHES = 0.2
 """A legend of more rows makes its figure higher, and not its panels lower."""
@@ -171,7 +171,7 @@ def _legend(figure: Figure, axes: Sequence[Axes]) -> None:
 
 
 def _legend_columns(labels: Collection[str]) -> int:
-    return 1 if any(len(one) > LEGEND_LETTERS for one in labels) else 2
+    return 1 if sum(sorted(map(len, labels))[-2:]) > LEGEND_LETTERS else 2
 
 
 def _draw_line(axis: Axes, line: Line, x: np.ndarray, shift: float) -> None:
