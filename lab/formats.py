@@ -69,9 +69,17 @@ def decimals(found: "Estimate", scale: float = 1.0) -> int:
     return max(places, 0)
 
 
+def quote(found: "Estimate", sign: str = "", unit: str = "") -> str:
+    """Return value, unit, interval and n as evidence; `sign` is that of Python's format, such as '+'."""
+    # as many decimals as the same estimate has in a table
+    form = f"{sign}z,.{decimals(found)}f"
+    value, low, high = (format(part, form) for part in (found.value, found.low, found.high))
+    return f"{value}{unit} ({level(found)} interval {low} to {high}, n = {found.n} blocks)"
+
+
 def level(found: "Estimate") -> str:
     """Return the level of an estimate's interval: '95 %'."""
-    return f"{100 * found.level:g} %"
+    return f"{100 * found.level:.4g} %"
 
 
 def percent(fraction: float | None, digits: int = 3) -> str:

@@ -202,7 +202,7 @@ def test_a_machine_that_is_not_quiet_gets_a_warning(tmp_path: Path) -> None:
     assert "used more than 10 % of the cores in 16 of 16 trials" in busy.mention(warning).text
     assert "not quiet" not in busy.show(scaling.answer).text
     assert "**The machine was not quiet**" in busy.show(scaling.summary).text
-    assert busy.show(claims_single_node.verdicts).text.count("| **cannot be told** |") == 4
+    assert busy.show(claims_single_node.verdicts).text.count("| **not decided** |") == 4
     assert "But the machine was not quiet: in 4 of 4 trials" in busy.show(claims_single_node.verdicts).text
     assert "not quiet" not in quiet.show(claims_single_node.verdicts).text
 
@@ -215,9 +215,9 @@ def test_the_reference_report_stands_beside_ours(tmp_path: Path, small: Frames) 
     assert "| 84.4 |" in made.show(usage.usage).text
     assert "| 0.650 |" in made.show(claims_single_node.replay).text
     verdicts = made.show(claims_single_node.verdicts).text
-    assert verdicts.count("| search, dynamic |") == verdicts.count("| find, static |") == 4
+    assert verdicts.count("(search, dynamic)") == verdicts.count("(find, static)") == 4
     assert all(
-        any(f"**{one}**" in line for one in ("holds", "does not hold", "cannot be told"))
+        any(f"**{one}**" in line for one in ("holds", "does not hold", "not decided"))
         for line in verdicts.splitlines()[2:]
     )
 

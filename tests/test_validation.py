@@ -88,7 +88,7 @@ def test_processor_time_holds_within_two_per_cent(tmp_path: Path, share: float, 
 def test_without_cgroups_processor_time_cannot_be_told(tmp_path: Path) -> None:
     """A machine that is read as a whole has no second counter."""
     made = pages(tmp_path, single_node=synthetic_run(workers=(1, 2), blocks=2))
-    assert proofs.processor_verdict(*made).outcome == "cannot be told"
+    assert proofs.processor_verdict(*made).outcome == "not decided"
     assert "| single_node | 0 | not known |" in proofs.processor_time(*made).text
 
 
@@ -179,11 +179,11 @@ def test_false_alarms_have_their_verdict(tmp_path: Path) -> None:
     """The rate is over modes of runs, with its interval; one block has none."""
     made = pages(tmp_path, single_node=synthetic_run(workers=(1, 2), blocks=5), docker=docker_run(blocks=5))
     one = simulations.alarm_verdict(*made)
-    assert one.outcome in ("holds", "cannot be told")
+    assert one.outcome in ("holds", "not decided")
     assert "n = 3)" in one.evidence
     assert "intervals did." in one.evidence
     few = pages(tmp_path / "few", single_node=synthetic_run(workers=(1,), blocks=1))
-    assert simulations.alarm_verdict(*few).outcome == "cannot be told"
+    assert simulations.alarm_verdict(*few).outcome == "not decided"
 
 
 # --- other instruments -------------------------------------------------------------------------------------
@@ -244,14 +244,14 @@ NEAR = [(1.0 + 0.001 * place, 1.0) for place in range(10)]
     [
         ("task times", "s", [(0.1 + 0.0001 * place, 0.1) for place in range(12)], "holds"),
         ("task times", "s", [(0.1 + 0.01 * place, 0.1) for place in range(12)], "does not hold"),
-        ("task times", "s", [(0.1, 0.1)], "cannot be told"),
+        ("task times", "s", [(0.1, 0.1)], "not decided"),
         ("memory", "B", NEAR, "holds"),
         ("memory", "B", [(1.1 * ours, theirs) for ours, theirs in NEAR], "does not hold"),
-        ("memory", "B", [(0.5, 1.0), (2.0, 1.0)], "cannot be told"),
+        ("memory", "B", [(0.5, 1.0), (2.0, 1.0)], "not decided"),
         ("measuring on/off", "1/s", [(0.995, 1.0), (0.994, 1.0), (0.996, 1.0)], "holds"),
-        ("measuring on/off", "1/s", [(0.9, 1.0), (1.1, 1.0), (0.9, 1.0)], "holds"),
+        ("measuring on/off", "1/s", [(0.9, 1.0), (1.1, 1.0), (0.9, 1.0)], "not decided"),
         ("measuring on/off", "1/s", [(0.97, 1.0), (0.971, 1.0), (0.972, 1.0)], "does not hold"),
-        ("measuring on/off", "1/s", [(0.97, 1.0)], "cannot be told"),
+        ("measuring on/off", "1/s", [(0.97, 1.0)], "not decided"),
     ],
 )
 def test_each_check_has_its_verdict(
@@ -264,7 +264,7 @@ def test_each_check_has_its_verdict(
     place = ("task times", "memory", "measuring on/off").index(check)
     judged = validation.verdicts(found)
     assert judged[place].outcome == outcome
-    assert [one.outcome for one in judged].count("cannot be told") >= 2
+    assert [one.outcome for one in judged].count("not decided") >= 2
 
 
 def test_values_without_a_partner_are_counted_and_left_out(tmp_path: Path) -> None:
@@ -285,10 +285,10 @@ def test_the_summary_counts_the_claims(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("LAB_DATA", str(tmp_path))
     made = pages(tmp_path)
     text = validation.summary(*made).text
-    assert text.startswith("Of 4 claims about the measurements in this book, 1 holds and 3 cannot be told.")
+    assert text.startswith("Of 4 claims about the measurements in this book, 1 holds and 3 are not decided.")
     write_checks(tmp_path, rows_of("memory", "B", [(2.0, 1.0), (2.01, 1.0), (2.02, 1.0)]))
     assert validation.summary(*made).text.startswith(
-        "Of 7 claims about the measurements in this book, 1 holds, 1 does not and 5 cannot be told."
+        "Of 7 claims about the measurements in this book, 1 holds, 1 does not and 5 are not decided."
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lab.analysis.intervals import Estimate, mean_estimate, ratio_estimate
+from lab.analysis.intervals import LEVEL, Estimate, mean_estimate, ratio_estimate
 from lab.errors import DataError
 
 CONFIGURATION = ["mode", "arm", "engine", "schedule", "cluster", "nodes", "workers_per_node", "workers"]
@@ -64,14 +64,18 @@ def pairs(
 
 
 def compare(
-    measures: pd.DataFrame, metric: str, first: Mapping[str, object], second: Mapping[str, object]
+    measures: pd.DataFrame,
+    metric: str,
+    first: Mapping[str, object],
+    second: Mapping[str, object],
+    level: float = LEVEL,
 ) -> Estimate:
     """Return the ratio first / second of a metric over the blocks that hold both, with its interval.
 
     Chosen and checked as in `pairs`; n = 0 and None where no block holds both.
     """
     table = pairs(measures, metric, first, second)
-    return ratio_estimate(table["first"].tolist(), table["second"].tolist())
+    return ratio_estimate(table["first"].tolist(), table["second"].tolist(), level)
 
 
 def compare_over_workers(

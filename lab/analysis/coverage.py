@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lab.analysis.configurations import CONFIGURATION
-from lab.analysis.intervals import Estimate, leaves_out_zero, proportion_estimate
+from lab.analysis.intervals import LEVEL, Estimate, leaves_out_zero, proportion_estimate
 
 Numbers = NDArray[np.float64]
 
@@ -59,13 +59,15 @@ def pooled(vectors: Sequence[Numbers], own_spread: bool) -> Pool:
     return Pool(values, blocks if own_spread else None)
 
 
-def coverage(pool: Pool, blocks: int, repetitions: int = REPETITIONS, seed: int = SEED) -> Estimate:
+def coverage(
+    pool: Pool, blocks: int, repetitions: int = REPETITIONS, seed: int = SEED, level: float = LEVEL
+) -> Estimate:
     """Return how often the interval of so many values drawn from the pool, whose mean is 0, holds 0.
 
     The spread of n blocks takes a part of any outlier with it: values in units of it get a spread back, that
     of n normal values (a chi distribution), so that normal noise is normal again and its coverage free of
-    bias. With the exact interval of the simulation; n counts its repetitions. Unknown for fewer than two
-    blocks, and for a pool of fewer than FEWEST values.
+    bias. With the exact interval of the simulation, of that level; n counts its repetitions. Unknown for
+    fewer than two blocks, and for a pool of fewer than FEWEST values.
     """
     if blocks < 2 or len(pool.values) < FEWEST:
         return Estimate(0, None, None, None)
@@ -75,7 +77,7 @@ def coverage(pool: Pool, blocks: int, repetitions: int = REPETITIONS, seed: int 
     if pool.scaled_over is not None:
         freedom = pool.scaled_over[places] - 1
         drawn = drawn * np.sqrt(generator.chisquare(freedom) / freedom)
-    return proportion_estimate(int((~leaves_out_zero(drawn)).sum()), repetitions)
+    return proportion_estimate(int((~leaves_out_zero(drawn)).sum()), repetitions, level)
 
 
 def _logs(measures: pd.DataFrame, metric: str) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from lab.analysis.configurations import average, compare, select
-from lab.analysis.intervals import Estimate
+from lab.analysis.intervals import LEVEL, Estimate
 from lab.data.engines import ordered
 
 WAYS = ("none", "equal", "own")
@@ -62,9 +62,7 @@ def largest_work(rows: pd.DataFrame, mode: str, engine: str = "ray") -> dict[str
     return chosen | ({"transfer": "seed"} if len(made) else {})
 
 
-def against(
-    rows: pd.DataFrame, metric: str, chosen: Chosen, engine: str = "ray", other: str = "pool"
-) -> Estimate:
-    """Return the ratio of two engines on the same work, paired by block; n = 0 where no block has both."""
+def against(rows: pd.DataFrame, metric: str, chosen: Chosen, level: float = LEVEL) -> Estimate:
+    """Return the ratio of Ray to multiprocessing.Pool on the same work, paired by block; n = 0 without."""
     mine = select(rows, {"arm": "experiment", **chosen})
-    return compare(mine, metric, {"engine": engine}, {"engine": other})
+    return compare(mine, metric, {"engine": "ray"}, {"engine": "pool"}, level)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lab.analysis.configurations import copy_pairs, select
 from lab.analysis.engines import largest_work
 from lab.analysis.intervals import (
+    LEVEL,
     Estimate,
     detectable_ratio,
     geometric_estimate,
@@ -116,14 +117,14 @@ def sign_flip_rate(logs: Sequence[float]) -> float | None:
     return float(leaves_out_zero(_patterns(len(logs)) * np.asarray(logs)).mean())
 
 
-def false_alarm_rate(groups: Iterable[Sequence[CopyComparison]]) -> Estimate:
+def false_alarm_rate(groups: Iterable[Sequence[CopyComparison]], level: float = LEVEL) -> Estimate:
     """Return the mean false-alarm rate over groups of comparisons, with its interval between 0 and 1.
 
     Comparisons of the same trials belong into one group, of which the mean counts once. The interval is
     Student's t over the groups; n is their number. Comparisons of fewer than two pairs are left out.
     """
     means = [mean_estimate(one.false_alarms for one in group).value for group in groups]
-    found = mean_estimate(means)
+    found = mean_estimate(means, level)
     if found.low is None or found.high is None:
         return found
     return dataclasses.replace(found, low=max(0.0, found.low), high=min(1.0, found.high))

@@ -8,11 +8,18 @@ import pandas as pd
 
 from lab.analysis.break_even import SHORT_SECONDS, cost_per_block, length_pairs, lengths
 from lab.analysis.configurations import average, select
-from lab.analysis.equivalence import Equivalence, equivalence
-from lab.analysis.intervals import LEVEL, Estimate, mean_estimate, unpaired_ratio
-from lab.data.engines import label
-from lab.formats import bounds, count, percent
-from lab.published.single_node_claims import Verdict, outcome_of, quote
+from lab.analysis.intervals import LEVEL, Estimate, mean_estimate, ratio_estimate, unpaired_ratio
+from lab.analysis.verdicts import (
+    OUTCOMES,
+    Outcome,
+    Range,
+    Verdict,
+    all_of,
+    at_least,
+    judge,
+    shared_level,
+)
+from lab.formats import count, listing, percent, quote
 
 OTHERS = ("ray_pool", "ray_actor_pool", "ray_tasks")
 """The ways to use Ray that come with it."""
@@ -20,8 +27,13 @@ OTHERS = ("ray_pool", "ray_actor_pool", "ray_tasks")
 OWN: Mapping[str, object] = {"engine": "ray", "batching": "own"}
 PLAIN: Mapping[str, object] = {"engine": "ray_tasks", "batching": "none"}
 
-MARGIN = 0.05
-"""Within it two ways to run tasks count as equally fast."""
+AS_FAST = at_least(0.95)
+"""Ratios of speeds that count as at least as fast."""
+
+SAME_COST = Range(0.8, 1.25)
+"""Ratios of costs in two runs that count as the same."""
+
+WORDS = {"holds": "cost the same", "does not hold": "do not", "not decided": "not decided"}
 
 TIMES = 3.0
 THREE_TIMES = "with tasks of 100 µs, Ray in batches is at least 3 times as fast as one Ray task a call"
@@ -35,39 +47,35 @@ class Beside:
     task_seconds: float
     best: tuple[str, str]
     """Engine and batching."""
-    found: Equivalence
+    ratio: Estimate
 
     @property
-    def outcome(self) -> str:
-        """Return whether the dispatch is at least as fast; equal where that is shown within the margin."""
-        ratio = self.found.ratio
-        if ratio.low is None or ratio.high is None:
-            return "cannot be told"
-        if ratio.low >= 1:
-            return "holds"
-        if ratio.high < 1:
-            small = self.found.outcome == "small difference"
-            return "does not hold" + f", by less than {percent(MARGIN, 1)}" * small
-        return (
-            f"equal within {percent(MARGIN, 1)}" if self.found.outcome == "equivalent" else "cannot be told"
-        )
+    def outcome(self) -> Outcome:
+        """Return whether the dispatch is at least as fast, but for a loss that does not matter."""
+        return judge(self.ratio, AS_FAST)
 
 
 def beside_best(rows: pd.DataFrame) -> tuple[Beside, ...]:
     """Return the lab's dispatch beside the best other way to use Ray, at every length from 100 µs on.
 
-    Best is the engine and batching with the highest mean throughput at that length, which favours it.
+    Best is the engine and batching with the highest mean throughput at that length, which favours it. The
+    intervals all together hold with 95 %.
     """
-    found = []
-    for length in lengths(rows):
-        best = best_way(rows, OTHERS, length) if length >= SHORT_SECONDS * 0.999 else None
-        if best is None:
-            continue
-        other = {"engine": best[0], "batching": best[1]}
-        one = as_fast(rows, OWN, other, length)
-        if one is not None:
-            found.append(Beside(length, best, one))
-    return tuple(found)
+    found = {
+        length: best
+        for length in lengths(rows)
+        if length >= SHORT_SECONDS * 0.999 and (best := best_way(rows, OTHERS, length)) is not None
+    }
+    level = shared_level(len(found))
+    ratios = (
+        as_fast(rows, OWN, {"engine": best[0], "batching": best[1]}, length, level)
+        for length, best in found.items()
+    )
+    return tuple(
+        Beside(length, best, ratio)
+        for (length, best), ratio in zip(found.items(), ratios, strict=True)
+        if ratio.n
+    )
 
 
 def best_way(rows: pd.DataFrame, engines: Sequence[str], task_seconds: float) -> tuple[str, str] | None:
@@ -82,25 +90,28 @@ def best_way(rows: pd.DataFrame, engines: Sequence[str], task_seconds: float) ->
 
 
 def as_fast(
-    rows: pd.DataFrame, first: Mapping[str, object], second: Mapping[str, object], task_seconds: float
-) -> Equivalence | None:
-    """Return how fast the first way is beside the second at a length, with the margin; None without pairs."""
+    rows: pd.DataFrame,
+    first: Mapping[str, object],
+    second: Mapping[str, object],
+    task_seconds: float,
+    level: float = LEVEL,
+) -> Estimate:
+    """Return how many times as fast the first way is as the second at a length; n = 0 without pairs."""
     both = length_pairs(select(rows, {"task_seconds": task_seconds}), first, second).get(task_seconds)
     if both is None:
-        return None
-    return equivalence(both["second"].tolist(), both["first"].tolist(), MARGIN)
+        return Estimate(0, None, None, None, level)
+    return ratio_estimate(both["second"].tolist(), both["first"].tolist(), level)
 
 
 def three_times(rows: pd.DataFrame) -> Verdict:
-    """Judge the ratio of the dispatch to one Ray task a call at 100 µs: holds from 3 on, fails below."""
+    """Judge the ratio of the dispatch to one Ray task a call at 100 µs."""
     length = next((one for one in lengths(rows) if isclose(one, SHORT_SECONDS, rel_tol=0.01)), None)
-    found = None if length is None else as_fast(rows, OWN, PLAIN, length)
-    ratio = Estimate(0, None, None, None) if found is None else found.ratio
-    if ratio.low is None or ratio.high is None:
+    ratio = Estimate(0, None, None, None) if length is None else as_fast(rows, OWN, PLAIN, length)
+    rule = f"it is {TIMES:g} times as fast or more"
+    if ratio.low is None:
         reason = f"{count(ratio.n, 'block')} timed both at that length; it takes 2."
-        return Verdict(THREE_TIMES, "cannot be told", reason)
-    outcome = outcome_of(ratio.low >= TIMES, ratio.high < TIMES)
-    return Verdict(THREE_TIMES, outcome, f"It was {quote(ratio)} times as fast.")
+        return Verdict(THREE_TIMES, rule, "not decided", reason)
+    return Verdict(THREE_TIMES, rule, judge(ratio, at_least(TIMES)), f"It was {quote(ratio)} times as fast.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +125,9 @@ class Repeat:
     ratio: Estimate
 
     @property
-    def agrees(self) -> bool | None:
-        """Tell whether the ratio's interval holds 1; None where it has none."""
-        if self.ratio.low is None or self.ratio.high is None:
-            return None
-        return self.ratio.low <= 1 <= self.ratio.high
+    def outcome(self) -> Outcome:
+        """Return whether the cost repeats within the margin that matters."""
+        return judge(self.ratio, SAME_COST)
 
 
 def repeats(
@@ -127,14 +136,13 @@ def repeats(
     """Return the cost of a short task in two runs, for those of the ways that both timed.
 
     The ratio is of geometric means over blocks, which are independent; there is none where a block's cost is
-    not above 0. All intervals together hold with 95 % (Bonferroni; Dunn, Multiple comparisons among means,
-    Journal of the American Statistical Association 56, 1961): the claim is one, of all ways.
+    not above 0. All intervals together hold with 95 %: the claim is one, of all ways.
     """
     costs = {
         way: (cost_per_block(later, *way).tolist(), cost_per_block(earlier, *way).tolist()) for way in ways
     }
     both = {way: (new, old) for way, (new, old) in costs.items() if new and old}
-    level = 1 - (1 - LEVEL) / max(1, len(both))
+    level = shared_level(len(both))
     found = []
     for (engine, batching), (new, old) in both.items():
         known = min(*new, *old) > 0
@@ -145,15 +153,16 @@ def repeats(
 
 
 def repeats_verdict(found: Sequence[Repeat]) -> Verdict:
-    """Judge whether costs repeat: holds where all engines agree, does not hold where one does not."""
-    judged = [one for one in found if one.agrees is not None]
+    """Judge whether costs repeat: true where that of every way does."""
+    rule = f"each way to run tasks costs {SAME_COST.low:g} to {SAME_COST.high:g} times what it did"
+    judged = [one for one in found if one.ratio.low is not None]
     if not judged:
-        return Verdict(REPEATS, "cannot be told", "No engine has intervals of its cost in both runs.")
-    agree = sum(one.agrees is True for one in judged)
-    widest = max(judged, key=lambda one: (one.ratio.high or 1.0) / (one.ratio.low or 1.0))
+        reason = "No engine has intervals of its cost in both runs."
+        return Verdict(REPEATS, rule, "not decided", reason)
+    told = ((outcome, sum(one.outcome == outcome for one in judged)) for outcome in OUTCOMES)
     evidence = (
-        f"Of {count(len(judged), 'way')} to run tasks, {agree} cost the same in both runs as far as their "
-        f"intervals tell, which all together hold with {percent(LEVEL, 2)}. A difference within an interval "
-        f"is not seen; the widest goes from {bounds(widest.ratio)} ({label(widest.engine)})."
+        f"Of {count(len(judged), 'way')} to run tasks, "
+        f"{listing(f'{many} {WORDS[outcome]}' for outcome, many in told if many)}, by intervals that all "
+        f"together hold with {percent(LEVEL, 2)}."
     )
-    return Verdict(REPEATS, outcome_of(agree == len(judged), agree < len(judged)), evidence)
+    return Verdict(REPEATS, rule, all_of(one.outcome for one in judged), evidence)

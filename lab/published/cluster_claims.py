@@ -4,15 +4,22 @@ import numpy as np
 import pandas as pd
 
 from lab.analysis.configurations import compare
-from lab.analysis.equivalence import Equivalence
-from lab.analysis.intervals import Estimate, mean_estimate
-from lab.formats import count, fixed
+from lab.analysis.intervals import LEVEL, Estimate, mean_estimate
+from lab.analysis.verdicts import Verdict, all_of, at_least, at_most, judge
+from lab.formats import count, fixed, quote
 from lab.published import report_a as reference
-from lab.published.single_node_claims import UNCHANGED, Outcome, Verdict, outcome_of, quote
+from lab.published.single_node_claims import FALLS, slopes
+
+RISES = at_least(1.02)
+"""Ratios of throughputs that are a rise: a smaller gain does not matter."""
+POINTS = 0.5
+"""Efficiency falls where it loses at least so many points of a percentage with each node."""
+
+CLAIMS = (reference.CLUSTER_PEAKS, reference.EFFICIENCY_FALLS, reference.FALLS_FASTER)
 
 
-def cluster_verdicts(rows: pd.DataFrame, several: str = "nodes") -> tuple[Verdict, ...]:
-    """Return the verdicts on the three claims about a cluster; `several` is what its nodes are called.
+def cluster_verdicts(rows: pd.DataFrame, several: str = "nodes", level: float = LEVEL) -> tuple[Verdict, ...]:
+    """Return the verdicts on CLAIMS, by intervals of that level; `several` is what the nodes are called.
 
     `rows` are measures of one mode and schedule: one trial per nodes, workers_per_node and block.
     """
@@ -20,69 +27,70 @@ def cluster_verdicts(rows: pd.DataFrame, several: str = "nodes") -> tuple[Verdic
     # one worker on one node may be there as a baseline alone
     widest = rows[rows["workers_per_node"] == (sizes.idxmax() if len(sizes) else 0)]
     return (
-        throughput_peaks(widest, several),
-        efficiency_falls(widest, several),
-        falls_faster(rows, several),
+        throughput_peaks(widest, several, level),
+        efficiency_falls(widest, several, level),
+        falls_faster(rows, several, level),
     )
 
 
-def throughput_peaks(rows: pd.DataFrame, several: str = "nodes") -> Verdict:
-    """Judge two ratios: 5 nodes to the next smaller number measured, and 6 nodes to 5.
-
-    Holds where the first interval lies above 1 and the second below; does not hold where the first lies
-    below 1, or the second above UNCHANGED: a fall of 2 % or more is ruled out.
-    """
+def throughput_peaks(rows: pd.DataFrame, several: str = "nodes", level: float = LEVEL) -> Verdict:
+    """Judge two ratios: 5 nodes to the next smaller number measured by RISES, and 6 nodes to 5 by FALLS."""
     claim, peak = reference.CLUSTER_PEAKS, reference.PEAK_NODES
+    rule = (
+        f"{peak} {several} give {RISES.low:g} times the throughput of fewer or more, and {peak + 1} at most "
+        f"{FALLS.high:g} times that of {peak}"
+    )
     sizes = sorted(set(rows["nodes"]))
     smaller = max((one for one in sizes if one < peak), default=None)
     missing = [str(one) for one in (peak, peak + 1) if one not in sizes]
     if missing or smaller is None:
         lacking = " or ".join(missing) or f"fewer than {peak}"
-        return Verdict(claim, "cannot be told", f"There is no trial with {lacking} {several}.")
+        return Verdict(claim, rule, "not decided", f"There is no trial with {lacking} {several}.")
     rise, fall = (
-        compare(rows, "throughput", {"nodes": more}, {"nodes": fewer})
+        compare(rows, "throughput", {"nodes": more}, {"nodes": fewer}, level)
         for more, fewer in ((peak, smaller), (peak + 1, peak))
     )
-    if rise.low is None or rise.high is None or fall.low is None or fall.high is None:
-        return Verdict(claim, "cannot be told", _few_blocks(f"{smaller}, {peak} and {peak + 1} {several}"))
-    outcome = outcome_of(rise.low > 1 and fall.high < 1, rise.high < 1 or fall.low > UNCHANGED)
+    if rise.low is None or fall.low is None:
+        reason = _few_blocks(f"{smaller}, {peak} and {peak + 1} {several}")
+        return Verdict(claim, rule, "not decided", reason)
     evidence = (
         f"{peak} {several} gave {quote(rise)} times the throughput of {smaller}, and {peak + 1} gave "
         f"{quote(fall)} times that of {peak}."
     )
-    return Verdict(claim, outcome, evidence)
+    return Verdict(claim, rule, all_of((judge(rise, RISES), judge(fall, FALLS))), evidence)
 
 
-def efficiency_falls(rows: pd.DataFrame, several: str = "nodes") -> Verdict:
-    """Judge the slope of node efficiency over nodes: least squares in each block, then their mean.
-
-    Holds where the whole interval lies below 0, however small the fall; does not hold where none of it does.
-    """
-    slopes = efficiency_slopes(rows)
-    slope = mean_estimate(slopes)
-    if slope.low is None or slope.high is None:
-        return Verdict(reference.EFFICIENCY_FALLS, "cannot be told", _few_blocks(f"two sizes of {several}"))
+def efficiency_falls(rows: pd.DataFrame, several: str = "nodes", level: float = LEVEL) -> Verdict:
+    """Judge the slope of node efficiency over nodes: least squares in each block, then their mean."""
+    slope = mean_estimate(efficiency_slopes(rows), level)
+    rule = f"node efficiency loses {POINTS:g} points or more with each node"
+    if slope.low is None:
+        reason = _few_blocks(f"two sizes of {several}")
+        return Verdict(reference.EFFICIENCY_FALLS, rule, "not decided", reason)
     workers = int(rows["workers_per_node"].iloc[0])
     sizes = sorted(set(rows["nodes"]))
     evidence = (
         f"With {count(workers, 'worker')} on each, node efficiency changed by {_points(slope)} with "
         f"each one added, over {sizes[0]} to {sizes[-1]} {several}{_beside(workers)}."
     )
-    return Verdict(reference.EFFICIENCY_FALLS, outcome_of(slope.high < 0, slope.low >= 0), evidence)
+    outcome = judge(slope, at_most(-POINTS / 100))
+    return Verdict(reference.EFFICIENCY_FALLS, rule, outcome, evidence)
 
 
-def falls_faster(rows: pd.DataFrame, several: str = "nodes") -> Verdict:
+def falls_faster(rows: pd.DataFrame, several: str = "nodes", level: float = LEVEL) -> Verdict:
     """Judge the difference of two such slopes: with most workers on each node, less with fewest."""
     claim = reference.FALLS_FASTER
+    rule = f"with most workers on each, it loses {POINTS:g} points a node more than with fewest, or more"
     sizes = rows.groupby("workers_per_node")["nodes"].nunique()
     loads = [int(load) for load in sizes.index[sizes > 1]]
     if len(loads) < 2:
         reason = f"It takes two numbers of workers on each node, each with two numbers of {several}."
-        return Verdict(claim, "cannot be told", reason)
+        return Verdict(claim, rule, "not decided", reason)
     few, many = (efficiency_slopes(rows[rows["workers_per_node"] == load]) for load in (loads[0], loads[-1]))
-    change = mean_estimate((many - few).dropna())
-    if change.low is None or change.high is None:
-        return Verdict(claim, "cannot be told", _few_blocks(f"two sizes of {several} under both loads"))
+    change = mean_estimate((many - few).dropna(), level)
+    if change.low is None:
+        reason = _few_blocks(f"two sizes of {several} under both loads")
+        return Verdict(claim, rule, "not decided", reason)
     theirs = (
         _beside(loads[-1])
         and _beside(loads[0])
@@ -92,52 +100,34 @@ def falls_faster(rows: pd.DataFrame, several: str = "nodes") -> Verdict:
         f"With each {several.removesuffix('s')} added, node efficiency changed by {_points(change)} more "
         f"with {count(loads[-1], 'worker')} on each than with {loads[0]}{theirs}."
     )
-    return Verdict(claim, outcome_of(change.high < 0, change.low >= 0), evidence)
+    return Verdict(claim, rule, judge(change, at_most(-POINTS / 100)), evidence)
 
 
 def efficiency_slopes(rows: pd.DataFrame) -> pd.Series:
     """Return the least-squares slope of node efficiency over nodes of each block with two sizes or more."""
-    known = rows.dropna(subset=["node_efficiency"])
-    slopes = {
-        block: _slope(mine["nodes"], mine["node_efficiency"])
-        for block, mine in known.groupby("block")
-        if mine["nodes"].nunique() > 1
-    }
-    return pd.Series(slopes, dtype=float)
+    return slopes(rows, "nodes", "node_efficiency")
 
 
-def docker_verdict(found: Equivalence, fair: str = "") -> Verdict:
-    """Judge the claim that Docker is free: holds where equivalent, or differing by less than the margin.
+def docker_verdict(ratio: Estimate, margin: float, unfair: str = "") -> Verdict:
+    """Judge the claim that Docker is free by the ratio of throughputs in containers and on the host.
 
-    `fair` says why containers and host cannot be compared; where it does, nothing can be told.
+    `unfair` says why the two cannot be compared; where it does, nothing is decided.
     """
-    outcomes: dict[str, Outcome] = {
-        "equivalent": "holds",
-        "small difference": "holds",
-        "faster": "holds",
-        "slower": "does not hold",
-    }
-    claim, margin = reference.DOCKER_IS_FREE, f"{100 * found.margin:g} %"
-    if found.ratio.low is None or found.ratio.high is None:
+    claim = reference.DOCKER_IS_FREE
+    rule = f"containers lose no more than {100 * margin:g} % of the host's throughput"
+    if ratio.low is None:
         reason = "Fewer than 2 blocks measured containers and host; an interval needs 2."
-        return Verdict(claim, "cannot be told", reason)
-    evidence = (
-        f"Containers gave {quote(found.ratio)} times the throughput of the host; a loss of up to {margin} "
-        "counts as none that is significant."
-    )
-    if fair:
-        return Verdict(claim, "cannot be told", f"{evidence} But {fair}")
-    return Verdict(claim, outcomes.get(found.outcome, "cannot be told"), evidence)
-
-
-def _slope(across: pd.Series, up: pd.Series) -> float:
-    return float(np.polyfit(across.astype(float), up.astype(float), 1)[0])
+        return Verdict(claim, rule, "not decided", reason)
+    evidence = f"Containers gave {quote(ratio)} times the throughput of the host."
+    if unfair:
+        return Verdict(claim, rule, "not decided", f"{evidence} But {unfair}")
+    return Verdict(claim, rule, judge(ratio, at_least(1 - margin)), evidence)
 
 
 def _their_slope(workers: int) -> float:
     curve = reference.cluster()
     curve = curve[curve["workers_per_node"] == workers].dropna()
-    return _slope(curve["nodes"], curve["node_efficiency"]) if len(curve) else float("nan")
+    return float(np.polyfit(curve["nodes"], curve["node_efficiency"], 1)[0]) if len(curve) else float("nan")
 
 
 def _beside(workers: int) -> str:

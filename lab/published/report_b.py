@@ -24,8 +24,8 @@ SECONDS = {
 }
 """Seconds for each number of TASKS, of Ray's worker nodes and of multiprocessing's cores."""
 
-CORE_SECONDS = {"Ray": (189.0, 221.0), "multiprocessing": (325.0, 339.0)}
-"""Cores given times seconds, smallest and largest: what the two were really given was not the same."""
+CORES = {("Ray", 1): 2, ("Ray", 2): 3, ("multiprocessing", 2): 2, ("multiprocessing", 4): 4}
+"""Cores that each was really given: as many worker nodes of Ray had as many cores and one of the head."""
 
 FLAWS = (
     "unequal processors, and in multiprocessing as many processes as tasks",
@@ -66,6 +66,12 @@ def in_its_columns(run: Run) -> pd.DataFrame:
             "memory_used": rows["driver_memory_bytes"].astype(float) / MEGABYTE,
         }
     ).reset_index(drop=True)
+
+
+def core_seconds(framework: str) -> tuple[float, float]:
+    """Return cores given times seconds, smallest and largest over all numbers of tasks and cores."""
+    found = [CORES[key] * one for key, seconds in SECONDS.items() if key[0] == framework for one in seconds]
+    return min(found), max(found)
 
 
 def time_ratios(count: int = 2) -> dict[int, float]:

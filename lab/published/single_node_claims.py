@@ -1,33 +1,29 @@
 """The reference report's claims about one machine, each tested against the measurements."""
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from lab.analysis.configurations import compare, pairs
-from lab.analysis.intervals import Estimate, mean_estimate
-from lab.formats import count, decimals
+from lab.analysis.intervals import LEVEL, Estimate, mean_estimate
+from lab.analysis.verdicts import Verdict, all_of, at_least, at_most, judge, within
+from lab.formats import count, quote
 from lab.published.report_a import CPU_LEVELS_OFF, MEMORY_RISES, THROUGHPUT_DOUBLES, THROUGHPUT_FALLS
 
-DOUBLE = (1.8, 2.2)
-"""A doubling: 2 with an equivalence margin of 10 %."""
-UNCHANGED = 0.98
-"""A ratio of throughputs above which a fall, if any, is too small to be called one."""
-LEVEL_POINTS = 10.0
-"""CPU use is level where it changes by less than these points of a percentage."""
+DOUBLE = within(0.2, of=2.0)
+"""A doubling: 2 with a margin of 10 %."""
+FALLS = at_most(0.98)
+"""Ratios of throughputs that are a fall: a smaller loss does not matter."""
+POINTS = 10.0
+"""CPU use rises where it changes by more than these points of a percentage, and is level within them."""
+GROWS_MEBIBYTES = 1.0
+"""Memory rises where a worker adds at least this much."""
 
-Outcome = Literal["holds", "does not hold", "cannot be told"]
+ROUNDING = 1e-9
+"""Slopes below this part of the values are rounding."""
 
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the measurements say about a claim, with one sentence of evidence."""
-
-    claim: str
-    outcome: Outcome
-    evidence: str
+CLAIMS = (THROUGHPUT_DOUBLES, THROUGHPUT_FALLS, CPU_LEVELS_OFF, MEMORY_RISES)
 
 
 def single_node_verdicts(
@@ -36,8 +32,9 @@ def single_node_verdicts(
     mode: str = "search",
     engine: str = "ray",
     schedule: str = "dynamic",
+    level: float = LEVEL,
 ) -> tuple[Verdict, ...]:
-    """Return the verdicts on the four claims about one machine with that many cores.
+    """Return the verdicts on CLAIMS for a machine with that many cores, by intervals of that level.
 
     Takes the frame of `lab.analysis.measures.measures`, of which the experiment arm of the mode, engine and
     schedule on one node counts.
@@ -45,15 +42,15 @@ def single_node_verdicts(
     wanted = {"arm": "experiment", "mode": mode, "engine": engine, "schedule": schedule, "nodes": 1}
     rows = measures[(measures[list(wanted)] == pd.Series(wanted)).all(axis="columns")]
     return (
-        throughput_doubles(rows),
-        throughput_falls(rows, cores),
-        cpu_levels_off(rows, cores),
-        memory_rises(rows),
+        throughput_doubles(rows, level),
+        throughput_falls(rows, cores, level),
+        cpu_levels_off(rows, cores, level),
+        memory_rises(rows, level),
     )
 
 
 def where_quiet(verdict: Verdict, others: pd.Series, quiet: float) -> Verdict:
-    """Return the verdict, or one that cannot be told where others used too much of the processors.
+    """Return the verdict, or one that is not decided where others used too much of the processors.
 
     `others` is the part of the cores (0..1) that others used in each trial concerned, `quiet` the part up to
     which a trial counts as undisturbed. Unknown parts disturb nothing.
@@ -65,85 +62,80 @@ def where_quiet(verdict: Verdict, others: pd.Series, quiet: float) -> Verdict:
         f"But the machine was not quiet: in {loud} of {count(len(others), 'trial')} other processes used "
         f"more than {100 * quiet:g} % of the cores, {100 * others.max():.0f} % at most."
     )
-    return replace(verdict, outcome="cannot be told", evidence=f"{verdict.evidence} {reason}")
+    return replace(verdict, outcome="not decided", evidence=f"{verdict.evidence} {reason}")
 
 
-def throughput_doubles(rows: pd.DataFrame) -> Verdict:
-    """Judge the ratio of 2 workers to 1: holds inside DOUBLE, does not hold where its interval lies outside.
+def throughput_doubles(rows: pd.DataFrame, level: float = LEVEL) -> Verdict:
+    """Judge the ratio of 2 workers to 1 by DOUBLE.
 
     `rows` are measures of one configuration per worker count and block, as for the other judges here.
     """
-    ratio = compare(rows, "throughput", {"workers": 2}, {"workers": 1})
-    if ratio.low is None or ratio.high is None:
-        return _untold(THROUGHPUT_DOUBLES, rows, (1, 2))
-    low, high = DOUBLE
-    outcome = outcome_of(low <= ratio.low and ratio.high <= high, ratio.high < low or ratio.low > high)
-    evidence = (
-        f"2 workers gave {quote(ratio)} times the throughput of 1; {low:g} to {high:g} counts as double."
-    )
-    return Verdict(THROUGHPUT_DOUBLES, outcome, evidence)
+    ratio = compare(rows, "throughput", {"workers": 2}, {"workers": 1}, level)
+    rule = f"2 workers give {DOUBLE.low:g} to {DOUBLE.high:g} times the throughput of 1"
+    if ratio.low is None:
+        return _untold(THROUGHPUT_DOUBLES, rule, rows, (1, 2))
+    evidence = f"They gave {quote(ratio)} times."
+    return Verdict(THROUGHPUT_DOUBLES, rule, judge(ratio, DOUBLE), evidence)
 
 
-def throughput_falls(rows: pd.DataFrame, cores: int) -> Verdict:
-    """Judge the ratio of most workers to as many as cores.
-
-    Holds where the whole interval lies below 1, however small the fall; does not hold where it reaches 1
-    but lies above UNCHANGED: a fall of 2 % or more is ruled out.
-    """
+def throughput_falls(rows: pd.DataFrame, cores: int, level: float = LEVEL) -> Verdict:
+    """Judge the ratio of most workers to as many as cores by FALLS."""
     most = _most_workers(rows)
+    rule = f"most workers give at most {FALLS.high:g} times the throughput of as many as cores"
     if most <= cores:
-        return _no_more_workers(THROUGHPUT_FALLS, cores)
-    ratio = compare(rows, "throughput", {"workers": most}, {"workers": cores})
-    if ratio.low is None or ratio.high is None:
-        return _untold(THROUGHPUT_FALLS, rows, (cores, most))
-    outcome = outcome_of(ratio.high < 1, ratio.low > UNCHANGED)
+        return _no_more_workers(THROUGHPUT_FALLS, rule, cores)
+    ratio = compare(rows, "throughput", {"workers": most}, {"workers": cores}, level)
+    if ratio.low is None:
+        return _untold(THROUGHPUT_FALLS, rule, rows, (cores, most))
     evidence = f"{most} workers on {cores} cores gave {quote(ratio)} times the throughput of {cores}."
-    return Verdict(THROUGHPUT_FALLS, outcome, evidence)
+    return Verdict(THROUGHPUT_FALLS, rule, judge(ratio, FALLS), evidence)
 
 
-def cpu_levels_off(rows: pd.DataFrame, cores: int) -> Verdict:
-    """Judge two paired differences of CPU use, in points: from 1 worker to cores, and from there to most.
-
-    Holds where the first lies above 0 and the second within LEVEL_POINTS of 0; does not hold where either
-    interval lies wholly elsewhere.
-    """
+def cpu_levels_off(rows: pd.DataFrame, cores: int, level: float = LEVEL) -> Verdict:
+    """Judge two paired differences of CPU use, in points: from 1 worker to cores, and from there to most."""
     most = _most_workers(rows)
+    rule = f"up to the cores it rises by {POINTS:g} points or more, and from there on by no more"
     if cores < 2 or most <= cores:
-        return _no_more_workers(CPU_LEVELS_OFF, cores)
-    rise, change = _cpu_points(rows, cores, 1), _cpu_points(rows, most, cores)
-    if rise.low is None or rise.high is None or change.low is None or change.high is None:
-        return _untold(CPU_LEVELS_OFF, rows, (1, cores, most))
-    outcome = outcome_of(
-        rise.low > 0 and change.low > -LEVEL_POINTS and change.high < LEVEL_POINTS,
-        rise.high <= 0 or change.low >= LEVEL_POINTS or change.high <= -LEVEL_POINTS,
-    )
+        return _no_more_workers(CPU_LEVELS_OFF, rule, cores)
+    rise, change = _cpu_points(rows, cores, 1, level), _cpu_points(rows, most, cores, level)
+    if rise.low is None or change.low is None:
+        return _untold(CPU_LEVELS_OFF, rule, rows, (1, cores, most))
+    outcome = all_of((judge(rise, at_least(POINTS)), judge(change, within(POINTS, of=0.0))))
     evidence = (
         f"CPU use changed by {quote(rise, '+')} points from 1 to {cores} workers and by"
-        f" {quote(change, '+')} points from {cores} to {most}; within {LEVEL_POINTS:g} counts as level."
+        f" {quote(change, '+')} points from {cores} to {most}."
     )
-    return Verdict(CPU_LEVELS_OFF, outcome, evidence)
+    return Verdict(CPU_LEVELS_OFF, rule, outcome, evidence)
 
 
-def memory_rises(rows: pd.DataFrame) -> Verdict:
-    """Judge the slope of lab_memory_bytes over workers: least squares in each block, then their mean.
-
-    Holds where the whole interval lies above 0, does not hold where none of it does.
-    """
-    known = rows.dropna(subset=["lab_memory_bytes"])
-    slopes = [
-        float(
-            np.polyfit(block["workers"].astype(float), block["lab_memory_bytes"].astype(float) / 2**20, 1)[0]
-        )
-        for _, block in known.groupby("block")
-        if block["workers"].nunique() > 1
-    ]
-    slope = mean_estimate(slopes)
-    if slope.low is None or slope.high is None:
-        measured = count(slope.n, "block")
-        reason = f"{measured} measured the memory at two or more worker counts; an interval needs 2."
-        return Verdict(MEMORY_RISES, "cannot be told", reason)
+def memory_rises(rows: pd.DataFrame, level: float = LEVEL) -> Verdict:
+    """Judge the slope of lab_memory_bytes over workers: least squares in each block, then their mean."""
+    slope = slope_estimate(rows, "workers", "lab_memory_bytes", level, 2.0**-20)
+    rule = f"a worker adds {GROWS_MEBIBYTES:g} MiB or more"
+    if slope.low is None:
+        reason = f"{_blocks(slope.n)} measured the memory at two or more worker counts; an interval needs 2."
+        return Verdict(MEMORY_RISES, rule, "not decided", reason)
     evidence = f"Memory changed by {quote(slope, '+')} MiB per worker."
-    return Verdict(MEMORY_RISES, outcome_of(slope.low > 0, slope.high <= 0), evidence)
+    return Verdict(MEMORY_RISES, rule, judge(slope, at_least(GROWS_MEBIBYTES)), evidence)
+
+
+def slope_estimate(
+    rows: pd.DataFrame, across: str, up: str, level: float = LEVEL, scale: float = 1.0
+) -> Estimate:
+    """Return the mean over blocks of the least-squares slope of one column over another, times a scale."""
+    return mean_estimate((scale * slopes(rows, across, up)).tolist(), level)
+
+
+def slopes(rows: pd.DataFrame, across: str, up: str) -> pd.Series:
+    """Return the least-squares slope of each block that has two values of `across` or more, by block."""
+    known = rows.dropna(subset=[up])
+    found = {
+        block: np.polyfit(mine[across].astype(float), mine[up].astype(float), 1)[0]
+        for block, mine in known.groupby("block")
+        if mine[across].nunique() > 1
+    }
+    # a flat curve is flat: what the arithmetic leaves of it is no slope
+    return pd.Series(found, dtype=float).where(lambda one: one.abs() > ROUNDING * rows[up].abs().max(), 0.0)
 
 
 def unequal_digests(trials: pd.DataFrame) -> list[str]:
@@ -161,36 +153,23 @@ def unequal_digests(trials: pd.DataFrame) -> list[str]:
     ]
 
 
-def outcome_of(holds: bool, fails: bool) -> Outcome:
-    """Return the outcome of a claim from whether its interval agrees wholly, or disagrees wholly."""
-    return "holds" if holds else "does not hold" if fails else "cannot be told"
-
-
-def quote(estimate: Estimate, sign: str = "", unit: str = "") -> str:
-    """Return value, unit, interval and n in words; `sign` is that of Python's format, such as '+'."""
-    # as many decimals as the same estimate has in a table
-    form = f"{sign}z,.{decimals(estimate)}f"
-    value, low, high = (format(part, form) for part in (estimate.value, estimate.low, estimate.high))
-    return f"{value}{unit} ({100 * estimate.level:g} % interval {low} to {high}, n = {estimate.n} blocks)"
-
-
 def _most_workers(rows: pd.DataFrame) -> int:
     return 0 if rows.empty else int(rows["workers"].max())
 
 
-def _cpu_points(rows: pd.DataFrame, more: int, fewer: int) -> Estimate:
+def _cpu_points(rows: pd.DataFrame, more: int, fewer: int, level: float) -> Estimate:
     table = pairs(rows, "cpu_percent", {"workers": more}, {"workers": fewer})
-    return mean_estimate(table["first"] - table["second"])
+    return mean_estimate(table["first"] - table["second"], level)
 
 
-def _no_more_workers(claim: str, cores: int) -> Verdict:
+def _no_more_workers(claim: str, rule: str, cores: int) -> Verdict:
     reason = (
         f"It takes trials with more workers than the {cores} cores, and with 1 worker on 2 cores or more."
     )
-    return Verdict(claim, "cannot be told", reason)
+    return Verdict(claim, rule, "not decided", reason)
 
 
-def _untold(claim: str, rows: pd.DataFrame, counts: tuple[int, ...]) -> Verdict:
+def _untold(claim: str, rule: str, rows: pd.DataFrame, counts: tuple[int, ...]) -> Verdict:
     missing = [str(count) for count in counts if count not in set(rows["workers"])]
     listed = ", ".join(map(str, counts))
     reason = (
@@ -198,4 +177,8 @@ def _untold(claim: str, rows: pd.DataFrame, counts: tuple[int, ...]) -> Verdict:
         if missing
         else f"Fewer than 2 blocks measured all of {listed} workers; an interval needs 2."
     )
-    return Verdict(claim, "cannot be told", reason)
+    return Verdict(claim, rule, "not decided", reason)
+
+
+def _blocks(n: int) -> str:
+    return count(n, "block")

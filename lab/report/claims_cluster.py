@@ -3,28 +3,32 @@
 from lab.analysis.configurations import pooled_pairs
 from lab.analysis.disturbances import QUIET
 from lab.analysis.intervals import ratio_estimate
+from lab.analysis.verdicts import shared_level
 from lab.formats import listing, short_estimate
-from lab.published.cluster_claims import cluster_verdicts
+from lab.published.cluster_claims import CLAIMS, cluster_verdicts
 from lab.published.single_node_claims import where_quiet
 from lab.report.levels import level_table, ratio_levels
-from lab.report.markdown import Markdown, paragraphs, table
+from lab.report.markdown import Markdown, paragraphs
 from lab.report.study import Study
+from lab.report.verdicts import verdict_table
 
 
 def verdicts(study: Study) -> Markdown:
     """Show what the run says about each claim of the reference report about a cluster."""
-    rows = []
-    for mode in study.modes:
-        ray = study.rows(mode)
-        ray = ray[(ray["engine"] == "ray") & (ray["arm"] != "copy")]
-        for schedule, mine in ray.groupby("schedule"):
-            others = study.others.reindex(mine.index)
-            for place, one in enumerate(cluster_verdicts(mine, study.placement.several)):
-                told = where_quiet(one, others, QUIET)
-                rows.append((place, f"**{told.outcome}**", told.claim, f"{mode}, {schedule}", told.evidence))
-    head = ("here it", "claim of the report", "work, schedule", "evidence")
-    ordered = [row[1:] for row in sorted(rows, key=lambda row: row[0])]
-    return Markdown(table(head, ordered) if ordered else "")
+    ray = study.measures[(study.measures["engine"] == "ray") & (study.measures["arm"] != "copy")]
+    works = {
+        (mode, str(schedule)): mine
+        for mode in study.modes
+        for schedule, mine in ray[ray["mode"] == mode].groupby("schedule")
+    }
+    level = shared_level(len(works) * len(CLAIMS))
+    judged = []
+    for (mode, schedule), mine in works.items():
+        others = study.others.reindex(mine.index)
+        found = cluster_verdicts(mine, study.placement.several, level)
+        judged += [(f"{mode}, {schedule}", where_quiet(one, others, QUIET)) for one in found]
+    ordered = sorted(judged, key=lambda row: CLAIMS.index(row[1].claim))
+    return Markdown(verdict_table(ordered) if ordered else "")
 
 
 def schedules(study: Study) -> Markdown:

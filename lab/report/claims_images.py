@@ -2,13 +2,16 @@
 
 from lab.analysis import engines as analysis
 from lab.analysis.configurations import compare, select
+from lab.analysis.verdicts import shared_level
 from lab.formats import fixed, number
 from lab.published import report_b as report
+from lab.published.images_claims import CLAIMS
 from lab.published.images_claims import verdicts as judged
 from lab.report.levels import ABSENT
 from lab.report.markdown import Markdown, paragraphs, table
 from lab.report.ray_vs_multiprocessing import NONE, short
 from lab.report.study import Study
+from lab.report.verdicts import verdict_table
 
 
 def beside(study: Study) -> Markdown:
@@ -43,7 +46,7 @@ def _ratios(study: Study) -> str:
         known = fixed(theirs[tasks], 2) if tasks in theirs else ABSENT
         lines.append((f"time, {tasks} images", known, short(ours), ours.n))
     low, high = (
-        report.CORE_SECONDS["Ray"][place] / report.CORE_SECONDS["multiprocessing"][place] for place in (0, 1)
+        report.core_seconds("Ray")[place] / report.core_seconds("multiprocessing")[place] for place in (0, 1)
     )
     taken = analysis.against(study.compared, "cpu_seconds", study.work("images")) if chosen else NONE
     what = "core-seconds given (report B), CPU-seconds taken (here)"
@@ -54,8 +57,8 @@ def _ratios(study: Study) -> str:
 
 def flaws() -> Markdown:
     """Say in three lines why the report's numbers are no comparison of the two."""
-    spent = "core-seconds {:g}–{:g} with Ray, {:g}–{:g} with multiprocessing".format(
-        *report.CORE_SECONDS["Ray"], *report.CORE_SECONDS["multiprocessing"]
+    spent = "core-seconds {:.0f}–{:.0f} with Ray, {:.0f}–{:.0f} with multiprocessing".format(
+        *report.core_seconds("Ray"), *report.core_seconds("multiprocessing")
     )
     first, *rest = report.FLAWS
     lines = (f"{first}: {spent}", *rest)
@@ -67,5 +70,5 @@ def verdicts(study: Study) -> Markdown:
     chosen = study.work("images")
     if not chosen:
         return Markdown("")
-    rows = [(f"**{one.outcome}**", one.claim, one.evidence) for one in judged(study.compared, chosen)]
-    return Markdown(table(("here it", "claim of report B", "evidence"), rows))
+    found = judged(study.compared, chosen, shared_level(len(CLAIMS)))
+    return Markdown(verdict_table([("", one) for one in found]))

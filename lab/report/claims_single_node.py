@@ -8,12 +8,14 @@ import pandas as pd
 
 from lab.analysis.disturbances import QUIET
 from lab.analysis.replay import SCHEDULES, given_up, random_searches, replayed_efficiency
+from lab.analysis.verdicts import Verdict, shared_level
 from lab.figures import scaling as figures
 from lab.formats import count, estimate, fixed, number
 from lab.published import report_a as reference
-from lab.published.single_node_claims import Verdict, single_node_verdicts, where_quiet
+from lab.published.single_node_claims import CLAIMS, single_node_verdicts, where_quiet
 from lab.report.markdown import Markdown, figure, paragraphs, table
 from lab.report.study import Study
+from lab.report.verdicts import verdict_table
 
 REPLAYS = 1000
 """Repeats of every replay: its mean is known to far less than a point."""
@@ -30,21 +32,22 @@ JUDGED = (("search", "dynamic"), ("find", "static"), ("factor", "dynamic"))
 
 def verdicts(study: Study) -> Markdown:
     """Show what the run says about each claim of the reference report."""
-    judged = [(f"{mode}, {schedule}", _verdicts(study, mode, schedule)) for mode, schedule in _judged(study)]
+    works = _judged(study)
+    level = shared_level(len(works) * len(CLAIMS))
+    judged = [(f"{mode}, {schedule}", _verdicts(study, mode, schedule, level)) for mode, schedule in works]
     # claim by claim: the verdicts on different work stand under each other
     rows = [
-        (f"**{one.outcome}**", one.claim, work, one.evidence)
+        (work, one)
         for claim in zip(*(found for _, found in judged), strict=True)
         for (work, _), one in zip(judged, claim, strict=True)
     ]
-    head = ("here it", "claim of the report", "work, schedule", "evidence")
-    return Markdown(table(head, rows) if rows else "")
+    return Markdown(verdict_table(rows) if rows else "")
 
 
-def _verdicts(study: Study, mode: str, schedule: str) -> list[Verdict]:
-    """Return the verdicts of a mode and schedule; none can be told where others disturbed its trials."""
+def _verdicts(study: Study, mode: str, schedule: str, level: float) -> list[Verdict]:
+    """Return the verdicts of a mode and schedule; none is decided where others disturbed its trials."""
     others = study.others.reindex(study.rows(mode, f"Ray, {schedule}").index)
-    found = single_node_verdicts(study.measures, study.cores, mode, "ray", schedule)
+    found = single_node_verdicts(study.measures, study.cores, mode, "ray", schedule, level)
     return [where_quiet(one, others, QUIET) for one in found]
 
 

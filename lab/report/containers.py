@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 
 from lab.analysis.configurations import pairs, pooled_pairs, select
-from lab.analysis.equivalence import Equivalence, equivalence
+from lab.analysis.intervals import LEVEL, Estimate, ratio_estimate
 from lab.analysis.nodes import node_windows
-from lab.formats import bounds, count, estimate, listing, number
+from lab.analysis.verdicts import judge, within
+from lab.formats import count, estimate, listing, number
 from lab.report.series import SIDES
 from lab.report.study import Study
 
@@ -37,19 +38,19 @@ def margin(study: Study) -> float | None:
     return None if given is None else float(given) / 100
 
 
-def of_one(study: Study, choice: Choice) -> Equivalence:
-    """Return what a run says of one configuration in containers and on the host."""
+def of_one(study: Study, choice: Choice) -> Estimate:
+    """Return the ratio of throughputs of one configuration in containers and on the host."""
     table = pairs(study.measures, "throughput", *choice)
-    return equivalence(table["first"].tolist(), table["second"].tolist(), margin(study) or 0.0)
+    return ratio_estimate(table["first"].tolist(), table["second"].tolist())
 
 
-def of_all(study: Study, mode: str) -> Equivalence | None:
+def of_all(study: Study, mode: str, level: float = LEVEL) -> Estimate | None:
     """Return the same, pooled over the configurations of a mode; None where there is none."""
     choices = list(compared(study, mode).values())
     if not choices:
         return None
     table = pooled_pairs(study.measures, "throughput", choices)
-    return equivalence(table["first"].tolist(), table["second"].tolist(), margin(study) or 0.0)
+    return ratio_estimate(table["first"].tolist(), table["second"].tolist(), level)
 
 
 def unfair(study: Study, mode: str) -> str:
@@ -70,42 +71,34 @@ def unfair(study: Study, mode: str) -> str:
     return ""
 
 
-def in_words(study: Study, mode: str, found: Equivalence) -> str:
-    """Return the verdict on a comparison."""
-    if margin(study) is None:
-        return "cannot be told: the run names no margin"
+def in_words(study: Study, mode: str, ratio: Estimate) -> str:
+    """Return the verdict on a comparison: equal within the margin, beyond it, or not decided."""
+    named = margin(study)
+    if named is None:
+        return "not decided: the run names no margin"
     if unfair(study, mode):
-        return "cannot be told: unlike cores"
-    side = "slower" if (found.ratio.value or 1) < 1 else "faster"
+        return "not decided: unlike cores"
+    side = "slower" if (ratio.value or 1) < 1 else "faster"
     return {
-        "equivalent": f"equivalent within ±{100 * found.margin:g} %",
-        "small difference": f"{side}, by less than the margin of {100 * found.margin:g} %",
-        "slower": f"slower by more than the margin of {100 * found.margin:g} %",
-        "faster": f"faster by more than the margin of {100 * found.margin:g} %",
-        "cannot be told": f"cannot be told with a margin of {100 * found.margin:g} %",
-    }[found.outcome]
-
-
-def tested(found: Equivalence) -> str:
-    """Return the interval of the two one-sided tests, '0.991 to 1.004'."""
-    return bounds(found.tested) or "–"
+        "holds": f"equal within ±{100 * named:g} %",
+        "does not hold": f"{side} by more than {100 * named:g} %",
+        "not decided": f"not decided with a margin of {100 * named:g} %",
+    }[judge(ratio, within(named))]
 
 
 def sentence(study: Study) -> str:
     """Answer whether Docker costs anything."""
     mode = study.main_mode
     found, choices = of_all(study, mode), compared(study, mode)
-    if found is None or found.ratio.value is None:
+    if found is None or found.value is None:
         return (
-            "Whether Docker costs anything cannot be told from this run: no block has the same configuration "
+            "Whether Docker costs anything is not decided by this run: no block has the same configuration "
             "in containers and on the host."
         )
     loads = sorted({x for _, x in choices})
     over = f"{listing(loads)} {'worker' if loads == [1] else 'workers'} on each node"
-    interval = bounds(found.tested)
-    ends = f"; 90 % interval of the two one-sided tests {interval}" if interval else ""
     held = unfair(study, mode)
     return (
-        f"Pooled over {over}, containers reached {estimate(found.ratio, 'of the throughput')} of the same "
-        f"workers on their host: **{in_words(study, mode, found)}**{ends}." + f" For {held}" * bool(held)
+        f"Pooled over {over}, containers reached {estimate(found, 'of the throughput')} of the same "
+        f"workers on their host: **{in_words(study, mode, found)}**." + f" For {held}" * bool(held)
     )

@@ -5,6 +5,7 @@ import pandas as pd
 from lab.analysis.configurations import pooled_pairs
 from lab.analysis.intervals import ratio_estimate
 from lab.analysis.nodes import latest
+from lab.analysis.verdicts import shared_level
 from lab.figures.scaling import sides
 from lab.formats import UNKNOWN, memory, number, seconds, short_estimate
 from lab.published.cluster_claims import docker_verdict
@@ -14,6 +15,7 @@ from lab.report.levels import intervals, level_table, ratio_levels
 from lab.report.markdown import Markdown, figure, folded, paragraphs, table
 from lab.report.series import SIDES
 from lab.report.study import Study
+from lab.report.verdicts import verdict_table
 
 COSTS = {
     "startup_seconds": ("cold start of the workers, s", 1.0),
@@ -45,7 +47,7 @@ def comparison(study: Study) -> Markdown:
         if not choices:
             continue
         each = {key: containers.of_one(study, choice) for key, choice in choices.items()}
-        ratios = ratio_levels(study, [(name, x, one.ratio) for (name, x), one in each.items()])
+        ratios = ratio_levels(study, [(name, x, one) for (name, x), one in each.items()])
         drawn = sides(ratios, containers.margin(study), f"Containers / host, {mode}", study.axis)
         caption = f"Mode {mode}. Ratios of throughput, paired by block, with {intervals(study)}."
         parts.append(figure(drawn, caption))
@@ -56,18 +58,14 @@ def comparison(study: Study) -> Markdown:
                 f"**{containers.in_words(study, mode, one)}**",
                 mode,
                 what,
-                short_estimate(one.ratio),
-                containers.tested(one),
-                one.ratio.n,
+                short_estimate(one),
+                one.n,
             )
             for what, one in named
             if one is not None
         ]
-    head = (
-        *("verdict", "mode", "workers on each node", "containers / host (95 % interval)"),
-        *("90 % interval of the tests", "n"),
-    )
-    return paragraphs(*parts, table(head, rows, right=(2, 3, 4, 5)) if rows else "")
+    head = ("verdict", "mode", "workers on each node", "containers / host (95 % interval)", "n")
+    return paragraphs(*parts, table(head, rows, right=(2, 3, 4)) if rows else "")
 
 
 def _size(series: str) -> str:
@@ -79,14 +77,13 @@ def verdict(study: Study) -> Markdown:
     """Show what the run says about the reference report's claim on Docker."""
     rows = []
     for mode in study.modes:
-        found = containers.of_all(study, mode)
+        found = containers.of_all(study, mode, shared_level(len(study.modes)))
         if found is None:
             continue
-        unnamed = "the run names no margin." if containers.margin(study) is None else ""
-        one = docker_verdict(found, unnamed or containers.unfair(study, mode))
-        rows.append((f"**{one.outcome}**", one.claim, mode, one.evidence))
-    head = ("here it", "claim of the report", "work", "evidence")
-    return Markdown(table(head, rows) if rows else "")
+        margin = containers.margin(study)
+        unnamed = "the run names no margin." if margin is None else ""
+        rows.append((mode, docker_verdict(found, margin or 0.0, unnamed or containers.unfair(study, mode))))
+    return Markdown(verdict_table(rows) if rows else "")
 
 
 def costs(study: Study) -> Markdown:

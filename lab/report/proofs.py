@@ -4,14 +4,15 @@ import functools
 import time
 
 from lab.analysis.counters import FEWEST_SECONDS, PARTS, Counted, counted
-from lab.analysis.intervals import Estimate, median_estimate
+from lab.analysis.intervals import LEVEL, Estimate, median_estimate
 from lab.analysis.losses import TERMS, account
+from lab.analysis.verdicts import Verdict, all_of, judge, within
 from lab.formats import UNKNOWN, count, estimate, fixed, listing, number, percent
 from lab.invariants import require
-from lab.published.single_node_claims import Verdict
 from lab.report.markdown import Markdown, folded, paragraphs, table
 from lab.report.page import NO_RUN, Page
 from lab.report.study import Study
+from lab.report.verdicts import in_one_line
 from lab.synthetic.large import large_run
 from lab.synthetic.losses import POINT, SCENARIOS, recovered
 
@@ -39,6 +40,12 @@ def planted_claim() -> str:
         "the planted losses of lab.synthetic.losses",
         f"{TERMS[worst['term']]} of {worst['scenario']} is off by {100 * apart.max():.2f} points",
     )
+
+
+def planted_verdict() -> Verdict:
+    """Return the verdict on planted losses; one that does not hold stops the build."""
+    rule = f"each is within {number(100 * POINT, 1)} point of what was planted"
+    return Verdict("planted losses are found", rule, "holds", planted_claim())
 
 
 def planted() -> Markdown:
@@ -78,34 +85,31 @@ def processor_time(*pages: Page) -> Markdown:
         *("experiment", "windows", "median of the ratio (95 % interval)", "middle 90 %"),
         *("windows too short", "windows without a counter"),
     )
-    one = processor_verdict(*pages)
     return paragraphs(
-        f"**{one.outcome.capitalize()}**: {one.claim}. {one.evidence}",
+        in_one_line(processor_verdict(*pages)),
         table(head, rows, right=(1, 2, 3, 4, 5)),
     )
 
 
-def processor_verdict(*pages: Page) -> Verdict:
+def processor_verdict(*pages: Page, level: float = LEVEL) -> Verdict:
     """Judge whether workers, Ray and sampler together are what the cgroup counted, at the median."""
     medians = {
-        study.experiment: median_estimate(counted(study.run).ratios.tolist()) for study in studies(*pages)
+        study.experiment: median_estimate(counted(study.run).ratios.tolist(), level)
+        for study in studies(*pages)
     }
-    claim = (
-        f"workers, Ray and sampler together used what their node's cgroup counted, within "
-        f"{percent(COUNTED_WITHIN, 1)} at the median"
-    )
+    claim = "workers, Ray and sampler together used what their node's cgroup counted"
+    rule = f"the median of the ratio is within {percent(COUNTED_WITHIN, 1)} of 1 in every run"
     known = {name: one for name, one in medians.items() if one.value is not None}
     if not known:
-        return Verdict(
-            claim, "cannot be told", "No node of these runs had a cgroup of its own, or none was read."
-        )
-    near = [abs((one.value or 0.0) - 1) <= COUNTED_WITHIN for one in known.values()]
+        reason = "No node of these runs had a cgroup of its own, or none was read."
+        return Verdict(claim, rule, "not decided", reason)
+    outcome = all_of(judge(one, within(COUNTED_WITHIN)) for one in known.values())
     told = listing(f"{estimate(one)} in {name}" for name, one in known.items())
     evidence = (
         f"Their sum ({' + '.join(f'`{name}`' for name in PARTS)}) as a part of `cpu_seconds`, at the median "
         f"over windows of at least {FEWEST_SECONDS:g} CPU seconds: {told}."
     )
-    return Verdict(claim, "holds" if all(near) else "does not hold", evidence)
+    return Verdict(claim, rule, outcome, evidence)
 
 
 def _counted_row(one: Counted) -> tuple[object, ...]:

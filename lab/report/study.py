@@ -239,5 +239,5 @@ class Study:
         self, mode: str, first: tuple[str, int], second: tuple[str, int], metric: str = "throughput"
     ) -> Estimate:
         """Return the ratio of two configurations, each a series and its x, over their blocks."""
-        sides = [{"mode": mode, **self.known[name], self.axis.column: x} for name, x in (first, second)]
-        return compare(self.measures, metric, *sides)
+        one, other = ({"mode": mode, **self.known[name], self.axis.column: x} for name, x in (first, second))
+        return compare(self.measures, metric, one, other)

@@ -6,14 +6,15 @@ from pathlib import Path
 import pandas as pd
 
 from lab import paths
-from lab.analysis.intervals import Estimate, median_estimate, ratio_estimate
+from lab.analysis.intervals import LEVEL, Estimate, median_estimate, ratio_estimate
+from lab.analysis.verdicts import Verdict, at_least, at_most, judge, shared_level, within
 from lab.data.store import ENVIRONMENT, read_table
 from lab.formats import count, estimate, listing, percent, seconds, short_estimate
-from lab.published.single_node_claims import Outcome, Verdict, outcome_of
 from lab.report import proofs, simulations
 from lab.report.markdown import Markdown, literal, paragraphs, table
 from lab.report.page import NO_RUN, Page
 from lab.report.provenance import link
+from lab.report.verdicts import verdict_table
 
 FILE = "checks.csv"
 COMMAND = "make validate"
@@ -28,6 +29,16 @@ TASK_SECONDS = 0.002
 MEMORY_PART = 0.05
 LEAST_THROUGHPUT = 0.99
 """The limits of the claims: median difference of task times, ratio of memory, throughput while measuring."""
+
+
+CLAIMS = 7
+"""Claims on the page, which share one error rate; a test counts them."""
+
+WORDS = {
+    "holds": ("holds", "hold"),
+    "does not hold": ("does not", "do not"),
+    "not decided": ("is not decided", "are not decided"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,25 +57,26 @@ class Checks:
 def summary(*pages: Page) -> Markdown:
     """Say how many of the claims about the laboratory hold, and list them with their evidence."""
     checks = read_checks()
+    level = shared_level(CLAIMS)
     judged = [
-        Verdict("planted losses are found", "holds", proofs.planted_claim()),
-        proofs.processor_verdict(*pages),
-        simulations.coverage_verdict(*pages),
-        simulations.alarm_verdict(*pages),
-        *(() if checks is None else verdicts(checks)),
+        proofs.planted_verdict(),
+        proofs.processor_verdict(*pages, level=level),
+        simulations.coverage_verdict(*pages, level=level),
+        simulations.alarm_verdict(*pages, level=level),
+        *(() if checks is None else verdicts(checks, level)),
     ]
-    holds, fails, untold = (
-        sum(one.outcome == outcome for one in judged)
-        for outcome in ("holds", "does not hold", "cannot be told")
-    )
+    by = {outcome: sum(one.outcome == outcome for one in judged) for outcome in WORDS}
     told = [
-        f"{holds} {'holds' if holds == 1 else 'hold'}",
-        *([f"{fails} {'does' if fails == 1 else 'do'} not"] if fails else []),
-        *([f"{untold} cannot be told"] if untold else []),
+        f"{many} {words[many > 1]}"
+        for (outcome, words), many in zip(WORDS.items(), by.values(), strict=True)
+        if many
     ]
-    said = f"Of {count(len(judged), 'claim')} about the measurements in this book, {listing(told)}."
-    rows = [(f"**{one.outcome}**", one.claim, one.evidence) for one in judged]
-    return paragraphs(said, table(("here it", "claim", "evidence"), rows))
+    said = (
+        f"Of {count(len(judged), 'claim')} about the measurements in this book, {listing(told)}. Their "
+        f"intervals are wider than 95 %, so that all verdicts together err in {percent(1 - LEVEL, 1)} of "
+        "cases at most."
+    )
+    return paragraphs(said, verdict_table([("", one) for one in judged]))
 
 
 def read_checks(data: Path | None = None) -> Checks | None:
@@ -84,63 +96,48 @@ def instruments(data: Path | None = None) -> Markdown:
         return Markdown(f"{NO_RUN} `{COMMAND}` makes one.")
     rows = [_row(found, str(check)) for check in dict.fromkeys(found.rows["check"])]
     head = ("check", "n", "what is compared", "found (95 % interval)", "values without a partner")
-    told = [f"- **{one.outcome}**: {one.claim}. {one.evidence}" for one in verdicts(found)]
     return paragraphs(
         f"Run {literal(found.directory.name)}: {link(found.directory, FILE)}, "
         f"{link(found.directory, ENVIRONMENT)}.",
         table(head, rows, right=(1, 3, 4)),
-        "\n".join(told),
     )
 
 
-def verdicts(found: Checks) -> tuple[Verdict, ...]:
-    """Return what a validation run says of each claim."""
-    return (_task_times(found.of(TASK_TIMES)), _memory(found.of(MEMORY)), _cost(found.of(COST)))
+def verdicts(found: Checks, level: float = LEVEL) -> tuple[Verdict, ...]:
+    """Return what a validation run says of each claim, by intervals of that level."""
+    times, memory, cost = (found.of(check) for check in (TASK_TIMES, MEMORY, COST))
+    apart, beside, left = difference_seconds(times, level), ratio(memory, level), ratio(cost, level)
+    return (
+        Verdict(
+            "task times agree with Ray's own",
+            f"the median difference is at most {seconds(TASK_SECONDS)}",
+            judge(apart, at_most(TASK_SECONDS)),
+            f"It was {estimate(apart, 'ms', 1000)}.",
+        ),
+        Verdict(
+            "memory agrees with docker stats",
+            f"their ratio is within {percent(MEMORY_PART, 1)} of 1",
+            judge(beside, within(MEMORY_PART)),
+            f"It was {estimate(beside)}.",
+        ),
+        Verdict(
+            "measuring costs nothing that matters",
+            f"it leaves at least {percent(LEAST_THROUGHPUT, 2)} of the throughput",
+            judge(left, at_least(LEAST_THROUGHPUT)),
+            f"With measuring on, throughput was {estimate(left)} times that with it off, in pairs.",
+        ),
+    )
 
 
-def difference_seconds(rows: pd.DataFrame) -> Estimate:
+def difference_seconds(rows: pd.DataFrame, level: float = LEVEL) -> Estimate:
     """Return the median of |lab - reference| with its interval."""
-    return median_estimate((rows["lab_value"] - rows["reference_value"]).abs().tolist())
+    return median_estimate((rows["lab_value"] - rows["reference_value"]).abs().tolist(), level)
 
 
-def ratio(rows: pd.DataFrame) -> Estimate:
+def ratio(rows: pd.DataFrame, level: float = LEVEL) -> Estimate:
     """Return the geometric mean of lab / reference, with its interval; values of 0 or less are left out."""
     known = rows[(rows["lab_value"] > 0) & (rows["reference_value"] > 0)]
-    return ratio_estimate(known["lab_value"].tolist(), known["reference_value"].tolist())
-
-
-def _task_times(rows: pd.DataFrame) -> Verdict:
-    claim = f"task times agree with Ray's own within {seconds(TASK_SECONDS)} at the median"
-    found = difference_seconds(rows)
-    if found.value is None or found.low is None or found.high is None:
-        return _untold(claim, rows)
-    outcome = outcome_of(found.high <= TASK_SECONDS, found.low > TASK_SECONDS)
-    evidence = f"The median difference was {estimate(found, 'ms', 1000)}."
-    return Verdict(claim, outcome, evidence)
-
-
-def _memory(rows: pd.DataFrame) -> Verdict:
-    claim = f"memory agrees with docker stats within {percent(MEMORY_PART, 1)}"
-    found = ratio(rows)
-    if found.low is None or found.high is None:
-        return _untold(claim, rows)
-    low, high = 1 - MEMORY_PART, 1 + MEMORY_PART
-    outcome = outcome_of(low <= found.low and found.high <= high, found.high < low or found.low > high)
-    return Verdict(claim, outcome, f"The ratio was {estimate(found)}.")
-
-
-def _cost(rows: pd.DataFrame) -> Verdict:
-    claim = f"measuring leaves at least {percent(LEAST_THROUGHPUT, 2)} of the throughput"
-    found = ratio(rows)
-    if found.low is None or found.high is None:
-        return _untold(claim, rows)
-    outcome: Outcome = "does not hold" if found.high < LEAST_THROUGHPUT else "holds"
-    evidence = f"With measuring on, throughput was {estimate(found)} times that with it off, in pairs."
-    return Verdict(claim, outcome, evidence)
-
-
-def _untold(claim: str, rows: pd.DataFrame) -> Verdict:
-    return Verdict(claim, "cannot be told", f"There are {count(len(rows), 'pair')}: too few for an interval.")
+    return ratio_estimate(known["lab_value"].tolist(), known["reference_value"].tolist(), level)
 
 
 def _row(found: Checks, check: str) -> tuple[object, ...]:

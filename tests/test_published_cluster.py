@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from synthetic import multi_node_run
 
-from lab.analysis.equivalence import equivalence
+from lab.analysis.intervals import Estimate, ratio_estimate
 from lab.analysis.measures import measures
 from lab.published.cluster_claims import (
     cluster_verdicts,
@@ -41,9 +41,9 @@ def rows(column, by_nodes, workers=1, noise=NOISE):
         ({4: 9.6, 5: 10.5, 6: 9.2}, "holds"),
         ({4: 9.6, 5: 10.5, 6: 12.0}, "does not hold"),
         ({4: 9.6, 5: 8.0, 6: 7.0}, "does not hold"),
-        ({4: 9.6, 5: 10.5, 6: 10.4}, "cannot be told"),
-        ({4: 9.6, 5: 10.5}, "cannot be told"),
-        ({5: 10.5, 6: 9.2}, "cannot be told"),
+        ({4: 9.6, 5: 10.5, 6: 10.4}, "not decided"),
+        ({4: 9.6, 5: 10.5}, "not decided"),
+        ({5: 10.5, 6: 9.2}, "not decided"),
     ],
 )
 def test_the_peak(throughput, outcome):
@@ -62,13 +62,15 @@ def test_what_is_missing_is_named():
     [
         ({1: 1.0, 2: 0.9, 3: 0.8}, NOISE, "holds"),
         ({1: 0.7, 2: 0.8, 3: 0.9}, NOISE, "does not hold"),
-        ({1: 0.9, 2: 0.901}, (-0.1, 0.0, 0.1), "cannot be told"),
-        ({2: 0.9}, NOISE, "cannot be told"),
-        ({1: 1.0, 2: 0.9}, (0.0,), "cannot be told"),
+        ({1: 0.9, 2: 0.901}, (-0.1, 0.0, 0.1), "not decided"),
+        ({1: 0.9, 2: 0.899, 3: 0.898}, (0.0, 0.0), "does not hold"),
+        ({1: 0.9, 2: 0.9, 3: 0.9}, (0.0, 0.0), "does not hold"),
+        ({2: 0.9}, NOISE, "not decided"),
+        ({1: 1.0, 2: 0.9}, (0.0,), "not decided"),
     ],
 )
 def test_efficiency_over_nodes(efficiency, noise, outcome):
-    """It falls where the interval of the slope lies below 0; one size or one block tells nothing."""
+    """It falls where it loses half a point a node for certain; a flat one and one of 0.1 points do not."""
     assert efficiency_falls(rows("node_efficiency", efficiency, noise=noise)).outcome == outcome
 
 
@@ -87,7 +89,7 @@ def test_the_slope_by_hand():
     [
         ({1: 0.75, 2: 0.55, 3: 0.42}, "holds"),
         ({1: 0.9, 2: 0.89, 3: 0.88}, "does not hold"),
-        ({1: 0.9}, "cannot be told"),
+        ({1: 0.9}, "not decided"),
     ],
 )
 def test_more_workers_make_it_fall_faster(many, outcome):
@@ -102,14 +104,14 @@ def test_a_baseline_on_one_node_hides_no_load():
     run = multi_node_run(nodes=(2, 4, 5, 6), workers_per_node=(2,), schedules=("dynamic",), blocks=3)
     table = measures(*run)
     verdicts = cluster_verdicts(table[table["arm"] != "copy"], "containers")
-    assert [one.outcome for one in verdicts] == ["does not hold", "holds", "cannot be told"]
+    assert [one.outcome for one in verdicts] == ["does not hold", "holds", "not decided"]
     assert "With 2 workers on each" in verdicts[1].evidence
 
 
 def test_no_trials_tell_nothing():
     """Of an empty frame nothing can be told, and nothing breaks."""
     table = measures(*multi_node_run(blocks=1)).iloc[:0]
-    assert {one.outcome for one in cluster_verdicts(table)} == {"cannot be told"}
+    assert {one.outcome for one in cluster_verdicts(table)} == {"not decided"}
 
 
 @pytest.mark.parametrize(
@@ -119,18 +121,18 @@ def test_no_trials_tell_nothing():
         ((0.979, 0.98, 0.981), "holds"),
         ((1.099, 1.1, 1.101), "holds"),
         ((0.899, 0.9, 0.901), "does not hold"),
-        ((0.9, 1.0, 1.1), "cannot be told"),
-        ((1.0,), "cannot be told"),
+        ((0.9, 1.0, 1.1), "not decided"),
+        ((1.0,), "not decided"),
     ],
 )
 def test_docker_is_free(ratios, outcome):
     """The claim holds where a loss beyond the margin is ruled out, and fails where one is certain."""
-    assert docker_verdict(equivalence(ratios, [1.0] * len(ratios), 0.05)).outcome == outcome
+    assert docker_verdict(ratio_estimate(ratios, [1.0] * len(ratios)), 0.05).outcome == outcome
 
 
 def test_unlike_cores_tell_nothing_of_docker():
     """Where the two sides had unlike cores, the reason takes the verdict."""
-    found = equivalence((0.5, 0.501, 0.502), (1.0, 1.0, 1.0), 0.05)
-    verdict = docker_verdict(found, "the cores were unlike.")
-    assert verdict.outcome == "cannot be told"
+    found = Estimate(3, 0.501, 0.499, 0.503)
+    verdict = docker_verdict(found, 0.05, "the cores were unlike.")
+    assert verdict.outcome == "not decided"
     assert verdict.evidence.endswith("But the cores were unlike.")
