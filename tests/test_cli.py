@@ -348,7 +348,7 @@ def test_the_published_runs_are_listed(capsys: pytest.CaptureFixture[str]) -> No
     """Every run in data/ is complete and has its line, of whatever experiment."""
     assert main(["list", "--data", str(paths.DATA)]) == 0
     shown = capsys.readouterr().out
-    for path in paths.DATA.glob("*/*-full/environment.json"):
+    for path in paths.DATA.glob("*/*/environment.json"):
         (line,) = [one for one in shown.splitlines() if one.split()[:2] == [*path.parts[-3:-1]]]
         assert "complete" in line
 
