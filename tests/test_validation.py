@@ -17,18 +17,17 @@ from lab.data.records import SCHEMA_VERSION
 from lab.data.store import read_run
 from lab.errors import ClaimError, DataError
 from lab.report import proofs, simulations, validation
-from lab.report.page import Page, page
+from lab.report.book import Book
 from lab.synthetic.losses import POINT, SCENARIOS, recovered
 
 ROW = {"check": "memory", "unit": "B", "block": 0, "node": "a", "lab_value": 1.0, "reference_value": 1.0}
 
 
-def pages(folder: Path, **runs: Sequence[pd.DataFrame]) -> list[Page]:
-    """Return the pages of all experiments, of which some have a run."""
+def pages(folder: Path, **runs: Sequence[pd.DataFrame]) -> Book:
+    """Return a book of which some experiments have a run."""
     for experiment, frames in runs.items():
         write_run(folder / experiment / "run", frames)
-    every = ("single_node", "multi_node", "docker")
-    return [page(experiment, folder, folder / "no-pins.yaml") for experiment in every]
+    return Book(folder, folder / "no-pins.yaml")
 
 
 # --- planted losses ----------------------------------------------------------------------------------------
@@ -79,8 +78,8 @@ def test_processor_time_holds_within_two_per_cent(tmp_path: Path, share: float, 
     frames[3]["workers_cpu_seconds"] = 10.0 * share - 0.5
     frames[3][["ray_cpu_seconds", "sampler_cpu_seconds"]] = 0.25
     made = pages(tmp_path, multi_node=frames)
-    assert proofs.processor_verdict(*made).outcome == outcome
-    text = proofs.processor_time(*made).text
+    assert proofs.processor_verdict(made).outcome == outcome
+    text = proofs.processor_time(made).text
     assert f"**{outcome.capitalize()}**" in text
     assert f"{share:.3f}" in text
 
@@ -88,8 +87,8 @@ def test_processor_time_holds_within_two_per_cent(tmp_path: Path, share: float, 
 def test_without_cgroups_processor_time_cannot_be_told(tmp_path: Path) -> None:
     """A machine that is read as a whole has no second counter."""
     made = pages(tmp_path, single_node=synthetic_run(workers=(1, 2), blocks=2))
-    assert proofs.processor_verdict(*made).outcome == "not decided"
-    assert "| single_node | 0 | not known |" in proofs.processor_time(*made).text
+    assert proofs.processor_verdict(made).outcome == "not decided"
+    assert "| single_node | 0 | not known |" in proofs.processor_time(made).text
 
 
 # --- intervals ---------------------------------------------------------------------------------------------
@@ -157,8 +156,8 @@ def test_intervals_on_made_up_noise_hold_what_they_promise(tmp_path: Path) -> No
         single_node=synthetic_run(workers=(1, 2, 4, 6), blocks=5),
         docker=docker_run(nodes=(1, 2), workers_per_node=(1, 2), blocks=10),
     )
-    assert simulations.coverage_verdict(*made).outcome == "holds"
-    text = simulations.intervals(*made).text
+    assert simulations.coverage_verdict(made).outcome == "holds"
+    text = simulations.intervals(made).text
     assert "| single_node | mean | 5 |" in text
     assert "| docker | ratio of two configurations | 10 |" in text
     assert "of 20,000 repetitions each" in text
@@ -170,7 +169,7 @@ def test_intervals_that_miss_are_said_to(tmp_path: Path) -> None:
     slow = frames[0]["slot"] % 9 == 0
     frames[0].loc[slow, "duration_seconds"] *= 3
     made = pages(tmp_path, single_node=frames)
-    one = simulations.coverage_verdict(*made)
+    one = simulations.coverage_verdict(made)
     assert one.outcome == "does not hold"
     assert "outside: mean of single_node" in one.evidence
 
@@ -178,12 +177,12 @@ def test_intervals_that_miss_are_said_to(tmp_path: Path) -> None:
 def test_false_alarms_have_their_verdict(tmp_path: Path) -> None:
     """The rate is over modes of runs, with its interval; one block has none."""
     made = pages(tmp_path, single_node=synthetic_run(workers=(1, 2), blocks=5), docker=docker_run(blocks=5))
-    one = simulations.alarm_verdict(*made)
+    one = simulations.alarm_verdict(made)
     assert one.outcome in ("holds", "not decided")
     assert "n = 3)" in one.evidence
     assert "intervals did." in one.evidence
     few = pages(tmp_path / "few", single_node=synthetic_run(workers=(1,), blocks=1))
-    assert simulations.alarm_verdict(*few).outcome == "not decided"
+    assert simulations.alarm_verdict(few).outcome == "not decided"
 
 
 # --- other instruments -------------------------------------------------------------------------------------
@@ -210,7 +209,7 @@ def rows_of(check: str, unit: str, pairs: Sequence[tuple[float | None, float | N
 def test_no_validation_run_is_said_to_be_missing(tmp_path: Path) -> None:
     """Without a run the section says so and how to make one."""
     assert validation.read_checks(tmp_path) is None
-    assert validation.instruments(tmp_path).text == "*No run yet.* `make validate` makes one."
+    assert validation.instruments(Book(tmp_path)).text == "*No run yet.* `make validate` makes one."
 
 
 def test_the_newest_validation_run_is_read(tmp_path: Path) -> None:
@@ -274,7 +273,7 @@ def test_values_without_a_partner_are_counted_and_left_out(tmp_path: Path) -> No
         *rows_of("processor time", "CPU s", [(2.0, 1.0), (2.0, 1.0)]),
     ]
     write_checks(tmp_path, rows)
-    text = validation.instruments(tmp_path).text
+    text = validation.instruments(Book(tmp_path)).text
     assert "| memory | 10 | lab / reference (B) | 1.00" in text
     assert text.splitlines()[4].endswith("| 2 |")
     assert "| processor time | 2 | lab / reference (CPU s) | 2.00 (2.00 to 2.00) | 0 |" in text
@@ -284,10 +283,10 @@ def test_the_summary_counts_the_claims(tmp_path: Path, monkeypatch: pytest.Monke
     """Without any run the planted losses alone hold; with a validation run its claims are among them."""
     monkeypatch.setenv("LAB_DATA", str(tmp_path))
     made = pages(tmp_path)
-    text = validation.summary(*made).text
+    text = validation.summary(made).text
     assert text.startswith("Of 4 claims about the measurements in this book, 1 holds and 3 are not decided.")
     write_checks(tmp_path, rows_of("memory", "B", [(2.0, 1.0), (2.01, 1.0), (2.02, 1.0)]))
-    assert validation.summary(*made).text.startswith(
+    assert validation.summary(made).text.startswith(
         "Of 7 claims about the measurements in this book, 1 holds, 1 does not and 5 are not decided."
     )
 
@@ -296,7 +295,7 @@ def test_sections_without_a_run_say_so(tmp_path: Path) -> None:
     """Nothing is computed of a run that is not there."""
     made = pages(tmp_path)
     for section in (proofs.processor_time, simulations.intervals, simulations.false_alarms):
-        assert section(*made).text == "*No run yet.*"
+        assert section(made).text == "*No run yet.*"
 
 
 def test_the_account_of_many_nodes_is_timed() -> None:

@@ -19,22 +19,19 @@ from lab.experiment.parameters import (
 )
 from lab.report.markdown import Markdown, literal, table
 
-NOTEBOOKS: dict[type[Experiment], Path] = {
-    kind: paths.ROOT / "notebooks" / f"{name}.ipynb"
-    for kind, name in (
-        (SingleNode, "single_node"),
-        (MultiNode, "multi_node"),
-        (Docker, "docker"),
-        (RayVersusMultiprocessing, "ray_vs_multiprocessing"),
-        (BreakEven, "break_even"),
-        (Own, "own"),
-    )
+KINDS: dict[str, type[Experiment]] = {
+    "single_node": SingleNode,
+    "multi_node": MultiNode,
+    "docker": Docker,
+    "ray_vs_multiprocessing": RayVersusMultiprocessing,
+    "break_even": BreakEven,
+    "own": Own,
 }
 
 
-def parameters_of(kind: type[Experiment], notebook: Path | None = None) -> Markdown:
+def parameters_of(experiment: str, notebook: Path | None = None) -> Markdown:
     """Return the parameters of an experiment: ranges from their rules, the rest from its notebook."""
-    told = explained(notebook or NOTEBOOKS[kind])
+    told = explained(notebook or paths.ROOT / "notebooks" / f"{experiment}.ipynb")
     rows = [
         (
             f"`{field.name}`",
@@ -42,7 +39,7 @@ def parameters_of(kind: type[Experiment], notebook: Path | None = None) -> Markd
             field.metadata["rule"].describe(),
             field.metadata["unit"] or "–",
         )
-        for field in dataclasses.fields(kind)
+        for field in dataclasses.fields(KINDS[experiment])
     ]
     return Markdown(table(("parameter", "in the notebook", "meaning", "accepted", "unit"), rows))
 
@@ -58,10 +55,10 @@ def explained(notebook: Path) -> dict[str, tuple[str, str]]:
     return {name: (literal(value), meaning) for name, value, meaning in found}
 
 
-def refusal(**given: object) -> Markdown:
-    """Return what the lab says to a wrong parameter of the single-node experiment."""
+def refusal(name: str, value: str) -> Markdown:
+    """Return what the lab says to a wrong parameter of the single-node experiment, a whole number."""
     try:
-        parameters_from(SingleNode, given)
+        parameters_from(SingleNode, {name: int(value)})
     except ParameterError as error:
         return Markdown(f"> {error}")
-    raise AssertionError(f"{given} was accepted")
+    raise AssertionError(f"{name} was accepted")

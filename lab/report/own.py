@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab import paths
 from lab.data.listing import Listed, all_listed
@@ -28,6 +29,9 @@ from lab.report.markdown import Markdown, folded, literal, paragraphs, safe, tab
 from lab.report.page import no_run
 from lab.report.selection import Selection
 from lab.report.study import Study
+
+if TYPE_CHECKING:
+    from lab.report.book import Book
 
 Section = Callable[[Study], Markdown]
 
@@ -125,6 +129,16 @@ class OwnPage:
         ]
         head = ("run", "work", "begun", "state", "reason", "files")
         return Markdown(table(head, rows) if rows else "There is no other run.")
+
+
+def works(book: "Book") -> Markdown:
+    """Return every own work in full; without any, a word on how to make a run."""
+    return book.own.works()
+
+
+def other_runs(book: "Book") -> Markdown:
+    """List the runs of own work that are not shown."""
+    return book.own.other_runs()
 
 
 def own_page(data: Path | None = None) -> OwnPage:

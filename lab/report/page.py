@@ -23,21 +23,17 @@ COMMANDS = {
 """What makes a run of each experiment."""
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Page:
     """What a page shows, section by section."""
 
     selection: Selection
     study: Study | None
-    told: bool = False
-    """Whether the page has said that there is no run."""
 
-    def show(self, section: Callable[[Study], Markdown]) -> Markdown:
-        """Return a section of the page, or a word on why there is none."""
+    def show(self, section: Callable[[Study], Markdown], told: bool = False) -> Markdown:
+        """Return a section of the page, or a word on why there is none; `told`: the page has said it."""
         if self.study is None:
-            shown = Markdown(NO_RUN) if self.told else no_run(self.selection)
-            self.told = True
-            return shown
+            return Markdown(NO_RUN) if told else no_run(self.selection)
         shown = section(self.study)
         return shown if shown.text else Markdown(NOTHING)
 

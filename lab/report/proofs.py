@@ -9,8 +9,9 @@ from lab.analysis.losses import TERMS, account
 from lab.analysis.verdicts import Verdict, all_of, judge, within
 from lab.formats import UNKNOWN, count, estimate, fixed, listing, number, percent
 from lab.invariants import require
+from lab.report.book import Book
 from lab.report.markdown import Markdown, folded, paragraphs, table
-from lab.report.page import NO_RUN, Page
+from lab.report.page import NO_RUN
 from lab.report.study import Study
 from lab.report.verdicts import in_one_line
 from lab.synthetic.large import large_run
@@ -70,14 +71,14 @@ def planted() -> Markdown:
     return paragraphs(told, folded("Every planted loss", table(head, rows, right=(2, 3, 4))))
 
 
-def studies(*pages: Page) -> list[Study]:
-    """Return the studies of the pages that have a run."""
-    return [page.study for page in pages if page.study is not None]
+def studies(book: Book) -> tuple[Study, ...]:
+    """Return the runs whose noise and counters are looked at."""
+    return book.studies("single_node", "multi_node", "docker")
 
 
-def processor_time(*pages: Page) -> Markdown:
+def processor_time(book: Book) -> Markdown:
     """Show the processes' processor time beside that of their cgroup, run by run."""
-    runs = studies(*pages)
+    runs = studies(book)
     if not runs:
         return Markdown(NO_RUN)
     rows = [(study.experiment, *_counted_row(counted(study.run))) for study in runs]
@@ -86,16 +87,16 @@ def processor_time(*pages: Page) -> Markdown:
         *("windows too short", "windows without a counter"),
     )
     return paragraphs(
-        in_one_line(processor_verdict(*pages)),
+        in_one_line(processor_verdict(book)),
         table(head, rows, right=(1, 2, 3, 4, 5)),
     )
 
 
-def processor_verdict(*pages: Page, level: float = LEVEL) -> Verdict:
+def processor_verdict(book: Book, level: float = LEVEL) -> Verdict:
     """Judge whether workers, Ray and sampler together are what the cgroup counted, at the median."""
     medians = {
         study.experiment: median_estimate(counted(study.run).ratios.tolist(), level)
-        for study in studies(*pages)
+        for study in studies(book)
     }
     claim = "workers, Ray and sampler together used what their node's cgroup counted"
     rule = f"the median of the ratio is within {percent(COUNTED_WITHIN, 1)} of 1 in every run"

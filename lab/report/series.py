@@ -22,6 +22,15 @@ SIDES = {"containers": ("experiment", "compose"), "host": ("baseline", "local")}
 COUNTED = {"single_node": "workers", "multi_node": "nodes", "docker": "workers_per_node"}
 """What the series of each kind of run go over."""
 
+UNITS = {
+    "images": "images",
+    "search": "primes",
+    "find": "primes",
+    "factor": "numbers",
+    "spin": "tasks",
+}
+"""What the modes of runs count that do not say so themselves, the steadier work first."""
+
 COMPARED = ("ray_vs_multiprocessing", "break_even")
 """The experiments that compare engines, each with as many workers."""
 

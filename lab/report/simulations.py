@@ -7,9 +7,10 @@ from lab.analysis.intervals import LEVEL, Estimate
 from lab.analysis.noise import CopyComparison, alarms, false_alarm_rate
 from lab.analysis.verdicts import Verdict, all_of, at_most, judge, within
 from lab.formats import UNKNOWN, count, fixed, listing, percent
+from lab.report.book import Book
 from lab.report.markdown import Markdown, paragraphs, table
 from lab.report.noise import rate_in_prose
-from lab.report.page import NO_RUN, Page
+from lab.report.page import NO_RUN
 from lab.report.proofs import studies
 from lab.report.study import Study
 from lab.report.verdicts import in_one_line
@@ -21,9 +22,9 @@ KINDS = {"mean": residuals, "ratio of two configurations": ratio_residuals}
 SPREADS = {True: "own spread", False: "as recorded"}
 
 
-def intervals(*pages: Page) -> Markdown:
+def intervals(book: Book) -> Markdown:
     """Show how often intervals hold the truth, drawn from the recorded noise of every run."""
-    runs = studies(*pages)
+    runs = studies(book)
     if not runs:
         return Markdown(NO_RUN)
     rows = [
@@ -35,16 +36,16 @@ def intervals(*pages: Page) -> Markdown:
         *(f"coverage, % ({name})" for name in SPREADS.values()),
     )
     return paragraphs(
-        in_one_line(coverage_verdict(*pages)),
+        in_one_line(coverage_verdict(book)),
         table(head, rows, right=(2, 3, 4, 5)),
     )
 
 
-def coverage_verdict(*pages: Page, level: float = LEVEL) -> Verdict:
+def coverage_verdict(book: Book, level: float = LEVEL) -> Verdict:
     """Judge whether intervals cover what they promise, on noise in units of each configuration's spread."""
     found = [
         (f"{kind} of {study.experiment}", parts[0])
-        for study, kind, _, parts in _simulated(studies(*pages), level)
+        for study, kind, _, parts in _simulated(studies(book), level)
         if parts[0].n
     ]
     claim = f"{percent(LEVEL, 2)} intervals hold the truth as often as they promise"
@@ -62,7 +63,9 @@ def coverage_verdict(*pages: Page, level: float = LEVEL) -> Verdict:
     return Verdict(claim, rule, all_of(outcomes.values()), evidence)
 
 
-def _simulated(runs: list[Study], level: float = LEVEL) -> Iterator[tuple[Study, str, int, list[Estimate]]]:
+def _simulated(
+    runs: tuple[Study, ...], level: float = LEVEL
+) -> Iterator[tuple[Study, str, int, list[Estimate]]]:
     """Yield for each run and kind of interval the size of its pool and the coverage for each of SPREADS."""
     for study in runs:
         for kind, noise in KINDS.items():
@@ -82,16 +85,16 @@ def _covered(found: Estimate) -> str:
     return f"{fixed(100 * found.value, 1)} ({fixed(100 * found.low, 1)} to {fixed(100 * found.high, 1)})"
 
 
-def false_alarms(*pages: Page) -> Markdown:
+def false_alarms(book: Book) -> Markdown:
     """Show how often the comparison of a configuration with itself raises an alarm, over all runs."""
-    if not studies(*pages):
+    if not studies(book):
         return Markdown(NO_RUN)
-    return paragraphs(in_one_line(alarm_verdict(*pages)))
+    return paragraphs(in_one_line(alarm_verdict(book)))
 
 
-def alarm_verdict(*pages: Page, level: float = LEVEL) -> Verdict:
+def alarm_verdict(book: Book, level: float = LEVEL) -> Verdict:
     """Judge whether the false-alarm rate is at most what the intervals promise, as far as can be told."""
-    found = [study.copies for study in studies(*pages)]
+    found = [study.copies for study in studies(book)]
     groups = [_of_mode(every, mode) for every in found for mode in sorted({one.mode for one in every})]
     limit = 1 - LEVEL + WITHIN
     claim = "a configuration compared with itself raises no more alarms than intervals may"

@@ -21,16 +21,7 @@ from lab.data.store import Run
 from lab.figures.curves import Axis
 from lab.figures.style import looks_of
 from lab.report.markdown import safe, shortened
-from lab.report.series import COUNTED, Wanted, kind_of, series_of
-
-UNITS = {
-    "images": "images",
-    "search": "primes",
-    "find": "primes",
-    "factor": "numbers",
-    "spin": "tasks",
-}
-"""What the modes of runs count that do not say so themselves, the steadier work first."""
+from lab.report.series import COUNTED, UNITS, Wanted, kind_of, series_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +31,8 @@ class Study:
     run: Run
     pinned: bool = False
     runs: tuple[Listed, ...] = ()
+    done: dict[object, Any] = dataclasses.field(default_factory=dict)
+    """What was computed once: sections of several pages ask for the same."""
 
     @cached_property
     def measures(self) -> pd.DataFrame:
@@ -201,8 +194,13 @@ class Study:
         """Return the measures of a mode, of one of its series, or of one x of that."""
         if series is not None and series not in self.known:
             return self.measures.head(0)
-        at = {} if x is None else {self.axis.column: x}
-        return select(self.measures, {"mode": mode, **(self.known[series] if series else {}), **at})
+        asked = mode, series, x
+        if asked not in self.done:
+            at = {} if x is None else {self.axis.column: x}
+            wanted = {"mode": mode, **(self.known[series] if series else {}), **at}
+            self.done[asked] = select(self.measures, wanted)
+        found: pd.DataFrame = self.done[asked]
+        return found
 
     def series(self, mode: str) -> tuple[str, ...]:
         """Return the series that a mode has trials of."""
@@ -239,5 +237,9 @@ class Study:
         self, mode: str, first: tuple[str, int], second: tuple[str, int], metric: str = "throughput"
     ) -> Estimate:
         """Return the ratio of two configurations, each a series and its x, over their blocks."""
-        one, other = ({"mode": mode, **self.known[name], self.axis.column: x} for name, x in (first, second))
-        return compare(self.measures, metric, one, other)
+        asked = mode, first, second, metric
+        if asked not in self.done:
+            one, other = ({**self.known[name], self.axis.column: x} for name, x in (first, second))
+            self.done[asked] = compare(self.rows(mode), metric, one, other)
+        found: Estimate = self.done[asked]
+        return found

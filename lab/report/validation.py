@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from lab import paths
 from lab.analysis.intervals import LEVEL, Estimate, median_estimate, ratio_estimate
 from lab.analysis.verdicts import Verdict, at_least, at_most, judge, shared_level, within
 from lab.data.store import ENVIRONMENT, read_table
 from lab.formats import count, estimate, listing, percent, seconds, short_estimate
 from lab.report import proofs, simulations
+from lab.report.book import Book
 from lab.report.markdown import Markdown, literal, paragraphs, table
-from lab.report.page import NO_RUN, Page
+from lab.report.page import NO_RUN
 from lab.report.provenance import link
 from lab.report.verdicts import verdict_table
 
@@ -54,15 +54,15 @@ class Checks:
         return mine.dropna(subset=["lab_value", "reference_value"])
 
 
-def summary(*pages: Page) -> Markdown:
+def summary(book: Book) -> Markdown:
     """Say how many of the claims about the laboratory hold, and list them with their evidence."""
-    checks = read_checks()
+    checks = read_checks(book.data)
     level = shared_level(CLAIMS)
     judged = [
         proofs.planted_verdict(),
-        proofs.processor_verdict(*pages, level=level),
-        simulations.coverage_verdict(*pages, level=level),
-        simulations.alarm_verdict(*pages, level=level),
+        proofs.processor_verdict(book, level),
+        simulations.coverage_verdict(book, level),
+        simulations.alarm_verdict(book, level),
         *(() if checks is None else verdicts(checks, level)),
     ]
     by = {outcome: sum(one.outcome == outcome for one in judged) for outcome in WORDS}
@@ -79,19 +79,19 @@ def summary(*pages: Page) -> Markdown:
     return paragraphs(said, verdict_table([("", one) for one in judged]))
 
 
-def read_checks(data: Path | None = None) -> Checks | None:
+def read_checks(data: Path) -> Checks | None:
     """Return the newest validation run, by the name of its folder; None where there is none.
 
     Raises `DataError` that names the file where it is damaged or of another version.
     """
-    folder = (data or paths.data_folder()) / "validation"
+    folder = data / "validation"
     found = sorted(folder.glob(f"*/{FILE}"), key=lambda path: path.parent.name)
     return Checks(found[-1].parent, read_table(found[-1])) if found else None
 
 
-def instruments(data: Path | None = None) -> Markdown:
+def instruments(book: Book) -> Markdown:
     """Show every check of the newest validation run beside its claim."""
-    found = read_checks(data)
+    found = read_checks(book.data)
     if found is None:
         return Markdown(f"{NO_RUN} `{COMMAND}` makes one.")
     rows = [_row(found, str(check)) for check in dict.fromkeys(found.rows["check"])]
