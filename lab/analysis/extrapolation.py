@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import sqrt
 
 import numpy as np
 from scipy import stats
@@ -18,12 +19,18 @@ SEED = 17
 FARTHEST = 2.0
 """The largest size is predicted beyond by this factor at most, the smallest below by its inverse."""
 
-FLOORS = 3.0
-"""Noise floors that the mean of a size may be off the best law by; more where few blocks tell the noise."""
+CHANCE = 0.01
+"""How often means that follow the best law may be refused as too far off it."""
 
-APART = 2.0
-"""AICc by which a law may be behind the best and remain. Source: Burnham and Anderson, Model Selection and
-Multimodel Inference (2002), section 2.6: up to 2 a model has substantial support."""
+SURPRISED = 0.98
+"""Level at which the largest size differs from what every law foretold: nothing beyond is predicted then."""
+
+APART, FAR_APART = 2.0, 7.0
+"""AICc by which a law may be behind the best and remain, and by which one that foretold the largest size may.
+
+Source: Burnham and Anderson, Model Selection and Multimodel Inference (2002), section 2.6: up to 2 a model
+has substantial support, up to 7 considerably less.
+"""
 
 PART = 0.03
 """What one more has to bring, as a part of the throughput, before the knee."""
@@ -34,17 +41,22 @@ class FittedLaw:
     """A law on a sweep: parameters of the means in the first row, then of each resample (r, p)."""
 
     law: Law
+    blocks: int
     parameters: Numbers
     aicc: float
-    left_out_error: float
-    """Prediction of the largest size by the others, over what was measured there, less 1."""
+    left_out: Numbers
+    """Prediction of the largest size by the others over its mean there, less 1, row by row (r,)."""
 
-    def estimates(self, blocks: int) -> dict[str, Estimate]:
+    @property
+    def estimates(self) -> dict[str, Estimate]:
         """Return each parameter with its interval."""
-        return {
-            name: _quantiles(self.parameters[:, place], blocks)
-            for place, name in enumerate(self.law.parameters)
-        }
+        columns = zip(self.law.parameters, self.parameters.T, strict=True)
+        return {name: _quantiles(column, self.blocks) for name, column in columns}
+
+    @property
+    def left_out_error(self) -> Estimate:
+        """Return the error of the prediction of the largest size by the others, a part of what it is."""
+        return _quantiles(self.left_out, self.blocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +74,39 @@ class Fitted:
 
     @property
     def remaining(self) -> tuple[FittedLaw, ...]:
-        """Return the laws whose AICc is within APART of the best."""
-        return tuple(one for one in self.laws if one.aicc - self.laws[0].aicc <= APART)
+        """Return the laws within APART of the best, and the one that foretold the largest size best."""
+        foretold = min(self.laws, key=lambda one: abs(one.left_out[0]))
+        limits = [FAR_APART if one is foretold else APART for one in self.laws]
+        apart = [one.aicc - self.laws[0].aicc for one in self.laws]
+        return tuple(one for one, off, limit in zip(self.laws, apart, limits, strict=True) if off <= limit)
 
     def predict(self, size: float, level: float = LEVEL) -> Estimate | Refusal:
         """Return the throughput (units/s) at a size: the best law's, in the envelope of those that remain.
 
-        Refused ("too far") beyond FARTHEST times the sizes measured.
+        It is that of many trials; a single one scatters around it. Refused: beyond FARTHEST times the sizes
+        measured ("too far"), and beyond the largest where no law foretold that one ("bends at the end").
         """
         sizes = self.means.sizes
         if not sizes[0] / FARTHEST <= size <= FARTHEST * sizes[-1]:
             nearest = size / FARTHEST if size > sizes[-1] else size * FARTHEST
             return Refusal("too far", size, FARTHEST * sizes[-1], (int(np.ceil(nearest)),))
+        if size > sizes[-1] and self.surprise is not None:
+            return self.surprise
         return self.envelope(lambda throughput: throughput[:, 0], np.array([float(size)]), level)
+
+    @property
+    def surprise(self) -> Refusal | None:
+        """Return why nothing is said of larger sizes, where the largest differs from what each law foretold.
+
+        Found is the smallest of the laws' errors, a part of the throughput; the limit is what noise explains.
+        """
+        errors = [_quantiles(one.left_out, self.means.blocks, SURPRISED) for one in self.laws]
+        if any((one.low or 0.0) <= 0 <= (one.high or 0.0) for one in errors):
+            return None
+        least = min(errors, key=lambda one: abs(one.value or 0.0))
+        error = abs(least.value or 0.0)
+        nearest = min(abs(least.low or 0.0), abs(least.high or 0.0))
+        return Refusal("bends at the end", error, error - nearest, advised(self.means.sizes, 1))
 
     def envelope(self, value: Callable[[Numbers], Numbers], sizes: Numbers, level: float = LEVEL) -> Estimate:
         """Return a value (r,) of throughputs (r, q) at sizes (q,): the best law's, and the envelope."""
@@ -116,7 +148,9 @@ def fit(sweep: Sweep, seed: int = SEED) -> Fitted | Refusal:
     if isinstance(found, Refusal):
         return found
     if len(found.sizes) < FEWEST_SIZES:
-        return Refusal("few sizes", len(found.sizes), FEWEST_SIZES, _next(sweep.sizes, len(found.sizes)))
+        return Refusal(
+            "few sizes", len(found.sizes), FEWEST_SIZES, advised(sweep.sizes, FEWEST_SIZES - len(found.sizes))
+        )
     logs = np.vstack([found.logs, resampled(found, RESAMPLES, seed)])
     laws = [*LAWS, GUSTAFSON] if sweep.work == "grows" else LAWS
     fits = sorted((_fit_law(law, found, logs) for law in laws), key=lambda one: one.aicc)
@@ -125,12 +159,16 @@ def fit(sweep: Sweep, seed: int = SEED) -> Fitted | Refusal:
 
 def _fit_law(law: Law, found: Means, logs: Numbers) -> FittedLaw:
     parameters = law.search(found.sizes, logs, found.counts)
-    fitted = np.log(law.formula(found.sizes, parameters[:1]))[0]
-    squares = found.noise**2 * found.freedom + float((found.logs - fitted) ** 2 @ found.counts)
+    squares = found.noise**2 * found.freedom + _squares(law, parameters, found)
     trials = found.counts.sum() - found.blocks + 1
-    return FittedLaw(
-        law, parameters, _aicc(squares, trials, len(law.parameters) + 1), _left_out_error(law, found)
-    )
+    others = law.search(found.sizes[:-1], logs[:, :-1], found.counts[:-1])
+    left_out = law.formula(found.sizes[-1:], others)[:, 0] / np.exp(logs[:, -1]) - 1
+    return FittedLaw(law, found.blocks, parameters, _aicc(squares, trials, len(law.parameters) + 1), left_out)
+
+
+def _squares(law: Law, parameters: Numbers, found: Means) -> float:
+    """Return the weighted squares of what the log means are off a law."""
+    return float((found.logs - np.log(law.formula(found.sizes, parameters[:1]))[0]) ** 2 @ found.counts)
 
 
 def _aicc(squares: float, trials: float, unknowns: int) -> float:
@@ -141,32 +179,29 @@ def _aicc(squares: float, trials: float, unknowns: int) -> float:
     )
 
 
-def _left_out_error(law: Law, found: Means) -> float:
-    parameters = law.search(found.sizes[:-1], found.logs[None, :-1], found.counts[:-1])
-    return float(law.formula(found.sizes[-1:], parameters)[0, 0] / np.exp(found.logs[-1])) - 1
-
-
 def _misfit(found: Means, best: FittedLaw) -> Refusal | None:
     """Return the refusal of means that the best law does not come near, with the size that is farthest off.
 
-    Means scatter around the true law by their noise floors: the noise of a trial over the root of the blocks.
+    Means that follow it are off by one noise floor (the noise of a trial over the root of the blocks), as the
+    root of the mean square has it; F's distribution says how many so few sizes and blocks may give. Source:
+    the test for lack of fit of Draper and Smith, Applied Regression Analysis (1998), section 2.1.
     """
-    fitted = np.log(best.law.formula(found.sizes, best.parameters[:1]))[0]
-    floors = np.abs(found.logs - fitted) * np.sqrt(found.counts) / found.noise
-    limit = float(stats.t.isf(stats.norm.sf(FLOORS), found.freedom))
-    if floors.max() <= limit:
+    free = max(1, len(found.sizes) - len(best.law.parameters))
+    floors = sqrt(_squares(best.law, best.parameters, found) / free) / found.noise
+    limit = sqrt(float(stats.f.isf(CHANCE, free, found.freedom)))
+    if floors <= limit:
         return None
-    worst = int(floors.argmax())
+    fitted = np.log(best.law.formula(found.sizes, best.parameters[:1]))[0]
+    worst = int(((found.logs - fitted) ** 2 * found.counts).argmax())
     near = found.sizes[max(0, worst - 1) : worst + 2]
-    between = (round((a + b) / 2) for a, b in pairwise(near))
-    asked = {int(found.sizes[worst]), *between}
-    return Refusal("no law fits", float(floors.max()), limit, tuple(sorted(asked)))
+    asked = {int(found.sizes[worst]), *(round((a + b) / 2) for a, b in pairwise(near))}
+    return Refusal("no law fits", floors, limit, tuple(sorted(asked)))
 
 
-def _next(sizes: Sequence[int], known: int) -> tuple[int, ...]:
-    """Return sizes that go on from a sweep's as its last two do, until there are enough."""
-    largest, step = sizes[-1], sizes[-1] - sizes[-2] if len(sizes) > 1 else sizes[-1]
-    return tuple(largest + step * place for place in range(1, 1 + FEWEST_SIZES - known))
+def advised(sizes: Sequence[float] | Numbers, count: int) -> tuple[int, ...]:
+    """Return so many sizes that go on from a sweep's as its last two do."""
+    step = sizes[-1] - sizes[-2] if len(sizes) > 1 else sizes[-1]
+    return tuple(int(sizes[-1] + step * place) for place in range(1, count + 1))
 
 
 def _quantiles(values: Numbers, blocks: int, level: float = LEVEL) -> Estimate:

@@ -19,7 +19,15 @@ WIDEST = 50.0
 LEAST_NOISE = 0.001
 """What a trial scatters at least, as a part of its throughput: equal values of a few blocks prove no less."""
 
-Reason = Literal["shared host", "nothing measured", "one block", "few sizes", "no law fits", "too far"]
+Reason = Literal[
+    "shared host",
+    "nothing measured",
+    "one block",
+    "few sizes",
+    "no law fits",
+    "bends at the end",
+    "too far",
+]
 
 
 @dataclass(frozen=True, slots=True)
