@@ -10,12 +10,9 @@ from scipy import stats
 
 from lab.analysis.intervals import Estimate
 from lab.analysis.laws import GUSTAFSON, LAWS, Law, Numbers
-from lab.analysis.sweeps import FEWEST_SIZES, Means, Refusal, Sweep, means, resampled
+from lab.analysis.sweeps import FEWEST_SIZES, RESAMPLES, SEED, Means, Refusal, Sweep, means, resampled
 
 LEVEL = 0.9
-RESAMPLES = 400
-SEED = 17
-
 FARTHEST = 2.0
 """The largest size is predicted beyond by this factor at most, the smallest below by its inverse."""
 
@@ -51,12 +48,12 @@ class FittedLaw:
     def estimates(self) -> dict[str, Estimate]:
         """Return each parameter with its interval."""
         columns = zip(self.law.parameters, self.parameters.T, strict=True)
-        return {name: _quantiles(column, self.blocks) for name, column in columns}
+        return {name: quantiles(column, self.blocks) for name, column in columns}
 
     @property
     def left_out_error(self) -> Estimate:
         """Return the error of the prediction of the largest size by the others, a part of what it is."""
-        return _quantiles(self.left_out, self.blocks)
+        return quantiles(self.left_out, self.blocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +97,7 @@ class Fitted:
 
         Found is the smallest of the laws' errors, a part of the throughput; the limit is what noise explains.
         """
-        errors = [_quantiles(one.left_out, self.means.blocks, SURPRISED) for one in self.laws]
+        errors = [quantiles(one.left_out, self.means.blocks, SURPRISED) for one in self.laws]
         if any((one.low or 0.0) <= 0 <= (one.high or 0.0) for one in errors):
             return None
         least = min(errors, key=lambda one: abs(one.value or 0.0))
@@ -111,7 +108,7 @@ class Fitted:
     def envelope(self, value: Callable[[Numbers], Numbers], sizes: Numbers, level: float = LEVEL) -> Estimate:
         """Return a value (r,) of throughputs (r, q) at sizes (q,): the best law's, and the envelope."""
         found = [
-            _quantiles(value(one.law.formula(sizes, one.parameters)), self.means.blocks, level)
+            quantiles(value(one.law.formula(sizes, one.parameters)), self.means.blocks, level)
             for one in self.remaining
         ]
         low, high = min(one.low or 0.0 for one in found), max(one.high or 0.0 for one in found)
@@ -204,7 +201,7 @@ def advised(sizes: Sequence[float] | Numbers, count: int) -> tuple[int, ...]:
     return tuple(int(sizes[-1] + step * place) for place in range(1, count + 1))
 
 
-def _quantiles(values: Numbers, blocks: int, level: float = LEVEL) -> Estimate:
+def quantiles(values: Numbers, blocks: int, level: float = LEVEL) -> Estimate:
     """Return the first value, that of the means, with the interval of the rest, that of the resamples."""
     ends = np.quantile(values[1:], ((1 - level) / 2, (1 + level) / 2), method="nearest")
     return Estimate(blocks, float(values[0]), float(ends[0]), float(ends[1]), level)

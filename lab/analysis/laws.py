@@ -3,7 +3,6 @@
 a is the throughput of one (units/s), s the part of the work that is not shared out, k what each pair costs.
 """
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ Numbers = NDArray[np.float64]
 ROUNDS = 4
 """Gauss-Newton steps: noise of some percent makes the problem almost linear, so that they are enough."""
 
-KNEES = 400
+KNEES = 250
 """Sizes that are tried as the place of a ceiling, evenly on logs between 1 and the largest size."""
 
 TINY = 1e-12
@@ -111,21 +110,21 @@ def _seconds(shares: Numbers) -> Numbers:
 def _shares(columns: Numbers, logs: Numbers, weights: Numbers) -> Numbers:
     """Return x >= 0 (r, p) for which log(columns x) is nearest to each row of logs (r, k).
 
-    The best of the columns that are above 0 is looked for among all sets of columns (Lawson and Hanson,
-    Solving Least Squares Problems (1974), chapter 23: for so few columns all sets are soon tried).
+    Where the nearest x of all has a value below 0, the best without one of the columns is taken; so few
+    columns are soon tried (Lawson and Hanson, Solving Least Squares Problems (1974), chapter 23).
     """
-    best, found = np.full(len(logs), np.inf), np.zeros((len(logs), columns.shape[1]))
-    for count in range(1, columns.shape[1] + 1):
-        for chosen in itertools.combinations(range(columns.shape[1]), count):
-            part = columns[:, chosen]
-            if not (part.sum(axis=1) > 0).all():
-                continue
-            shares = _newton(part, logs, weights)
-            rest = (logs - np.log(np.maximum(shares @ part.T, TINY))) ** 2 @ weights
-            better = (shares >= 0).all(axis=1) & (rest < best)
-            best[better] = rest[better]
-            found[better] = 0.0
-            found[np.ix_(better, np.array(chosen))] = shares[better]
+    found = _newton(columns, logs, weights)
+    outside = np.flatnonzero((found < 0).any(axis=1))
+    best = np.full(len(outside), np.inf)
+    for left_out in range(columns.shape[1] if len(outside) else 0):
+        kept = np.delete(np.arange(columns.shape[1]), left_out)
+        if not columns[:, kept].any(axis=1).all():
+            continue
+        shares = _shares(columns[:, kept], logs[outside], weights)
+        squares = (logs[outside] - np.log(shares @ columns[:, kept].T)) ** 2 @ weights
+        better = squares < best
+        best[better] = squares[better]
+        found[outside[better]] = np.insert(shares[better], left_out, 0.0, axis=1)
     return found
 
 

@@ -13,6 +13,9 @@ FEWEST_SIZES = 4
 FEWEST_BLOCKS = 2
 ADVISED_BLOCKS = 5
 
+RESAMPLES = 400
+SEED = 17
+
 WIDEST = 50.0
 """What a block's random weight is cut to: of two blocks one in a hundred is beyond; no quantile needs it."""
 
@@ -27,6 +30,9 @@ Reason = Literal[
     "no law fits",
     "bends at the end",
     "too far",
+    "below the smallest",
+    "beyond reach",
+    "not sure",
 ]
 
 
@@ -83,6 +89,12 @@ class Means:
     def blocks(self) -> int:
         """Return how many blocks know anything."""
         return len(self.apart)
+
+    @property
+    def errors(self) -> Numbers:
+        """Return the standard errors (k,) of the log means, over blocks."""
+        found: Numbers = np.sqrt((self.apart**2).sum(axis=0) / (self.blocks * (self.blocks - 1)))
+        return found
 
     @property
     def noise(self) -> float:
