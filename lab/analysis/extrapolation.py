@@ -1,7 +1,7 @@
 """What a sweep over sizes says of sizes that were not measured: laws, fitted and compared, or a refusal."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import sqrt
 
@@ -35,47 +35,41 @@ PART = 0.03
 
 @dataclass(frozen=True, slots=True)
 class FittedLaw:
-    """A law on a sweep: parameters of the means in the first row, then of each resample (r, p)."""
+    """A law on a sweep: its parameters on the means in the first row, then on each resample (r, p).
+
+    `left_out_error` is its prediction of the largest size from the others, over what that is, less 1. A law
+    that does not remain has no resamples.
+    """
 
     law: Law
-    blocks: int
     parameters: Numbers
     aicc: float
-    left_out: Numbers
-    """Prediction of the largest size by the others over its mean there, less 1, row by row (r,)."""
+    left_out_error: float
 
-    @property
-    def estimates(self) -> dict[str, Estimate]:
-        """Return each parameter with its interval."""
+    def estimates(self, blocks: int) -> dict[str, Estimate]:
+        """Return each parameter with its interval over so many blocks; without for a law not to remain."""
         columns = zip(self.law.parameters, self.parameters.T, strict=True)
-        return {name: quantiles(column, self.blocks) for name, column in columns}
-
-    @property
-    def left_out_error(self) -> Estimate:
-        """Return the error of the prediction of the largest size by the others, a part of what it is."""
-        return quantiles(self.left_out, self.blocks)
+        return {name: quantiles(column, blocks) for name, column in columns}
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """The laws of a sweep, best first; `remaining` are those that cannot be told from the best."""
+    """The laws of a sweep, best first, of which the first few or all remain.
+
+    Those remain whose AICc is within APART of the best, and the one that foretold the largest size best.
+    `surprise` says why nothing is said of larger sizes, where no law foretold the largest.
+    """
 
     means: Means
     laws: tuple[FittedLaw, ...]
+    remaining: tuple[FittedLaw, ...]
+    surprise: Refusal | None
 
     @property
     def weights(self) -> tuple[float, ...]:
         """Return Akaike's weight of each law, 0..1: they add up to 1."""
         parts = np.exp([(self.laws[0].aicc - one.aicc) / 2 for one in self.laws])
         return tuple((parts / parts.sum()).tolist())
-
-    @property
-    def remaining(self) -> tuple[FittedLaw, ...]:
-        """Return the laws within APART of the best, and the one that foretold the largest size best."""
-        foretold = min(self.laws, key=lambda one: abs(one.left_out[0]))
-        limits = [FAR_APART if one is foretold else APART for one in self.laws]
-        apart = [one.aicc - self.laws[0].aicc for one in self.laws]
-        return tuple(one for one, off, limit in zip(self.laws, apart, limits, strict=True) if off <= limit)
 
     def predict(self, size: float, level: float = LEVEL) -> Estimate | Refusal:
         """Return the throughput (units/s) at a size: the best law's, in the envelope of those that remain.
@@ -90,20 +84,6 @@ class Fitted:
         if size > sizes[-1] and self.surprise is not None:
             return self.surprise
         return self.envelope(lambda throughput: throughput[:, 0], np.array([float(size)]), level)
-
-    @property
-    def surprise(self) -> Refusal | None:
-        """Return why nothing is said of larger sizes, where the largest differs from what each law foretold.
-
-        Found is the smallest of the laws' errors, a part of the throughput; the limit is what noise explains.
-        """
-        errors = [quantiles(one.left_out, self.means.blocks, SURPRISED) for one in self.laws]
-        if any((one.low or 0.0) <= 0 <= (one.high or 0.0) for one in errors):
-            return None
-        least = min(errors, key=lambda one: abs(one.value or 0.0))
-        error = abs(least.value or 0.0)
-        nearest = min(abs(least.low or 0.0), abs(least.high or 0.0))
-        return Refusal("bends at the end", error, error - nearest, advised(self.means.sizes, 1))
 
     def envelope(self, value: Callable[[Numbers], Numbers], sizes: Numbers, level: float = LEVEL) -> Estimate:
         """Return a value (r,) of throughputs (r, q) at sizes (q,): the best law's, and the envelope."""
@@ -148,19 +128,51 @@ def fit(sweep: Sweep, seed: int = SEED) -> Fitted | Refusal:
         return Refusal(
             "few sizes", len(found.sizes), FEWEST_SIZES, advised(sweep.sizes, FEWEST_SIZES - len(found.sizes))
         )
-    logs = np.vstack([found.logs, resampled(found, RESAMPLES, seed)])
     laws = [*LAWS, GUSTAFSON] if sweep.work == "grows" else LAWS
-    fits = sorted((_fit_law(law, found, logs) for law in laws), key=lambda one: one.aicc)
-    return _misfit(found, fits[0]) or Fitted(found, tuple(fits))
+    fits = sorted((_fit_law(law, found) for law in laws), key=lambda one: one.aicc)
+    misfit = _misfit(found, fits[0])
+    if misfit is not None:
+        return misfit
+    logs = np.vstack([found.logs, resampled(found, RESAMPLES, seed)])
+    remaining = tuple(
+        replace(one, parameters=one.law.search(found.sizes, logs, found.counts)) for one in _remaining(fits)
+    )
+    return Fitted(found, tuple(fits), remaining, _surprise(found, fits, logs))
 
 
-def _fit_law(law: Law, found: Means, logs: Numbers) -> FittedLaw:
-    parameters = law.search(found.sizes, logs, found.counts)
+def _remaining(fits: Sequence[FittedLaw]) -> list[FittedLaw]:
+    foretold = min(fits, key=lambda one: abs(one.left_out_error))
+    return [one for one in fits if one.aicc - fits[0].aicc <= (FAR_APART if one is foretold else APART)]
+
+
+def _surprise(found: Means, fits: Sequence[FittedLaw], logs: Numbers) -> Refusal | None:
+    """Return the refusal of a largest size that differs from what each law foretold by more than noise.
+
+    Found is the smallest of the errors, as a part of the throughput; the limit is what noise explains of it.
+    """
+    errors = []
+    for one in fits:
+        error = quantiles(_left_out_errors(one.law, found, logs), found.blocks, SURPRISED)
+        value, low, high = error.value or 0.0, error.low or 0.0, error.high or 0.0
+        if low <= 0 <= high:
+            return None
+        errors.append((abs(value), abs(value) - min(abs(low), abs(high))))
+    return Refusal("bends at the end", *min(errors), advised(found.sizes, 1))
+
+
+def _left_out_errors(law: Law, found: Means, logs: Numbers) -> Numbers:
+    """Return the error of the largest size's prediction by the others for each row of log means (r, k)."""
+    others = law.search(found.sizes[:-1], logs[:, :-1], found.counts[:-1])
+    errors: Numbers = law.formula(found.sizes[-1:], others)[:, 0] / np.exp(logs[:, -1]) - 1
+    return errors
+
+
+def _fit_law(law: Law, found: Means) -> FittedLaw:
+    parameters = law.search(found.sizes, found.logs[None], found.counts)
     squares = found.noise**2 * found.freedom + _squares(law, parameters, found)
     trials = found.counts.sum() - found.blocks + 1
-    others = law.search(found.sizes[:-1], logs[:, :-1], found.counts[:-1])
-    left_out = law.formula(found.sizes[-1:], others)[:, 0] / np.exp(logs[:, -1]) - 1
-    return FittedLaw(law, found.blocks, parameters, _aicc(squares, trials, len(law.parameters) + 1), left_out)
+    error = float(_left_out_errors(law, found, found.logs[None])[0])
+    return FittedLaw(law, parameters, _aicc(squares, trials, len(law.parameters) + 1), error)
 
 
 def _squares(law: Law, parameters: Numbers, found: Means) -> float:
@@ -203,5 +215,7 @@ def advised(sizes: Sequence[float] | Numbers, count: int) -> tuple[int, ...]:
 
 def quantiles(values: Numbers, blocks: int, level: float = LEVEL) -> Estimate:
     """Return the first value, that of the means, with the interval of the rest, that of the resamples."""
+    if len(values) == 1:
+        return Estimate(blocks, float(values[0]), None, None, level)
     ends = np.quantile(values[1:], ((1 - level) / 2, (1 + level) / 2), method="nearest")
     return Estimate(blocks, float(values[0]), float(ends[0]), float(ends[1]), level)

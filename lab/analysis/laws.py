@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
 
-ROUNDS = 4
+ROUNDS = 3
 """Gauss-Newton steps: noise of some percent makes the problem almost linear, so that they are enough."""
 
 KNEES = 250
