@@ -110,28 +110,27 @@ def _seconds(shares: Numbers) -> Numbers:
 def _shares(columns: Numbers, logs: Numbers, weights: Numbers) -> Numbers:
     """Return x >= 0 (r, p) for which log(columns x) is nearest to each row of logs (r, k).
 
-    Where the nearest x of all has a value below 0, the best without one of the columns is taken; so few
-    columns are soon tried (Lawson and Hanson, Solving Least Squares Problems (1974), chapter 23).
+    Where the nearest x of all has values below 0, one of these is 0 in the nearest x >= 0, since from there
+    to the nearest of all it gets better: each of their columns is left out, and the best of that is taken.
     """
     found = _newton(columns, logs, weights)
-    outside = np.flatnonzero((found < 0).any(axis=1))
-    best = np.full(len(outside), np.inf)
-    for left_out in range(columns.shape[1] if len(outside) else 0):
-        kept = np.delete(np.arange(columns.shape[1]), left_out)
-        if not columns[:, kept].any(axis=1).all():
-            continue
-        shares = _shares(columns[:, kept], logs[outside], weights)
-        squares = (logs[outside] - np.log(shares @ columns[:, kept].T)) ** 2 @ weights
-        better = squares < best
-        best[better] = squares[better]
-        found[outside[better]] = np.insert(shares[better], left_out, 0.0, axis=1)
+    negative, best = found < 0, np.full(len(logs), np.inf)
+    for left_out in np.flatnonzero(negative.any(axis=0)):
+        rows, kept = np.flatnonzero(negative[:, left_out]), np.delete(columns, left_out, axis=1)
+        shares = _shares(kept, logs[rows], weights)
+        squares = (logs[rows] - np.log(np.maximum(TINY, shares @ kept.T))) ** 2 @ weights
+        better = squares < best[rows]
+        best[rows[better]] = squares[better]
+        found[rows[better]] = np.insert(shares[better], left_out, 0.0, axis=1)
     return found
 
 
 def _newton(columns: Numbers, logs: Numbers, weights: Numbers) -> Numbers:
     """Return x (r, p) of the least squares of log(columns x) - logs, without bounds."""
     if columns.shape[1] == 1:
-        a: Numbers = np.exp((logs - np.log(columns[:, 0])) @ weights / weights.sum())[:, None]
+        a: Numbers = np.exp((logs - np.log(np.maximum(TINY, columns[:, 0]))) @ weights / weights.sum())[
+            :, None
+        ]
         return a
     roots: Numbers = np.sqrt(weights)
     fitted: Numbers = np.exp(logs)

@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from lab.analysis.extrapolation import FARTHEST, LEVEL, Fitted, advised, quantiles
+from lab.analysis.extrapolation import FARTHEST, Fitted, advised
+from lab.analysis.fits import ends, estimate
 from lab.analysis.intervals import Estimate
 from lab.analysis.laws import Numbers
 from lab.analysis.sweeps import RESAMPLES, SEED, Means, Refusal, Sweep, means, resampled
@@ -100,9 +101,9 @@ def _measured(found: Means, place: int, level: float) -> Estimate:
 
 def _unmet(fitted: Fitted, known: dict[int, Smallest], target: float) -> Refusal:
     """Return why no size meets a target, and which to measure."""
-    most = fitted.envelope(lambda throughput: throughput.max(axis=1), EVERY_SIZE)
-    if (most.high or 0.0) < target:
-        return Refusal("beyond reach", target, most.high or 0.0, ())
+    most = float(fitted.envelope(lambda throughput: throughput.max(axis=1), EVERY_SIZE)[2])
+    if most < target:
+        return Refusal("beyond reach", target, most, ())
     if fitted.surprise is not None:
         return fitted.surprise
     near = [size for size, one in known.items() if (one.throughput.high or 0.0) >= target]
@@ -128,24 +129,11 @@ def costs(sweep: Sweep, price: float) -> Costs | Refusal:
     units = per_second / throughput
     more = np.diff(throughput, axis=1)
     steps = np.where(more > 0, np.diff(per_second) / np.where(more > 0, more, 1.0), np.inf)
-    found_costs = [
-        Cost(int(size), quantiles(units[:, place], found.blocks), _step(steps, place, found.blocks))
-        for place, size in enumerate(found.sizes)
-    ]
-    return Costs(tuple(found_costs), _cheapest(found, units))
-
-
-def _step(steps: Numbers, place: int, blocks: int) -> Estimate | None:
-    if place == steps.shape[1]:
-        return None
-    one = quantiles(steps[:, place], blocks)
-    value, low, high = (
-        end if end is not None and isfinite(end) else None for end in (one.value, one.low, one.high)
-    )
-    return Estimate(blocks, value, low, high, LEVEL)
+    of_units, of_steps = ([estimate(one, found.blocks) for one in ends(rows).T] for rows in (units, steps))
+    rows = zip(found.sizes.astype(int).tolist(), of_units, [*of_steps, None], strict=True)
+    return Costs(tuple(Cost(*row) for row in rows), _cheapest(found, units))
 
 
 def _cheapest(found: Means, units: Numbers) -> tuple[int, ...]:
-    best = int(units[0].argmin())
-    dearer = [quantiles(units[:, place] - units[:, best], found.blocks) for place in range(units.shape[1])]
-    return tuple(int(size) for size, one in zip(found.sizes, dearer, strict=True) if (one.low or 0.0) <= 0)
+    dearer = ends(units - units[:, [int(units[0].argmin())]])[1] > 0
+    return tuple(found.sizes[~dearer].astype(int).tolist())

@@ -101,6 +101,12 @@ class Means:
         """Return the spread of one trial, in logarithms, around its size's mean and its block's level."""
         return max(LEAST_NOISE, sqrt(float(np.nansum(self.rest**2)) / self.freedom))
 
+    def without_largest(self) -> "Means":
+        """Return the means of all sizes but the largest."""
+        freedom = max(1, self.freedom - int(self.counts[-1]) + 1)
+        columns = self.sizes[:-1], self.logs[:-1], self.counts[:-1], self.apart[:, :-1], self.rest[:, :-1]
+        return Means(*columns, freedom)
+
 
 def means(sweep: Sweep) -> Means | Refusal:
     """Return the means of a sweep over blocks; sizes that fewer than two blocks know are left out.

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from lab.analysis.configurations import CONFIGURATION
-from lab.analysis.laws import AMDAHL, CEILING, GUSTAFSON, LINEAR, UNIVERSAL, Law, Numbers
+from lab.analysis.coverage import FEWEST
+from lab.analysis.laws import AMDAHL, CEILING, GUSTAFSON, LINEAR, UNIVERSAL, Law
 from lab.analysis.sweeps import Means, Sweep, means
-from lab.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,27 +20,31 @@ class Noise:
     trials of a block had in common.
     """
 
-    shapes: Numbers
-    spreads: Numbers
-    levels: Numbers
+    shapes: tuple[float, ...]
+    spreads: tuple[float, ...]
+    levels: tuple[float, ...]
 
 
-def recorded_noise(measures: Iterable[pd.DataFrame]) -> Noise:
+def recorded_noise(measures: Iterable[pd.DataFrame]) -> Noise | None:
     """Return the noise of runs, from their frames of `lab.analysis.measures.measures`, mode by mode.
 
     What fitting a mean to each configuration and a level to each block takes off the spread is given back.
-    Raises DataError where no mode has two blocks of two configurations.
+    None where fewer than FEWEST trials tell any.
     """
     modes = [found for frame in measures for _, rows in frame.groupby("mode") for found in _means(rows)]
-    if not modes:
-        raise DataError("recorded noise needs a run with two blocks of two configurations, but there is none")
     rests = [one.rest * np.sqrt((~np.isnan(one.rest)).sum() / one.freedom) for one in modes]
     columns = [column[~np.isnan(column)] for rest in rests for column in rest.T]
-    spreads = np.array([np.sqrt(np.mean(column**2)) for column in columns])
-    shapes = [column / spread for column, spread in zip(columns, spreads, strict=True) if spread > 0]
-    levels = [(one.apart - np.nan_to_num(one.rest)).mean(axis=1) for one in modes]
-    wider = [one * np.sqrt(len(one) / (len(one) - 1)) for one in levels]
-    return Noise(np.concatenate(shapes), spreads[spreads > 0], np.concatenate(wider))
+    spreads = [float(np.sqrt(np.mean(column**2))) for column in columns]
+    noisy = [(column, spread) for column, spread in zip(columns, spreads, strict=True) if spread > 0]
+    shapes = [value / spread for column, spread in noisy for value in column]
+    levels = [
+        value * np.sqrt(one.blocks / (one.blocks - 1))
+        for one in modes
+        for value in (one.apart - np.nan_to_num(one.rest)).mean(axis=1)
+    ]
+    if len(shapes) < FEWEST:
+        return None
+    return Noise(tuple(shapes), tuple(spread for _, spread in noisy), tuple(levels))
 
 
 def _means(rows: pd.DataFrame) -> list[Means]:
