@@ -1,0 +1,135 @@
+"""Laws of scaling: fitted on logs, compared, and refused where the data do not support them."""
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from lab.analysis.extrapolation import Fitted, fit
+from lab.analysis.laws import AMDAHL, CEILING, GUSTAFSON, LINEAR, UNIVERSAL, Law, Numbers
+from lab.analysis.sweeps import Refusal, Sweep
+from lab.errors import DataError
+
+SIZES = (1, 2, 3, 4, 6, 8)
+TRUTHS = {
+    LINEAR: (100.0,),
+    AMDAHL: (100.0, 0.1),
+    UNIVERSAL: (100.0, 0.05, 0.02),
+    CEILING: (100.0, 350.0),
+    GUSTAFSON: (100.0, 0.3),
+}
+
+
+def sweep(
+    law: Law,
+    parameters: tuple[float, ...],
+    sizes: tuple[int, ...] = SIZES,
+    spread: float = 0.0,
+    blocks: int = 5,
+) -> Sweep:
+    """Return a sweep that follows a law, with normal noise of that spread."""
+    exact = law.formula(np.array(sizes, dtype=float), np.array([parameters]))
+    noise = np.exp(np.random.default_rng(3).normal(0.0, spread, (blocks, len(sizes))))
+    work: Literal["fixed", "grows"] = "grows" if law is GUSTAFSON else "fixed"
+    return Sweep(sizes, exact * noise, work)
+
+
+def fitted(given: Sweep) -> Fitted:
+    """Return the fit of a sweep that is not refused."""
+    found = fit(given)
+    assert isinstance(found, Fitted)
+    return found
+
+
+def refused(given: Sweep) -> Refusal:
+    """Return the refusal of a sweep."""
+    found = fit(given)
+    assert isinstance(found, Refusal)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("law", "parameters", "expected"),
+    [
+        (LINEAR, (5.0,), (5, 10, 20)),
+        (AMDAHL, (10.0, 0.5), (10, 40 / 3, 16)),
+        (UNIVERSAL, (10.0, 0.5, 0.25), (10, 10, 40 / 5.5)),
+        (CEILING, (10.0, 25.0), (10, 20, 25)),
+        (GUSTAFSON, (10.0, 0.5), (10, 15, 25)),
+    ],
+    ids=lambda one: getattr(one, "name", ""),
+)
+def test_formulas(law: Law, parameters: tuple[float, ...], expected: tuple[float, ...]) -> None:
+    """Each law gives at sizes 1, 2 and 4 what its formula gives by hand."""
+    assert law.formula(np.array([1.0, 2.0, 4.0]), np.array([parameters]))[0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("law", TRUTHS, ids=lambda one: one.name)
+def test_data_without_noise_give_the_parameters_back(law: Law) -> None:
+    """On data that follow a law to the digit, the search finds its parameters."""
+    given = sweep(law, TRUTHS[law])
+    sizes = np.array(SIZES, dtype=float)
+    found = law.search(sizes, np.log(given.throughputs[:1]), np.ones(len(SIZES)))[0]
+    assert found == pytest.approx(TRUTHS[law], rel=0.005)
+
+
+@pytest.mark.parametrize("law", TRUTHS, ids=lambda one: one.name)
+def test_the_law_of_the_data_remains(law: Law) -> None:
+    """With noise of 2 % the true law remains, and predicts twice the largest size."""
+    found = fitted(sweep(law, TRUTHS[law], spread=0.02))
+    assert law in [one.law for one in found.remaining]
+    there = found.predict(16)
+    truth = law.formula(np.array([16.0]), np.array([TRUTHS[law]]))[0, 0]
+    assert not isinstance(there, Refusal)
+    assert (there.low or 0) <= truth <= (there.high or 0)
+    assert sum(found.weights) == pytest.approx(1)
+
+
+def test_parameters_stay_within_what_is_physical() -> None:
+    """On data that grow faster than linear or fall from the start, no parameter leaves its bounds."""
+    sizes = np.array([1.0, 2.0, 3.0, 4.0])
+    logs: Numbers = np.log(np.array([[1.0, 2.3, 3.6, 5.0], [4.0, 3.0, 2.0, 1.0]]))
+    for law in (AMDAHL, UNIVERSAL, GUSTAFSON):
+        found = law.search(sizes, logs, np.ones(4))
+        assert (found >= 0).all()
+        assert (found[:, 1] <= 1).all()
+        assert (found[:, 0] > 0).all()
+    ceilings = CEILING.search(sizes, logs, np.ones(4))
+    assert (ceilings[:, 1] <= 4 * ceilings[:, 0] * (1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize(
+    ("given", "reason", "sizes"),
+    [
+        (replace(sweep(AMDAHL, (9, 0.1)), own_processors=False), "shared host", SIZES),
+        (sweep(AMDAHL, (9, 0.1), blocks=1), "one block", SIZES),
+        (sweep(AMDAHL, (9, 0.1), (1, 2, 4)), "few sizes", (6,)),
+        (sweep(AMDAHL, (9, 0.1), (2,)), "few sizes", (4, 6, 8)),
+        (Sweep((1, 2), np.array([[0.0, np.nan], [np.nan, 0.0]])), "nothing measured", (1, 2)),
+        (
+            Sweep((1, 2, 3, 4), np.array([[8.0, 15.9, 4.0, 31.7], [8.1, 16.2, 4.1, 32.4]])),
+            "no law fits",
+            (2, 3, 4),
+        ),
+    ],
+    ids=["shared", "block", "three", "one", "nothing", "misfit"],
+)
+def test_refusals(given: Sweep, reason: str, sizes: tuple[int, ...]) -> None:
+    """Data that do not support a law are refused, each with its reason and the sizes to measure."""
+    found = refused(given)
+    assert (found.reason, found.sizes) == (reason, sizes)
+
+
+def test_beyond_twice_the_largest_size() -> None:
+    """A prediction beyond twice the largest size is refused with the size that would support it."""
+    found = fitted(sweep(AMDAHL, (9.0, 0.1), spread=0.01))
+    assert found.predict(17) == Refusal("too far", 17, 16, (9,))
+
+
+def test_sizes_out_of_order() -> None:
+    """Sizes that do not ascend, and throughputs of another shape, are an error with its own sentence."""
+    with pytest.raises(DataError, match="must ascend"):
+        Sweep((2, 1), np.ones((2, 2)))
+    with pytest.raises(DataError, match="a column for each"):
+        Sweep((1, 2), np.ones((2, 3)))
