@@ -42,6 +42,26 @@ def mean_estimate(values: Iterable[float | None], level: float = LEVEL) -> Estim
     return Estimate(n, mean, mean - half, mean + half, level)
 
 
+def mean_against(
+    values: Iterable[float | None], error: float, freedom: int, level: float = LEVEL
+) -> Estimate:
+    """Return the mean of values that were all compared with one reference, which has an error of its own.
+
+    `error` is the standard error that the reference adds to all of them alike, NaN where it is not known, and
+    `freedom` its degrees of freedom; those of both together are Welch's (Biometrika 34, 1947).
+    """
+    found = mean_estimate(values, level)
+    if found.low is None or found.value is None or error == 0:
+        return found
+    if isnan(error) or freedom < 1:
+        return Estimate(found.n, found.value, None, None, level)
+    own = (found.value - found.low) / float(stats.t.ppf((1 + level) / 2, found.n - 1))
+    variance = own**2 + error**2
+    welch = variance**2 / (own**4 / (found.n - 1) + error**4 / freedom)
+    half = float(stats.t.ppf((1 + level) / 2, welch)) * sqrt(variance)
+    return Estimate(found.n, found.value, found.value - half, found.value + half, level)
+
+
 def ratio_estimate(
     numerators: Sequence[float | None], denominators: Sequence[float | None], level: float = LEVEL
 ) -> Estimate:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lab.analysis.alone import useful_seconds
+from lab.analysis.alone import one_worker, useful_seconds
 from lab.analysis.attempts import Attempts, Numbers
 from lab.analysis.configurations import CONFIGURATION
 from lab.analysis.doubts import Examined, examine
 from lab.analysis.idle import idle_core_seconds
-from lab.analysis.intervals import Estimate, mean_estimate
+from lab.analysis.intervals import LEVEL, Estimate, mean_against, mean_estimate
 from lab.analysis.trials import sound
 from lab.data.store import Run
 
@@ -52,7 +52,8 @@ class Account:
 
     `nodes` has trial_id, node_id, workers, quota_cores, `alone` (of `lab.analysis.alone.SOURCES`) and
     AMOUNTS; `trials` is indexed by trial_id and has block, CONFIGURATION, status, `sound` (counts in means),
-    `alone` and AMOUNTS.
+    `alone`, AMOUNTS, `alone_trials` (how many trials of one worker it was compared with) and `alone_error`,
+    the standard error of their mean processor time as a part of it.
     """
 
     nodes: pd.DataFrame
@@ -74,10 +75,9 @@ def account(run: Run) -> Account:
     Per place, with Q = quota_cores, k = workers, W = duration_seconds, and C the tasks' processor time:
 
     - available = Q W
-    - useful: processor time of the successful tasks as one worker alone took for them, task by task, in a
-      trial of 1 worker on 1 node of the same mode, engine ray, same kind of cluster, same block; the mean of
-      them where there are several. Without one in the block the median over the other blocks; without any,
-      useful and slower are NaN and only `work` = useful + slower = C is known
+    - useful: processor time of the successful tasks as one worker alone took for them, task by task: the mean
+      over all sound trials of 1 worker on 1 node, of the same mode, engine ray and same kind of cluster, in
+      whatever block. Without any, useful and slower are NaN and only `work` = useful + slower = C is known
     - slower = C - useful: shared caches, SMT, frequency, and attempts that failed; negative is a gain
     - startup, gaps, tail: cores idle before a worker's first task, between tasks, after its last
     - unused = max(0, Q - k) W: a worker uses one core at most
@@ -118,16 +118,33 @@ def shares(amounts: pd.DataFrame) -> pd.DataFrame:
 def loss_estimates(trials: pd.DataFrame) -> pd.DataFrame:
     """Return the share of every term per configuration: CONFIGURATION, term, n, value, low, high.
 
-    Takes `Account.trials`, of which the sound ones count. The interval is Student's t over the blocks; what
-    is unknown is NaN.
+    Takes `Account.trials`, of which the sound ones count. What is unknown is NaN.
     """
     rows = []
-    for key, group in shares(trials[trials["sound"]]).groupby(CONFIGURATION, dropna=False):
+    for key, group in trials[trials["sound"]].groupby(CONFIGURATION, dropna=False):
         for term in AMOUNTS[1:]:
-            one = mean_estimate(group[term].tolist())
+            one = share_estimate(group, term)
             rows.append((*key, term, one.n, one.value, one.low, one.high))
     table = pd.DataFrame(rows, columns=[*CONFIGURATION, "term", "n", "value", "low", "high"])
     return table.astype({"value": float, "low": float, "high": float})
+
+
+def share_estimate(trials: pd.DataFrame, term: str, level: float = LEVEL) -> Estimate:
+    """Return the share of a term in trials of one configuration, rows of `Account.trials`.
+
+    The interval is Student's t over the blocks; that of useful and slower work has the error of the speed of
+    one worker alone in it, which is common to all blocks.
+    """
+    return mean_against(shares(trials)[term].tolist(), *alone_error(trials, term), level)
+
+
+def alone_error(trials: pd.DataFrame, term: str) -> tuple[float, int]:
+    """Return the error of a term's share that comes from the worker alone, and its degrees of freedom."""
+    if term not in ("useful", "slower") or trials.empty:
+        return 0.0, 0
+    first = trials.iloc[0]
+    share = (trials[WORK] / trials["available"]).mean()
+    return float(first["alone_error"] * share), int(first["alone_trials"]) - 1
 
 
 def largest_loss(trials: pd.DataFrame) -> Loss | None:
@@ -203,4 +220,11 @@ def _by_trial(run: Run, nodes: pd.DataFrame) -> pd.DataFrame:
     alone = nodes.drop_duplicates("trial_id").set_index("trial_id")["alone"]
     kept = trials.set_index("trial_id")[["block", *CONFIGURATION, "status"]]
     counts = trials["trial_id"].isin(sound(trials)["trial_id"]).to_numpy()
-    return kept.assign(sound=counts, alone=alone.reindex(kept.index), **sums)
+    found = kept.assign(sound=counts, alone=alone.reindex(kept.index), **sums)
+    single = one_worker(found[found["sound"]])
+    pace = (single[WORK] / single["useful"]).groupby([single["mode"], single["cluster"]])
+    kinds = pd.MultiIndex.from_frame(found[["mode", "cluster"]])
+    return found.assign(
+        alone_trials=pace.count().reindex(kinds, fill_value=0).to_numpy(),
+        alone_error=pace.sem().reindex(kinds).to_numpy(),
+    )

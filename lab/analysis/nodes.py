@@ -81,11 +81,20 @@ def throttled(windows: pd.DataFrame, nodes: pd.DataFrame) -> pd.DataFrame:
 def others_part(trials: pd.DataFrame, windows: pd.DataFrame, nodes: pd.DataFrame) -> pd.Series:
     """Return the part of the cores that others used, the most of any node, indexed by trial_id.
 
-    Known for nodes whose use is that of a whole machine: all its processor time, less that of workers, Ray,
-    samplers and, on its node, the driver. NaN where a reading is missing; other nodes have no say.
+    Known for nodes whose use is that of a whole machine; other nodes have no say.
     """
-    found = node_windows(windows, nodes)
-    found = found[found["cpu_source"] == "host"].merge(
+    found = others_by_node(trials, windows, nodes)
+    found = found[found["cpu_source"] == "host"]
+    return found["others"].groupby(found["trial_id"]).max()
+
+
+def others_by_node(trials: pd.DataFrame, windows: pd.DataFrame, nodes: pd.DataFrame) -> pd.DataFrame:
+    """Return `node_windows` with a column others: the part of its cores that was not the lab's use.
+
+    That is all processor time of a whole machine, less that of workers, Ray, samplers and, on its node, the
+    driver. NaN where a reading is missing, and of nodes that are no whole machine.
+    """
+    found = node_windows(windows, nodes).merge(
         trials[["trial_id", "driver_cpu_seconds", "sampler_cpu_seconds"]],
         on="trial_id",
         suffixes=("", "_of_driver"),
@@ -96,7 +105,8 @@ def others_part(trials: pd.DataFrame, windows: pd.DataFrame, nodes: pd.DataFrame
     watching = found["sampler_cpu_seconds"].astype(float).where(~drives, driver)
     lab = found["workers_cpu_seconds"] + found["ray_cpu_seconds"] + watching
     part = (found["cpu_seconds"] - lab) / (found["own_cores"] * found["seconds"])
-    return part.astype(float).clip(lower=0).groupby(found["trial_id"]).max()
+    whole = found["cpu_source"] == "host"
+    return found.assign(others=part.astype(float).clip(lower=0).where(whole))
 
 
 def placement(windows: pd.DataFrame, nodes: pd.DataFrame) -> Placement:

@@ -18,9 +18,9 @@ SHOWN = 20
 """Nodes that a table shows."""
 
 MEANINGS: Mapping[str, str] = {
-    "useful": "processor time that the same tasks took on one worker alone, in the same block",
+    "useful": "processor time that the same tasks took on one worker alone, the mean over all blocks",
     "slower": "processor time of the tasks beyond that: shared caches, SMT, frequency, attempts that failed; "
-    "below 0 it is a gain; none by definition for the worker alone",
+    "below 0 it is a gain; for the worker alone it is none on average",
     "waiting": "cores that tasks had for themselves and did not use: throttled, preempted, input and output",
     "gaps": "cores idle because workers were between two tasks",
     "startup": "cores idle because workers had not begun their first task",

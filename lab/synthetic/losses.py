@@ -60,11 +60,17 @@ def truth(nodes: Sequence[Node]) -> dict[str, float]:
 
 
 def planted_run(
-    nodes: Sequence[Node], blocks: int = 1, seed: int = 0, alone: bool = True, cluster: str = "compose"
+    nodes: Sequence[Node],
+    blocks: int = 1,
+    seed: int = 0,
+    alone: bool = True,
+    cluster: str = "compose",
+    noise: float = 0.0,
 ) -> Run:
     """Return a run of those nodes, and of one worker alone on a node of its own, once in every block.
 
-    Clocks are off by up to their uncertainty, and processor times vary by 0.1 %.
+    The work is the same in all blocks. Clocks are off by up to their uncertainty, and processor times vary by
+    0.1 %; those of all tasks of a trial vary together by the part `noise`.
     """
     generator = np.random.default_rng(seed)
     trials: list[Trial] = []
@@ -72,11 +78,12 @@ def planted_run(
     windows: list[NodeWindow] = []
     for block in range(blocks):
         trial_id = f"{2 * block:03d}-1"
-        rows, speeds = _work(trial_id, nodes, generator)
+        rows, speeds = _work(trial_id, nodes, generator, np.random.default_rng([seed, 1]), noise)
         tasks += rows
         windows += [window_row(trial_id, number, node, rows) for number, node in enumerate(nodes)]
         trials.append(trial_row(trial_id, block, nodes, rows, cluster))
         if alone:
+            speeds = (np.array(speeds) * generator.normal(1.0, noise)).tolist()
             single = _alone(f"{2 * block + 1:03d}-1", speeds, node_id(len(nodes)))
             trials.append(trial_row(single[0].trial_id, block, [Node()], single, cluster, sum(speeds)))
             windows.append(window_row(single[0].trial_id, len(nodes), Node(), single))
@@ -86,15 +93,20 @@ def planted_run(
 
 
 def _work(
-    trial_id: str, nodes: Sequence[Node], generator: np.random.Generator
+    trial_id: str,
+    nodes: Sequence[Node],
+    generator: np.random.Generator,
+    work: np.random.Generator,
+    noise: float,
 ) -> tuple[list[TaskRecord], list[float]]:
-    """Return the attempts of a trial, and the processor time of each task alone."""
+    """Return the attempts of a trial, and the processor time of each task alone; `work` draws the lengths."""
     indices, workers = itertools.count(), itertools.count()
+    of_trial = float(generator.normal(1.0, noise))
     rows: list[TaskRecord] = []
     speeds: list[float] = []
     for number, node in enumerate(nodes):
         off = float(generator.uniform(-0.5, 0.5)) * CLOCK_UNCERTAINTY_SECONDS
-        spans = _spans(node, generator)
+        spans = _spans(node, work)
         for _ in range(node.workers):
             worker = next(workers)
             warm = task(trial_id, 0, -1.0, -0.5, 0.5, node_id=node_id(number), worker=worker, warmup=True)
@@ -102,7 +114,7 @@ def _work(
             for started, finished in spans:
                 processor = _processor_seconds(node, finished - started)
                 speeds.append(processor * (1 - node.slower))
-                noisy = processor * float(generator.normal(1.0, 0.001))
+                noisy = processor * of_trial * float(generator.normal(1.0, 0.001))
                 # the window ends when the last result is there
                 times = (max(0.0, started + off), min(finished + off, WINDOW_SECONDS))
                 rows.append(

@@ -1,0 +1,186 @@
+"""Why a configuration gives no more: each cause with its cost, its outcome, and what to expect without it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+import pandas as pd
+
+from lab.analysis.cause_facts import facts_of
+from lab.analysis.costs import Costs, costs
+from lab.analysis.intervals import LEVEL, Estimate, mean_against
+from lab.analysis.losses import Account, alone_error
+from lab.analysis.slow_node import SlowNode, slowest
+from lab.analysis.verdicts import Outcome, all_of, at_least, judge, shared_level
+from lab.data.store import Run
+
+LEAST = 0.03
+"""A cause counts from this part of the core time on."""
+
+FULL = 0.9
+"""Cores are all at work where this part of their time is work."""
+
+DRIVER_CORES = 0.9
+"""A driver that uses this much of a core is at its limit: most of it runs in one thread."""
+
+NAMES = (
+    "cores",
+    "unused",
+    "slower",
+    "short",
+    "tail",
+    "threads",
+    "waiting",
+    "driver",
+    "startup",
+    "data",
+    "throttled",
+    "slow_node",
+    "neighbours",
+)
+"""The keys of all causes: see `causes`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One cause: its part of the core time (0..1), and the outcome of "that is at least LEAST".
+
+    `seconds` are core-seconds in a trial. `gain` is the ratio of throughput to expect without the cause. Both
+    are None where nothing is known, and `gain` for causes whose end adds cores or takes workers away. `facts`
+    are what a sentence needs, as `lab.analysis.cause_facts` lists them.
+    """
+
+    name: str
+    share: Estimate
+    seconds: Estimate | None
+    outcome: Outcome
+    gain: Estimate | None
+    facts: Mapping[str, float | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """The causes that hold, the largest first; without any the part that none of the losses exceeds."""
+
+    causes: tuple[Cause, ...]
+    bound: float | None
+
+
+def causes(run: Run, account: Account, measures: pd.DataFrame, trials: pd.Index) -> tuple[Cause, ...]:
+    """Return every cause in the order of NAMES, for the trials of one configuration, one in each block.
+
+    Takes the run with its account and its measures, both indexed by trial_id. The interval of a share goes
+    over blocks, from what the cause costs at least to what it may cost at most; its level is shared by the
+    causes of which something is known.
+
+    - cores: all cores are at work, at least FULL of their time, so that only more of them help
+    - unused: cores without a worker, so that more workers help
+    - slower: tasks take more processor time than alone: caches, bandwidth of memory, hyperthreads; without
+      the slow node, where there is one
+    - short: gaps between tasks, and what the driver and Ray's processes take from them; batches help
+    - tail: cores idle after the last task of their worker
+    - threads: processor time of the workers beyond what one thread each could use
+    - waiting: inside tasks without processor time that nothing else took: a lock, input and output
+    - driver: gaps while the driver uses DRIVER_CORES or more
+    - startup: cores idle before the first task of their worker, within the window
+    - data: the journey of items and results, between FASTEST_BYTES and SLOWEST_BYTES a second
+    - throttled: held back by a quota with fewer workers than cores
+    - slow_node: one node, the slowest, does its tasks slower than the mean of the others
+    - neighbours: processes of others, and the hypervisor, on cores that tasks waited for
+    """
+    sound = account.trials.loc[trials]
+    known = sound[sound["sound"] & sound["available"].notna()]
+    found = costs(run, account, known.index)
+    tested = 1 + int((found.least.notna() & found.most.notna()).any().sum())
+    level = shared_level(tested)
+    slow = slowest(account, known, level)
+    shares = {name: _share(name, found, known, level) for name in NAMES if name in found.least}
+    slow_holds = judge(slow.share, at_least(LEAST)) == "holds"
+    if slow_holds:
+        shares["slower"] = _beside(found, known, slow, level)
+    shares["slow_node"] = slow.share
+    told = facts_of(run, account, measures, known, found, slow)
+    return tuple(
+        Cause(
+            name,
+            shares[name],
+            _seconds(shares[name], known),
+            _outcome(name, shares[name], measures.reindex(known.index), level),
+            _gain(name, shares[name]),
+            told[name],
+        )
+        for name in NAMES
+    )
+
+
+def main(found: tuple[Cause, ...]) -> Reasons:
+    """Return the causes that hold, and where none does what no loss exceeds."""
+    holding = [cause for cause in found if cause.outcome == "holds"]
+    if holding:
+        ordered = sorted(holding, key=lambda cause: -(cause.share.value or 0.0))
+        return Reasons(tuple(ordered), None)
+    highs = [one.share.high for one in found if one.name != "cores" and one.share.high is not None]
+    return Reasons((), max(highs, default=None))
+
+
+def _share(name: str, found: Costs, known: pd.DataFrame, level: float) -> Estimate:
+    error = alone_error(known, "useful" if name == "cores" else name)
+    return bounded(found.least[name], found.most[name], known["block"], *error, level)
+
+
+def _beside(found: Costs, known: pd.DataFrame, slow: SlowNode, level: float) -> Estimate:
+    """Return the share of slower work without that of the slow node."""
+    rest = found.least["slower"] - np.minimum(slow.shares, found.least["slower"].clip(lower=0))
+    return bounded(rest, rest, known["block"], *alone_error(known, "slower"), level)
+
+
+def bounded(
+    least: pd.Series,
+    most: pd.Series,
+    block: pd.Series,
+    error: float = 0.0,
+    freedom: int = 0,
+    level: float = LEVEL,
+) -> Estimate:
+    """Return the mean over blocks of what lies between two ends, with an interval that holds both ends.
+
+    `error` is the standard error of what all were compared with, of that many degrees of freedom.
+    """
+    both = pd.DataFrame({"least": least, "most": most}).dropna().groupby(block).mean()
+    low, high = (mean_against(both[end].tolist(), error, freedom, level) for end in ("least", "most"))
+    middle = None if low.value is None or high.value is None else (low.value + high.value) / 2
+    return Estimate(low.n, middle, low.low, high.high, level)
+
+
+def _seconds(share: Estimate, known: pd.DataFrame) -> Estimate | None:
+    if share.n == 0:
+        return None
+    return _each(share, float(known["available"].mean()))
+
+
+def _each(share: Estimate, factor: float) -> Estimate:
+    value, low, high = (None if one is None else one * factor for one in (share.value, share.low, share.high))
+    return Estimate(share.n, value, low, high, share.level)
+
+
+def _outcome(name: str, share: Estimate, rows: pd.DataFrame, level: float) -> Outcome:
+    if name == "cores":
+        return judge(share, at_least(FULL))
+    costs_enough = judge(share, at_least(LEAST))
+    if name != "driver":
+        return costs_enough
+    driver = bounded(rows["driver_cpu_cores"], rows["driver_cpu_cores"], rows["block"], level=level)
+    return all_of((costs_enough, judge(driver, at_least(DRIVER_CORES))))
+
+
+def _gain(name: str, share: Estimate) -> Estimate | None:
+    """Return 1 / (1 - share): the same work in the core time that is left."""
+    if share.n == 0 or name in ("cores", "threads"):
+        return None
+    value, low, high = (None if one is None else _ratio(one) for one in (share.value, share.low, share.high))
+    return Estimate(share.n, value, low, high, share.level)
+
+
+def _ratio(share: float) -> float:
+    return 1 / (1 - share) if share < 1 else inf

@@ -1,0 +1,140 @@
+"""What each cause may cost a trial at least and at most, as parts of its core time.
+
+The account says where core time went; what displaced whom it cannot say. A cause therefore has two ends in
+each trial: what nothing else explains, and what it might explain at most. NaN where data are missing.
+"""
+
+from dataclasses import dataclass
+from math import inf
+
+import pandas as pd
+
+from lab.analysis.losses import WORK, Account, shares
+from lab.analysis.nodes import node_windows, others_by_node
+from lab.data.store import Run
+
+FASTEST_BYTES = 5e9
+"""Bytes a second that no way to hand over an item exceeds: what one core copies in memory."""
+
+SLOWEST_BYTES = 5e7
+"""Bytes a second that every way reaches, pickling by plain Python included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """The least and the most that each cause (column) cost each trial (row), as parts of its core time.
+
+    Of each trial, too: `threads`, processor seconds of the workers for each second inside tasks, and
+    `moved_bytes`, of all items and results.
+    """
+
+    least: pd.DataFrame
+    most: pd.DataFrame
+    threads: pd.Series
+    moved_bytes: pd.Series
+
+
+def costs(run: Run, account: Account, trials: pd.Index) -> Costs:
+    """Return what each cause may have cost these trials; nodes are not compared here."""
+    terms = shares(account.trials.loc[trials])
+    available = account.trials.loc[trials, "available"]
+    bodies, repeated = _bodies(run, trials)
+    windows = run.windows[run.windows["trial_id"].isin(trials) & (run.windows["workers"] > 0)]
+    of_workers = windows.groupby("trial_id")["workers_cpu_seconds"].sum(min_count=1).reindex(trials)
+    beside = of_workers.astype(float) / available - terms[WORK]
+    workers = windows.groupby("trial_id")["workers"].sum().reindex(trials)
+    seconds = run.trials.drop_duplicates("trial_id", keep="last").set_index("trial_id").loc[trials]
+    outside = (workers * seconds["duration_seconds"] - bodies).clip(lower=0) / available
+    threads = ((beside - outside).clip(lower=0), beside.clip(lower=0))
+    others = _others(run, trials, terms)
+    held = _throttled(run, trials, terms)
+    moved = _moved_bytes(run, trials)
+    idle = terms[["gaps", "startup", "waiting"]].sum(axis="columns", skipna=False)
+    data = tuple((moved / rate / available).clip(upper=idle) for rate in (FASTEST_BYTES, SLOWEST_BYTES))
+    waits = terms["waiting_rest"] - others[1].fillna(0.0) - held.fillna(0.0) - threads[1].fillna(0.0)
+    per_task = terms["gaps"] + terms["waiting_ray"] + terms["waiting_sampler"]
+    ends = {
+        "cores": (terms["useful"].fillna(terms[WORK]).mask(workers > physical_cores(run), terms[WORK]),) * 2,
+        "unused": (terms["unused"],) * 2,
+        "slower": (terms["slower"],) * 2,
+        "short": ((terms["gaps"] * repeated - data[0].fillna(0.0)).clip(lower=0), per_task),
+        "tail": (terms["tail"],) * 2,
+        "threads": threads,
+        "waiting": (waits.clip(lower=0), terms["waiting"] - threads[0].fillna(0.0)),
+        "driver": (terms["gaps"],) * 2,
+        "startup": (terms["startup"],) * 2,
+        "data": data,
+        "throttled": (held,) * 2,
+        "neighbours": others,
+    }
+    least, most = (pd.DataFrame({name: pair[end] for name, pair in ends.items()}) for end in (0, 1))
+    return Costs(least, most, of_workers.astype(float) / bodies, moved)
+
+
+def physical_cores(run: Run) -> float:
+    """Return the cores of the run's machine, hyperthreads counted once; infinite where that is not known."""
+    found = run.environment.get("machine", {}).get("physical_cores")
+    elsewhere = (run.trials["cluster"] == "address").any()
+    return inf if found is None or elsewhere else float(found)
+
+
+def _bodies(run: Run, trials: pd.Index) -> tuple[pd.Series, pd.Series]:
+    """Return the seconds inside tasks of all workers, and the part of the gaps that recurs.
+
+    That leaves out the longest gap of each worker: a stop that comes once is not the cost of a task.
+    """
+    rows = run.tasks[run.tasks["trial_id"].isin(trials) & ~run.tasks["warmup"].astype(bool)]
+    rows = rows.sort_values(["trial_id", "node_id", "worker", "started_seconds"])
+    keys = [rows[name] for name in ("trial_id", "node_id", "worker")]
+    started, finished = rows["started_seconds"].astype(float), rows["finished_seconds"].astype(float)
+    gaps = (started - finished.groupby(keys).shift()).clip(lower=0)
+    longest = gaps.groupby(keys).max().groupby(level="trial_id").sum()
+    total = gaps.groupby(rows["trial_id"]).sum()
+    recurring = ((total - longest) / total.where(total > 0)).fillna(0.0)
+    bodies = (finished - started).groupby(rows["trial_id"]).sum()
+    return bodies.reindex(trials), recurring.reindex(trials)
+
+
+def _others(run: Run, trials: pd.Index, terms: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Return what processes of others and the hypervisor took from tasks: at least, and at most.
+
+    Who comes while a core is idle displaces nobody. With the part C of the cores at work and the part I idle,
+    that is likely to C / (C + I); at most all that tasks waited for.
+    """
+    found = others_by_node(run.trials, run.windows, run.nodes)
+    found = found[found["trial_id"].isin(trials)]
+    stolen = found["steal_seconds"].astype(float) / (found["seconds"] * found["cores"])
+    busy = found["cpu_seconds"].astype(float) / (found["own_cores"] * found["seconds"])
+    parts = pd.DataFrame(
+        {"trial_id": found["trial_id"], "others": found["others"], "stolen": stolen.fillna(0)}
+    )
+    parts["idle"] = (1 - busy - parts["stolen"]).clip(lower=0)
+    # a mean over the nodes, of which all have to be known
+    mean = parts.groupby("trial_id").mean(skipna=False).reindex(trials)
+    together = mean["others"] + mean["stolen"]
+    work = terms[WORK]
+    met = together * (work / (work + mean["idle"]).where(work + mean["idle"] > 0))
+    waiting = terms["waiting"].clip(lower=0)
+    return met.clip(upper=waiting), together.clip(upper=waiting)
+
+
+def _throttled(run: Run, trials: pd.Index, terms: pd.DataFrame) -> pd.Series:
+    """Return the part in which a quota held nodes back that had fewer workers than cores; else planned."""
+    found = node_windows(run.windows[run.windows["trial_id"].isin(trials)], run.nodes)
+    part = (found["throttled_percent"] / 100).clip(upper=1)
+    part = part.mask((found["workers"] >= found["quota_cores"]) & part.notna(), 0.0)
+    weights = found["quota_cores"].groupby(found["trial_id"]).sum()
+    held = (part * found["quota_cores"]).groupby(found["trial_id"]).sum(min_count=1) / weights
+    return held.reindex(trials).clip(upper=terms["waiting"].clip(lower=0))
+
+
+def _moved_bytes(run: Run, trials: pd.Index) -> pd.Series:
+    """Return the bytes of all items and results of each trial."""
+    rows = run.tasks[run.tasks["trial_id"].isin(trials) & ~run.tasks["warmup"].astype(bool)]
+    results = rows["result_bytes"].astype(float).groupby(rows["trial_id"]).sum(min_count=1)
+    of_trial = run.trials.drop_duplicates("trial_id", keep="last").set_index("trial_id").loc[trials]
+    works = run.environment.get("works", {})
+    known = {mode: work["items_bytes"] for mode, work in works.items() if work.get("items_bytes") is not None}
+    items = of_trial["mode"].map(known).astype(float)
+    each = of_trial["item_bytes"].astype(float) * of_trial["planned_tasks"].astype(float)
+    return results.reindex(trials) + items.fillna(each.mask(of_trial["transfer"] == "seed", 0.0))
