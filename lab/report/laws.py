@@ -1,11 +1,13 @@
 """The section of the Validation page on laws: how often bands hold the truth, and what is refused."""
 
 from lab.analysis.intervals import Estimate
+from lab.analysis.verdicts import Verdict, all_of, at_most, judge, within
 from lab.formats import UNKNOWN, count, fixed, listing, percent
-from lab.published.single_node_claims import Verdict, outcome_of
+from lab.report.book import Book
 from lab.report.markdown import Markdown, folded, paragraphs, table
-from lab.report.page import NO_RUN, Page
+from lab.report.page import NO_RUN
 from lab.report.proofs import studies
+from lab.report.verdicts import in_one_line
 from lab.synthetic.bands import BLOCKS, CURVED_SWEEPS, SWEEPS, Covered, of_curves, of_laws
 from lab.synthetic.sweeps import Noise, recorded_noise
 
@@ -15,12 +17,12 @@ LEVEL, WITHIN = 0.9, 0.03
 UNTOLD = "The runs recorded too little noise to draw from."
 
 
-def laws(*pages: Page) -> Markdown:
+def laws(book: Book) -> Markdown:
     """Show what became of made-up sweeps of every law, and of curves that follow none."""
-    if not studies(*pages):
+    if not studies(book):
         return Markdown(NO_RUN)
-    told = "\n".join(f"- **{one.outcome}**: {one.claim}. {one.evidence}" for one in verdicts(*pages))
-    noise = _noise(*pages)
+    told = "\n\n".join(in_one_line(one) for one in verdicts(book))
+    noise = _noise(book)
     if noise is None:
         return paragraphs(told)
     head = ("truth", "sweeps", "no fit, %", "nothing beyond, %", "held within, %", "held beyond, %")
@@ -32,54 +34,52 @@ def laws(*pages: Page) -> Markdown:
     )
 
 
-def verdicts(*pages: Page) -> tuple[Verdict, Verdict]:
+def verdicts(book: Book) -> tuple[Verdict, Verdict]:
     """Judge whether bands cover what they promise, and whether what follows no law misleads."""
-    noise = _noise(*pages)
+    noise = _noise(book)
     return _coverage(noise), _misled(noise)
 
 
-def _noise(*pages: Page) -> Noise | None:
-    return recorded_noise(study.measures for study in studies(*pages))
+def _noise(book: Book) -> Noise | None:
+    return recorded_noise(study.measures for study in studies(book))
 
 
 def _coverage(noise: Noise | None) -> Verdict:
-    claim = (
-        f"where throughput follows a law, {percent(LEVEL, 2)} bands hold it in {percent(LEVEL, 2)} ± "
-        f"{100 * WITHIN:g} % of sweeps, at the sizes measured and up to twice the largest"
+    claim = f"where throughput follows a law, {percent(LEVEL, 2)} bands hold it"
+    rule = (
+        f"they do in {percent(LEVEL, 2)} ± {100 * WITHIN:g} % of sweeps of every law, at the sizes measured "
+        "and up to twice the largest"
     )
     if noise is None:
-        return Verdict(claim, "cannot be told", UNTOLD)
+        return Verdict(claim, rule, "not decided", UNTOLD)
     parts = [(one.name, part) for one in of_laws(noise) for part in (one.inside, one.outside)]
-    low, high = LEVEL - WITHIN, LEVEL + WITHIN
-    near = [low <= (part.value or 0.0) <= high for _, part in parts]
-    missed = [name for name, part in parts if (part.high or 1.0) < low or (part.low or 0.0) > high]
+    outcomes = [(name, judge(part, within(WITHIN, of=LEVEL))) for name, part in parts]
+    missed = [name for name, outcome in outcomes if outcome == "does not hold"]
     values = [100 * (part.value or 0.0) for _, part in parts]
     outside = f"; outside: {listing(dict.fromkeys(missed))}" if missed else ""
     evidence = (
         f"In {SWEEPS:,} sweeps of {BLOCKS} blocks for each of {count(len(parts) // 2, 'law')}, with recorded "
         f"noise, it was {fixed(min(values), 1)} to {fixed(max(values), 1)} %{outside}."
     )
-    return Verdict(claim, outcome_of(all(near), bool(missed)), evidence)
+    return Verdict(claim, rule, all_of(outcome for _, outcome in outcomes), evidence)
 
 
 def _misled(noise: Noise | None) -> Verdict:
     limit = 1 - LEVEL
-    claim = (
-        f"where throughput follows none of the laws, at most {percent(limit, 2)} of bands "
-        "beyond the largest size mislead"
-    )
+    claim = "where throughput follows none of the laws, predictions do not mislead"
+    rule = f"at most {percent(limit, 2)} of bands beyond the largest size do, of every curve"
     if noise is None:
-        return Verdict(claim, "cannot be told", UNTOLD)
+        return Verdict(claim, rule, "not decided", UNTOLD)
     found = [(one.name, one.misled) for one in of_curves(noise)]
     misleading = [
         f"{name} ({percent(part.value or 0.0, 2)})" for name, part in found if (part.low or 0.0) > limit
     ]
-    held = all((part.value or 0.0) <= limit for _, part in found)
+    outcome = all_of(judge(part, at_most(limit)) for _, part in found)
     evidence = (
         f"{CURVED_SWEEPS} sweeps of each of {count(len(found), 'curve')}; the others are "
         f"refused or hold it. More than that: {listing(misleading) if misleading else 'none'}."
     )
-    return Verdict(claim, outcome_of(held, bool(misleading)), evidence)
+    return Verdict(claim, rule, outcome, evidence)
 
 
 def _row(one: Covered) -> tuple[object, ...]:
