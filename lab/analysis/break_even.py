@@ -20,6 +20,9 @@ DOCUMENTED_SECONDS = 0.01
 """The shortest task that pays off, as Ray's documentation has it: "about 10 ms"."""
 
 SERIAL: Mapping[str, object] = {"engine": "serial"}
+OWN: Mapping[str, object] = {"engine": "ray", "batching": "own"}
+PLAIN: Mapping[str, object] = {"engine": "ray_tasks", "batching": "none"}
+"""The plain loop, this lab's dispatch and one Ray task a call, by the columns that tell them."""
 
 Curve = Mapping[float, Estimate]
 """Task length in seconds -> an estimate, lengths ascending."""

@@ -61,7 +61,11 @@ def facts_of(
 
 
 def _known(facts: Facts) -> Facts:
-    plain = {key: value if isinstance(value, str) else float(value) for key, value in facts.items()}
+    plain = {
+        key: value if isinstance(value, str) else float(value)
+        for key, value in facts.items()
+        if not pd.isna(value)
+    }
     return {key: value for key, value in plain.items() if isinstance(value, str) or isfinite(value)}
 
 

@@ -18,7 +18,7 @@ from lab.data.store import Run
 LEAST = 0.03
 """A cause counts from this part of the core time on."""
 
-FULL = 0.9
+FULL = 0.85
 """Cores are all at work where this part of their time is work."""
 
 DRIVER_CORES = 0.9

@@ -26,9 +26,9 @@ class Choice:
 
     `possible` are the sizes that may be the fewest within `part` of the best; one of them alone is the
     `size` to use, unless nothing shows that it is near the best. `loss` is the part of the best throughput
-    that the smallest of them may lose at most (0..1), `blocks` the repeats in all that would decide between
-    them, each None where it is not known. `largest`: the largest size that was measured is possible, so that
-    larger ones may be better still.
+    that the smallest of them may lose at most (0..1), `blocks` the repeats in all that would tell whether
+    it is near, each None where it is not known. `largest`: the largest size that was measured is possible, so
+    that larger ones may be better still.
     """
 
     size: int | None
@@ -132,7 +132,7 @@ def _loss(row: Sequence[Estimate], place: int) -> float | None:
 
 
 def _blocks(logs: Numbers, places: Sequence[int], part: float, level: float) -> int | None:
-    """Return the blocks in all that would tell whether each possible size is near the best.
+    """Return the blocks in all that would tell whether the smallest possible size is near the best.
 
     None where MOST_BLOCKS would not, or the spread is not known.
     """
@@ -141,7 +141,7 @@ def _blocks(logs: Numbers, places: Sequence[int], part: float, level: float) -> 
         return None
     means = np.nanmean(logs, axis=0)
     sizes = logs.shape[1]
-    apart = abs(float(min(abs(means[place] - means.max() - log(1 - part)) for place in places)))
+    apart = abs(float(means[places[0]] - means.max() - log(1 - part)))
     each = shared_level(sizes - 1, level)
     for blocks in range(len(logs) + 1, MOST_BLOCKS + 1):
         width = float(stats.t.ppf((1 + each) / 2, (blocks - 1) * (sizes - 1)))

@@ -6,7 +6,7 @@ from math import isclose
 
 import pandas as pd
 
-from lab.analysis.break_even import SHORT_SECONDS, cost_per_block, length_pairs, lengths
+from lab.analysis.break_even import OWN, PLAIN, SHORT_SECONDS, cost_per_block, length_pairs, lengths
 from lab.analysis.configurations import average, select
 from lab.analysis.intervals import LEVEL, Estimate, mean_estimate, ratio_estimate, unpaired_ratio
 from lab.analysis.verdicts import (
@@ -23,9 +23,6 @@ from lab.formats import count, listing, percent, quote
 
 OTHERS = ("ray_pool", "ray_actor_pool", "ray_tasks")
 """The ways to use Ray that come with it."""
-
-OWN: Mapping[str, object] = {"engine": "ray", "batching": "own"}
-PLAIN: Mapping[str, object] = {"engine": "ray_tasks", "batching": "none"}
 
 AS_FAST = at_least(0.95)
 """Ratios of speeds that count as at least as fast."""

@@ -14,6 +14,7 @@ COMMANDS: Mapping[str, str] = {
     "resume": "go on with a run that was stopped, of any experiment",
     "book": "build the report from the measurements in data/",
     "list": "list all runs",
+    "answer": "say how far, why no further and how many; for a target or a price, too",
     "trace": "write one trial of a run as a file for Perfetto",
     "validate": "measure the lab's own measuring beside other instruments",
 }

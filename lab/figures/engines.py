@@ -145,22 +145,17 @@ def overheads(curves: Curves, title: str) -> str:
 
 def speedups(panels: Mapping[str, Curves], workers: int, title: str) -> str:
     """Draw speedup over a plain loop against the length of a task: title of a panel -> curves."""
-    drawn = []
-    for name, curves in panels.items():
-        lines = [_curve(engine, curve) for engine, curve in curves.items()]
-        across = sorted({x for line in lines for x in line.x})
-        ideal = Line(f"ideal: {workers} workers", Look(INK, "-", ""), across, [float(workers)] * len(across))
-        drawn.append(
-            Panel(
-                name,
-                "times as fast",
-                [ideal, *lines],
-                "work in a task",
-                level=(1.0, "plain loop"),
-                logarithmic="x",
-            )
-        )
+    drawn = [speedup_panel(name, curves, workers) for name, curves in panels.items()]
     return chart(title, drawn, height_inches=2.9)
+
+
+def speedup_panel(name: str, curves: Mapping[str, Mapping[float, Estimate]], workers: int) -> Panel:
+    """Return the panel of speedups over a plain loop: engine -> curve."""
+    lines = [_curve(engine, curve) for engine, curve in curves.items()]
+    across = sorted({x for line in lines for x in line.x})
+    ideal = Line(f"ideal: {workers} workers", Look(INK, "-", ""), across, [float(workers)] * len(across))
+    level = (1.0, "plain loop")
+    return Panel(name, "times as fast", [ideal, *lines], "work in a task", level=level, logarithmic="x")
 
 
 def _curve(name: str, curve: Mapping[float, Estimate], scale: float = 1.0, positive: bool = False) -> Line:

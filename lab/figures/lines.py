@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lab.figures.style import INK, Look, label, sheet, styled, svg
+from lab.figures.style import INK, WIDTH_INCHES, Look, label, sheet, styled, svg
 from lab.formats import length, number
 
 UNCOUNTED = "seconds"
@@ -66,17 +66,20 @@ class Panel:
         return not self.logarithmic and not self.x_label.startswith(UNCOUNTED)
 
 
-def chart(title: str, panels: Sequence[Panel], height_inches: float = 2.5) -> str:
+def chart(
+    title: str, panels: Sequence[Panel], height_inches: float = 2.5, width_inches: float = WIDTH_INCHES
+) -> str:
     """Return panels, one above the other, as inline SVG with one legend; the text says what is drawn."""
     with styled():
         labels = _labels(panels)
-        rows = -(-len(labels) // _legend_columns(labels))
+        columns = 1 if width_inches < WIDTH_INCHES else _legend_columns(labels)
+        rows = -(-len(labels) // columns)
         room = max(0, rows - LEGEND_ROWS) * LEGEND_ROW_INCHES
-        figure, axes = sheet(len(panels), height_inches + room / len(panels))
+        figure, axes = sheet(len(panels), height_inches + room / len(panels), width_inches)
         for axis, panel in zip(axes, panels, strict=True):
             _draw(axis, panel)
         _align(axes, panels)
-        _legend(figure, axes)
+        _legend(figure, axes, columns)
         return svg(figure, title, " ".join(describe(panel) for panel in panels))
 
 
@@ -159,15 +162,13 @@ def _align(axes: Sequence[Axes], panels: Sequence[Panel]) -> None:
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
-def _legend(figure: Figure, axes: Sequence[Axes]) -> None:
+def _legend(figure: Figure, axes: Sequence[Axes], columns: int) -> None:
     handles: dict[str, Artist] = {}
     for axis in axes:
         for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
             handles.setdefault(name, handle)
     if len(handles) > 1:
-        figure.legend(
-            list(handles.values()), list(handles), loc="outside upper left", ncols=_legend_columns(handles)
-        )
+        figure.legend(list(handles.values()), list(handles), loc="outside upper left", ncols=columns)
 
 
 def _legend_columns(labels: Collection[str]) -> int:

@@ -129,9 +129,11 @@ def label(text: str) -> str:
     return (" " if line.startswith("_") else "") + line.replace("$", r"\$")
 
 
-def sheet(rows: int, height_inches: float) -> tuple[Figure, tuple[Axes, ...]]:
+def sheet(
+    rows: int, height_inches: float, width_inches: float = WIDTH_INCHES
+) -> tuple[Figure, tuple[Axes, ...]]:
     """Return an empty figure and its panels, one above the other, each of that height."""
-    figure = Figure(figsize=(WIDTH_INCHES, height_inches * rows))
+    figure = Figure(figsize=(width_inches, height_inches * rows))
     FigureCanvasSVG(figure)
     axes = figure.subplots(rows, 1, squeeze=False)
     return figure, tuple(axes[:, 0])

@@ -1,20 +1,22 @@
-"""The answers in words: each sentence is chosen by the data, so that it is true of any honest run."""
+"""The answers of a run in words: how far, why no further, how many, and whether Ray pays off."""
 
-from collections.abc import Callable
+import dataclasses
 
+from lab.analysis.choice import MOST_BLOCKS, PART, Choice
 from lab.analysis.configurations import compare_over_workers
-from lab.analysis.intervals import Estimate
-from lab.formats import bounds, count, decimals, estimate, fixed, level, percent
-from lab.report.disturbances import in_short
-from lab.report.levels import estimate_of
-from lab.report.markdown import safe
-from lab.report.series import LOOP, PROCESSES
+from lab.analysis.intervals import LEVEL, Estimate
+from lab.analysis.verdicts import at_least, at_most, judge, within
+from lab.figures.scaling import LOOP
+from lab.formats import decimals, fixed, listing, number, percent, short_estimate
+from lab.report.decision import Decision, decide
+from lab.report.markdown import Markdown, table
+from lab.report.nodes import at_size
+from lab.report.series import PROCESSES
 from lab.report.study import Study
+from lab.report.why import in_short as why
 
-NEAR_BEST = 0.97
-"""Workers are enough where the mean throughput reaches this part of the highest."""
-
-ALIKE = "no difference that these trials could tell"
+MATTERS = 0.02
+"""Differences of throughput below this part do not matter."""
 
 IN_PROSE = {
     "Ray, dynamic": "Ray",
@@ -24,82 +26,158 @@ IN_PROSE = {
 """The series as a sentence calls them."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answer:
+    """One line of a table of answers; `more` is the page that has more of it."""
+
+    question: str
+    answer: str
+    sure: str
+    more: str = ""
+
+
 def in_prose(series: str) -> str:
     """Return what a sentence calls a series."""
     return IN_PROSE.get(series, series)
 
 
-def scaling(study: Study) -> str:
-    """Say how much faster the work got with as many workers as cores, and what more workers brought."""
-    mode, series = study.main_mode, main_series(study, study.main_mode)
-    counts = study.counts(mode, series)
-    if 1 not in counts or len(counts) < 2:
-        return (
-            f"How far the work scales cannot be told from this run: {in_prose(series)} was measured with "
-            f"{count(counts[0], 'worker')} only."
-            if len(counts) == 1
-            else "How far the work scales cannot be told from this run: it has no trial with 1 worker."
+def answers(study: Study, mode: str) -> list[Answer]:
+    """Return the answers of a run on one piece of its work; those that it has no data for are left out."""
+    decision = decide(study, mode)
+    reason, reason_sure = why(decision)
+    found = [
+        how_far(decision),
+        Answer("Why no further?", reason, reason_sure, "why.md"),
+        how_many(decision),
+        beside_loop(decision),
+        beside_processes(study, mode),
+    ]
+    return [one for one in found if one.answer]
+
+
+def answer(study: Study) -> Markdown:
+    """Answer a page's question for the main work of its run."""
+    return answer_table(answers(study, study.main_mode)) if study.modes else Markdown("")
+
+
+def answer_table(found: list[Answer]) -> Markdown:
+    """Return answers as a table."""
+    rows = [(f"**{one.question}**", one.answer, one.sure) for one in found]
+    return Markdown(table(("question", "answer", "how sure"), rows))
+
+
+def how_far(decision: Decision) -> Answer:
+    """Say how many times as fast the work gets, and what part of the ideal that is."""
+    question, study = "How far does it scale?", decision.study
+    size = decision.size if decision.size > 1 else decision.sizes[-1]
+    gained, one = decision.beside(decision.one, size), decision.one
+    if one is None or gained.value is None:
+        measured = f"only {listing(decision.sizes)} were measured" if len(decision.sizes) > 1 else "one size"
+        return Answer(question, f"That takes trials with 1 and with more: {measured}.", "not decided")
+    each = "" if one[0] == decision.series else " with one worker"
+    first = f"{_capital(at_size(study, size))}: {_times(gained)} times as fast as one{each}"
+    ideal = _ideal(decision, size, one)
+    part = f", {percent(gained.value / ideal, 2)} of the ideal of {ideal}" if ideal > 1 else ""
+    return Answer(question, f"{first}{part}.", _sure(gained))
+
+
+def _ideal(decision: Decision, size: int, one: tuple[str, int]) -> int:
+    """Return how many times as fast it would be if nothing were lost: as workers, up to the cores."""
+    if decision.study.axis.column == "workers":
+        return min(size, decision.study.cores)
+    return size if one[0] == decision.series else size * int(decision.series.split(" ")[0])
+
+
+def how_many(decision: Decision) -> Answer:
+    """Say how many to use, or which remain possible and what would decide; and what the last one brings."""
+    study, choice = decision.study, decision.choice
+    nodes_counted = study.axis.column == "nodes"
+    question = "How many nodes?" if nodes_counted else "How many workers?"
+    if choice is None:
+        reason = (
+            f"No answer: these {study.placement.noun} share their processors, without quotas that fit the "
+            "host."
         )
-    middle, most = reached_cores(study, counts), counts[-1]
-    gained = study.ratio(mode, (series, middle), (series, 1))
-    first = (
-        f"With {count(middle, 'worker')} on {count(study.cores, 'core')}, {in_prose(series)} did the same "
-        f"work {estimate(gained, 'times as fast as with one worker')}."
+        return Answer(question, reason, "not decided", "how_many.md")
+    if len(decision.sizes) < 2:
+        return Answer(question, "That takes a run with several sizes.", "not decided", "how_many.md")
+    if choice.size is None:
+        return Answer(question, _possible(study, choice), "not decided", "how_many.md")
+    more = " More were not measured, and may be better." if choice.largest else ""
+    told = f"Use {at_size(study, choice.size)}.{_steps(decision, choice.size)}{more}"
+    return Answer(
+        question, told, f"within {percent(PART, 1)} of the best, {percent(LEVEL, 2)}", "how_many.md"
     )
-    if gained.low is not None and gained.high is not None and gained.low <= 1 <= gained.high:
-        first = f"{first.removesuffix('.')}: {ALIKE}."
-    if most <= middle:
-        return first
-    beyond = study.ratio(mode, (series, most), (series, middle))
-    return f"{first} {_beyond(beyond, most, middle)}"
 
 
-def reached_cores(study: Study, counts: tuple[int, ...]) -> int:
-    """Return the worker count nearest to the cores, of those above 1 where there are any."""
-    several = [one for one in counts if one > 1] or list(counts)
-    return min(several, key=lambda one: (abs(one - study.cores), one))
+def _steps(decision: Decision, size: int) -> str:
+    """Say what the last one brought, and what the next would."""
+    place, study = decision.sizes.index(size), decision.study
+    told = []
+    for first, then in zip(decision.sizes[max(0, place - 1) :], decision.sizes[place:][:2], strict=False):
+        gained = study.ratio(decision.mode, (decision.series, then), (decision.series, first))
+        if gained.value is not None:
+            told.append(f"{first} to {then} brings {gain(gained)}")
+    return f" Going from {'; from '.join(told)}." if told else ""
 
 
-def _beyond(ratio: Estimate, most: int, middle: int) -> str:
-    between = bounds(ratio)
-    if ratio.value is None or ratio.low is None or ratio.high is None or between is None:
-        return f"Whether {most} workers did better than {middle} cannot be told from this run."
-    value = fixed(ratio.value, decimals(ratio))
-    note = f"{value} times the throughput; {level(ratio)} interval {between}, n = {ratio.n}"
-    if ratio.low > 1:
-        return f"Going on to {most} workers was faster still ({note})."
-    if ratio.high < 1:
-        return f"Going on to {most} workers was slower ({note})."
-    return f"Going on to {most} workers made {ALIKE} ({note})."
+def gain(ratio: Estimate) -> str:
+    """Return a ratio as a gain in percent with its interval: '+93 % (91 to 95)'."""
+    value, low, high = (
+        None if one is None else 100 * (one - 1) for one in (ratio.value, ratio.low, ratio.high)
+    )
+    found = Estimate(ratio.n, value, low, high, ratio.level)
+    places = min(decimals(found), 1)
+    ends = "" if found.low is None else f" ({fixed(found.low, places)} to {fixed(found.high or 0, places)})"
+    return f"{'+' * ((found.value or 0) > 0)}{fixed(found.value or 0, places)} %{ends}"
 
 
-def main_series(study: Study, mode: str) -> str:
-    """Return the series that answers speak of: this lab's dispatch, else Ray, else any, else a loop.
+def _possible(study: Study, choice: Choice) -> str:
+    sizes = " or ".join(filter(None, (", ".join(map(str, choice.possible[:-1])), str(choice.possible[-1]))))
+    what = study.placement.several if study.axis.column == "nodes" else "workers"
+    lose = (
+        f"; {choice.possible[0]} lose at most {percent(choice.loss, 2)} against the best"
+        if choice.loss is not None
+        else ""
+    )
+    next_run = (
+        f" Whether {choice.possible[0]} are enough, {choice.blocks} repeats in all would tell."
+        if choice.blocks
+        else " One repeat tells nothing: run 5."
+        if study.blocks < 2
+        else f" Whether {choice.possible[0]} are enough, {MOST_BLOCKS} repeats would not tell."
+    )
+    more = " More were not measured." if choice.largest else ""
+    return f"{sizes} {what}{lose}.{next_run}{more}"
 
-    Of several the dynamic, then the first. Raises IndexError where the mode has none.
-    """
-    engines = {name: str(study.known[name]["engine"]) for name in study.series(mode)}
-    ranks = ("ray", "ray_tasks", "ray_actor_pool", "ray_pool")
-    return sorted(
-        engines, key=lambda name: (*(engines[name] != one for one in ranks), engines[name] == LOOP)
-    )[0]
+
+def beside_loop(decision: Decision) -> Answer:
+    """Say whether Ray pays off against a plain loop."""
+    question, ratio = "Does Ray pay off against a plain loop?", decision.beside((LOOP, 1))
+    if decision.series == LOOP or not decision.study.rays(decision.mode):
+        tried = set(
+            decision.study.run.trials.loc[decision.study.run.trials["mode"] == decision.mode, "engine"]
+        )
+        none = "No trial with Ray ended well." if "ray" in tried else "Ray was not asked for."
+        return Answer(question, none, "not decided", "pays.md")
+    if ratio.value is None:
+        return Answer(question, "", "")
+    verdict = judge(ratio, at_least(1 + MATTERS))
+    said = {"holds": "Yes", "does not hold": "No", "not decided": "Not decided"}[verdict]
+    size = at_size(decision.study, decision.size)
+    told = f"{said}: with {size} it is {_times(ratio)} times as fast."
+    return Answer(question, told, _sure(ratio), "pays.md")
 
 
-def cost_of_ray(study: Study) -> str:
+def beside_processes(study: Study, mode: str) -> Answer:
     """Say how Ray's throughput compares with as many plain processes doing the same work."""
-    mode = study.main_mode
+    question = "Ray or plain processes?"
     series = next(iter(study.rays(mode)), None)
-    counts, ratio = cost(study, mode, series) if series else ((), None)
-    if series is None or ratio is None or ratio.value is None:
-        return (
-            "What Ray costs cannot be told from this run: no block has trials with Ray and with as many "
-            "plain processes."
-        )
-    lead = (
-        f"{over_workers(counts)}, {in_prose(series)} reached "
-        f"{estimate(ratio, 'of the throughput of as many plain processes')}"
-    )
-    return f"{lead}: {cost_in_words(ratio)}."
+    counts, ratio = cost(study, mode, series) if series else ((), Estimate(0, None, None, None))
+    if ratio.value is None:
+        return Answer(question, "", "")
+    told = f"{cost_in_words(ratio)}: {_times(ratio)} of their throughput, {over_workers(counts)}."
+    return Answer(question, _capital(told), _sure(ratio), "pays.md")
 
 
 def cost(study: Study, mode: str, series: str) -> tuple[tuple[int, ...], Estimate]:
@@ -116,69 +194,56 @@ def cost(study: Study, mode: str, series: str) -> tuple[tuple[int, ...], Estimat
 
 
 def cost_in_words(ratio: Estimate) -> str:
-    """Say what a ratio to plain processes means: a cost, a gain or nothing that could be told."""
+    """Say what a ratio to plain processes means, by the rule of all verdicts and the margin that matters."""
     if ratio.value is None:
         return "not known"
-    if ratio.low is None or ratio.high is None:
-        return "with one block, no difference could be told from chance"
-    if ratio.low <= 1 <= ratio.high:
-        return ALIKE
+    if judge(ratio, within(MATTERS)) == "holds":
+        return f"Ray is as fast, within {percent(MATTERS, 1)}"
     # from the value as it is printed, so that a reader who subtracts finds the same
     places = decimals(ratio)
     points = fixed(100 * abs(1 - round(ratio.value, places)), max(places - 2, 0))
-    return f"it cost {points} %" if ratio.high < 1 else f"it was {points} % faster"
+    if judge(ratio, at_most(1 - MATTERS)) == "holds":
+        return f"Ray costs {points} %"
+    if judge(ratio, at_least(1 + MATTERS)) == "holds":
+        return f"Ray is {points} % faster"
+    return f"whether they differ by {percent(MATTERS, 1)} is not decided"
 
 
 def over_workers(counts: tuple[int, ...]) -> str:
-    """Return how a sentence begins that pools worker counts: 'Over 2 to 6 workers'."""
-    if len(counts) == 1:
-        return f"With {count(counts[0], 'worker')}"
+    """Return the worker counts that a ratio pools: 'over 2 to 6 workers'."""
     if counts == tuple(range(counts[0], counts[-1] + 1)) and len(counts) > 2:
-        return f"Over {counts[0]} to {counts[-1]} workers"
-    return f"Over {', '.join(map(str, counts[:-1]))} and {counts[-1]} workers"
+        return f"over {counts[0]} to {counts[-1]} workers"
+    return f"over {listing(counts)} {'worker' if counts == (1,) else 'workers'}"
 
 
-def workers_to_use(study: Study) -> str:
-    """Say how many workers are enough: the fewest that come near the highest mean throughput."""
-    found = enough(study, main_series(study, study.main_mode), lambda x: count(x, "worker"))
-    return found[1] if found else "How many workers to use takes a run with several worker counts."
+def _times(ratio: Estimate) -> str:
+    return short_estimate(ratio) if ratio.low is not None else number(ratio.value, 3)
 
 
-def enough(study: Study, series: str, named: Callable[[int], str]) -> tuple[int, str] | None:
-    """Return the fewest workers or nodes that come near the highest mean throughput, and why in words.
-
-    `named` gives so many of them in words. None where the series has one size only.
-    """
-    mode, column = study.main_mode, study.axis.column
-    levels = study.levels(mode, "throughput", (series,)).sort_values(column).reset_index(drop=True)
-    if len(levels) < 2:
-        return None
-    best = levels.sort_values("value").iloc[-1]
-    place = int(levels.index[levels["value"] >= NEAR_BEST * best["value"]][0])
-    # beside the next smaller size; the smallest has only the next larger
-    few, other = (int(levels[column].iloc[one]) for one in (place, place - 1 if place else 1))
-    most = int(best[column])
-    highest = estimate(estimate_of(levels[levels[column] == most]), safe(study.unit(mode)))
-    part = percent(NEAR_BEST, 2)
-    reason = f"the highest mean throughput measured, {highest}"
-    if few != most:
-        reason = (
-            f"the fewest that gave at least {part} of the highest mean throughput, that of {named(most)}, "
-            f"{highest}"
-        )
-    elif place:
-        reason = f"{reason}; fewer gave less than {part} of it"
-    ratio = study.ratio(mode, (series, few), (series, other))
-    apart = ratio.low is not None and ratio.high is not None and not ratio.low <= 1 <= ratio.high
-    doubt = "" if apart else f". But these trials could not tell {few} and {named(other)} apart"
-    return few, f"Use {named(few)}: {reason}{doubt}."
+def _sure(ratio: Estimate) -> str:
+    if ratio.low is None:
+        return "one block, no interval"
+    return f"{percent(ratio.level, 2)} interval, n = {ratio.n}"
 
 
-def in_two_sentences(study: Study) -> str:
-    """Return the answer of the page on a single node."""
-    return f"{scaling(study)} {cost_of_ray(study)}"
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
-def in_one_paragraph(study: Study) -> str:
-    """Return the answer of the first page."""
-    return f"{scaling(study)} {cost_of_ray(study)} {workers_to_use(study)}{in_short(study)}"
+def in_one_line(study: Study) -> str:
+    """Return the finding of a run as one sentence, which may be a title."""
+    decision = decide(study, study.main_mode)
+    size = decision.size if decision.size > 1 else decision.sizes[-1]
+    gained, choice = decision.beside(decision.one, size), decision.choice
+    told = "How far it scales is not decided"
+    if gained.value is not None and decision.one is not None:
+        ideal = _ideal(decision, size, decision.one)
+        part = f", {percent(gained.value / ideal, 2)} of the ideal" if ideal > 1 else ""
+        told = f"{at_size(study, size)} do the work {number(gained.value)} times as fast as one{part}"
+    what = study.placement.several if study.axis.column == "nodes" else "workers"
+    if choice is None or len(decision.sizes) < 2:
+        return f"{_capital(told)}."
+    if choice.size is not None:
+        more = "; more were not measured" * choice.largest
+        return f"{_capital(told)}: use {at_size(study, choice.size)}{more}."
+    return f"{_capital(told)}; whether {choice.possible[0]} {what} are enough is not decided."

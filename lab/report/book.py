@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from lab import paths
+from lab.report import provenance
 from lab.report.own import OwnPage, own_page
 from lab.report.page import Page, page
 from lab.report.selection import PINS
@@ -34,3 +35,27 @@ class Book:
     def own(self) -> OwnPage:
         """Return the page of somebody's own work."""
         return own_page(self.data)
+
+    @cached_property
+    def sweeps(self) -> tuple[Study, ...]:
+        """Return the runs that tell how far work scales: yours, the newest first, then the published ones."""
+        known = (*self.studies("single_node", "multi_node"), *(study for study, _ in self.own.shown))
+        found = [study for study in known if study.modes]
+        yours = [study for study in found if not self.is_published(study)]
+        published = [study for study in found if self.is_published(study)]
+        return (*sorted(yours, key=provenance.began, reverse=True), *published)
+
+    @cached_property
+    def published(self) -> frozenset[str]:
+        """Return the runs that were published with the lab, as data/published.txt lists them."""
+        listed = self.data / "published.txt"
+        return frozenset(listed.read_text(encoding="utf-8").split()) if listed.exists() else frozenset()
+
+    def is_published(self, study: Study) -> bool:
+        """Tell whether a run was published with the lab; any other is yours."""
+        return study.run.run_id in self.published
+
+    def badge(self, study: Study) -> str:
+        """Return whose run it is, and what was measured where and when, in one line."""
+        whose = "Published run" if self.is_published(study) else "Your run"
+        return f"**{whose}**, {provenance.in_short(study)}."

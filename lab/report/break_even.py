@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 from lab.analysis import break_even as analysis
-from lab.analysis.break_even import Crossing, Curve
+from lab.analysis.break_even import OWN, PLAIN, Crossing, Curve
 from lab.analysis.engines import ways
 from lab.analysis.intervals import Estimate
-from lab.analysis.ray_ways import OWN, PLAIN
 from lab.data.engines import ordered
 from lab.figures import engines as figures
 from lab.formats import (
@@ -19,7 +18,6 @@ from lab.formats import (
     short_estimate,
     unit_of_time,
 )
-from lab.report.disturbances import in_short
 from lab.report.engines import named
 from lab.report.levels import ABSENT, intervals
 from lab.report.markdown import Markdown, figure, paragraphs, table
@@ -34,31 +32,22 @@ def answer(study: Study) -> Markdown:
     return Markdown(sentence(study))
 
 
-def summary(study: Study) -> Markdown:
-    """Answer it for the first page."""
-    told = sentence(study)
-    return Markdown(f"**Break-even.** {told}{in_short(study)}" if told else "")
-
-
 def sentence(study: Study) -> str:
     """Return the rule for this machine; empty where neither way to use Ray was timed beside a plain loop."""
     names = {"one Ray task a call": PLAIN, "Ray in batches": OWN}
-    found = {name: analysis.crossing(speedup(study, *_way(chosen))) for name, chosen in names.items()}
+    found = {name: analysis.crossing(speedup(study, *way(chosen))) for name, chosen in names.items()}
     known = [(name, pays_off(study, one)) for name, one in found.items() if one is not None]
     if not known:
         return ""
     (first, since), *rest = known
-    told = (
-        f"On this machine with {count(study.workers, 'worker')}, **{first} pays off against a plain loop "
-        f"{since}**"
-    )
+    told = f"With {count(study.workers, 'worker')}, **{first} pays off against a plain loop {since}**"
     others = "".join(f", {name} {other}" for name, other in rest)
     documented = length(analysis.DOCUMENTED_SECONDS)
     return f"{told}{others}{_batch_rule(study)}. Ray's documentation advises about {documented} or more."
 
 
 def _batch_rule(study: Study) -> str:
-    cost = analysis.cost(study.compared, *_way(PLAIN))
+    cost = analysis.cost(study.compared, *way(PLAIN))
     if cost.value is None:
         return ""
     size = count(analysis.batch_size(cost.value), "task")
@@ -69,14 +58,15 @@ def _batch_rule(study: Study) -> str:
     )
 
 
-def _way(chosen: object) -> Way:
+def way(chosen: object) -> Way:
+    """Return engine and batching of what columns were chosen by."""
     engine, batching = chosen["engine"], chosen["batching"]  # type: ignore[index]
     return str(engine), str(batching)
 
 
 def timed(study: Study) -> tuple[Way, ...]:
     """Return every way to run tasks that was timed, the plain loop left out."""
-    return tuple(way for way in ways(study.compared) if way[0] != "serial")
+    return tuple(one for one in ways(study.compared) if one[0] != "serial")
 
 
 def failed(study: Study) -> tuple[str, ...]:
@@ -182,7 +172,7 @@ def beats(study: Study) -> Markdown:
     for engine, how in timed(study):
         cells = []
         for ray in (OWN, PLAIN):
-            same = _way(ray) == (engine, how)
+            same = way(ray) == (engine, how)
             other = {"engine": engine, "batching": how}
             cells.append(ABSENT if same else beaten(study, analysis.speed_ratios(study.compared, ray, other)))
         rows.append((named(engine, how), *cells))

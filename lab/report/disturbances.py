@@ -46,12 +46,6 @@ def warning(study: Study) -> Markdown:
     )
 
 
-def in_short(study: Study) -> str:
-    """Return what disturbed trials, as a sentence to append; nothing where nothing was beyond its limit."""
-    loud = [_sentence(one) for one in study.disturbances if len(one.beyond) and one.kind != "load"]
-    return f" **The machine was not quiet**: {'; '.join(loud)}." if loud else ""
-
-
 def limits(study: Study) -> str:
     """Return the table of all kinds: median, worst, limit, and how many trials were beyond it."""
     rows = [

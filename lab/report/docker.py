@@ -10,7 +10,6 @@ from lab.figures.scaling import sides
 from lab.formats import UNKNOWN, memory, number, seconds, short_estimate
 from lab.published.cluster_claims import docker_verdict
 from lab.report import containers
-from lab.report.disturbances import in_short
 from lab.report.levels import intervals, level_table, ratio_levels
 from lab.report.markdown import Markdown, figure, folded, paragraphs, table
 from lab.report.series import SIDES
@@ -32,11 +31,6 @@ COSTS = {
 def answer(study: Study) -> Markdown:
     """Answer the page's question: whether Docker costs anything."""
     return Markdown(containers.sentence(study) if study.modes else "")
-
-
-def summary(study: Study) -> Markdown:
-    """Answer it for the first page."""
-    return Markdown(f"**Docker.** {containers.sentence(study)}{in_short(study)}" if study.modes else "")
 
 
 def comparison(study: Study) -> Markdown:

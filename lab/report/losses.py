@@ -13,13 +13,13 @@ from lab.analysis.losses import (
     WORK,
     Account,
     Loss,
-    account,
     largest_loss,
     loss_estimates,
     shares,
 )
 from lab.figures.losses import Bar, stacked
 from lab.formats import count, fixed
+from lab.report.decision import account_of
 from lab.report.doubts import doubts as doubts_of
 from lab.report.levels import intervals
 from lab.report.loss_tables import (
@@ -116,10 +116,13 @@ def where_the_time_went(study: Study) -> Markdown:
     )
 
 
-def sentence(study: Study) -> str:
-    """Say how much of the core time of the largest configuration was useful, and what cost most."""
+def drawn(study: Study) -> str:
+    """Return the figure of where the core time of Ray's configurations went; nothing where none is known."""
     selected = _selected(study)
-    return "" if selected.known.empty else in_one_sentence(selected)
+    if selected.known.empty:
+        return ""
+    view = selected.views[0]
+    return figure(_drawn(selected.main, loss_estimates(selected.main), view), _caption(study, view))
 
 
 def in_one_sentence(selected: Selected) -> str:
@@ -151,7 +154,7 @@ def doubts(study: Study) -> Markdown:
 
 
 def _selected(study: Study) -> Selected:
-    found = account(study.run)
+    found = account_of(study)
     ray = found.trials[(found.trials["engine"] == "ray") & (found.trials["arm"] != "copy")]
     known = ray[ray["sound"] & ray["available"].notna()]
     return Selected(found, ray, known, _views(known, study.every_mode))

@@ -20,6 +20,11 @@ def sized(study: Study, nodes: int) -> str:
     return count(nodes, placed.one, placed.noun if nodes > 1 else "")
 
 
+def at_size(study: Study, size: int) -> str:
+    """Return a size of a sweep in words: so many workers, or nodes as the page calls them."""
+    return sized(study, size) if study.axis.column == "nodes" else count(size, "worker")
+
+
 def own_cores(study: Study) -> str:
     """Return the cores that each node with workers may use, in words: '0.25 cores'."""
     found = workers_nodes(study)["quota_cores"].dropna()

@@ -11,6 +11,7 @@ from lab.data.store import ENVIRONMENT, read_environment, read_run
 from lab.errors import LabError
 from lab.formats import count
 from lab.report import (
+    answers,
     disturbances,
     error_rates,
     failures,
@@ -175,9 +176,9 @@ def in_full(study: Study, place: int) -> str:
     warning = disturbances.warning(study).text
     parts = [f'<h2 id="{_place(place)}">{titled(study)}</h2>', *_told(study)]
     for mode in study.modes:
-        question = f"**How far does {study.name(mode)} scale, and does Ray pay?**"
-        parts += [question, own_answers.in_sentences(study, mode), losses.sentence(study)]
-        parts += [warning, scaling.drawn(study, mode), own_answers.facts(study, mode)]
+        found = answers.answers(study, mode) + own_answers.of_items(study, mode)
+        parts += [f"**{study.name(mode)}**" * (len(study.modes) > 1), answers.answer_table(found).text]
+        parts += [warning, scaling.drawn(study, mode)]
         numbers = "\n\n".join(scaling.tables(study, mode))
         parts.append(folded(f"Throughput in numbers, {study.name(mode)}", numbers))
     if not study.modes:

@@ -42,6 +42,33 @@ def named(study: Study, machine: str) -> Markdown:
     )
 
 
+def named_briefly(study: Study) -> str:
+    """Return a run as a row of a table names it: its work, where it ran, and its id."""
+    work = study.name(study.main_mode)
+    source = study.works.get(study.main_mode, {}).get("source")
+    told = f"{literal(str(source))}" if source else work
+    where = "nodes" if study.axis.column == "nodes" else count(study.cores, "core")
+    return f"{told}, {where} ({literal(study.run.run_id)})"
+
+
+def began(study: Study) -> float:
+    """Return when a run began, in seconds since 1970; 0 where that is not known."""
+    try:
+        return datetime.datetime.fromisoformat(str(_first(study).get("started_at"))).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def in_short(study: Study) -> str:
+    """Return what was measured, where and when, as a line below a title."""
+    machine = one_machine(study) if study.embedded else _cluster(study)
+    work = ", ".join(map(study.name, study.every_mode))
+    return (
+        f"{literal(study.run.run_id)}: {work}; {machine}; {day(_first(study).get('started_at'))}; "
+        f"{count(study.blocks, 'repeat')}; Ray {safe(_version(study, 'ray'))}"
+    )
+
+
 def one_machine(study: Study) -> str:
     """Return the machine in words."""
     machine = study.machine

@@ -13,8 +13,7 @@ from lab.figures import engines as figures
 from lab.formats import count, estimate, listing, number, percent, short_estimate
 from lab.published.images_claims import growth_with_tasks
 from lab.published.report_b import MEGABYTE
-from lab.report.answers import ALIKE, cost_in_words
-from lab.report.disturbances import in_short
+from lab.report.answers import cost_in_words
 from lab.report.levels import ABSENT, intervals
 from lab.report.markdown import Markdown, figure, paragraphs, table
 from lab.report.study import Study
@@ -53,12 +52,6 @@ def of_engines(study: Study, mode: str, metric: str) -> dict[str, Estimate]:
 def answer(study: Study) -> Markdown:
     """Answer the page's question: which engine was fastest, and Ray beside multiprocessing."""
     return Markdown(sentence(study))
-
-
-def summary(study: Study) -> Markdown:
-    """Answer it for the first page."""
-    told = sentence(study)
-    return Markdown(f"**Ray versus multiprocessing.** {told}{in_short(study)}" if told else "")
 
 
 def sentence(study: Study) -> str:
@@ -107,8 +100,7 @@ def _ray_beside_pool(study: Study, mode: str) -> str:
     if ratio.value is None:
         return "Ray cannot be compared with multiprocessing.Pool, as no block has both"
     copy = copy_of(study, mode)
-    apart = told_apart(ratio, copy)
-    said = cost_in_words(ratio) if apart is not False else ALIKE
+    said = cost_in_words(ratio)
     told = f"*Ray, batched* reached {estimate(ratio, 'of the throughput of multiprocessing.Pool')}"
     if copy is None or copy.ratio.value is None:
         return f"{told}: {said}"

@@ -1,7 +1,8 @@
 """The sections on ways to use Ray beside each other, and on whether costs repeat from run to run."""
 
+from lab.analysis.break_even import OWN
 from lab.analysis.intervals import LEVEL
-from lab.analysis.ray_ways import AS_FAST, OWN, beside_best, repeats, repeats_verdict, three_times
+from lab.analysis.ray_ways import AS_FAST, beside_best, repeats, repeats_verdict, three_times
 from lab.data.store import read_run
 from lab.formats import count, length, percent, short_estimate
 from lab.report.break_even import MICRO, timed

@@ -5,10 +5,10 @@ import pandas as pd
 from lab.analysis.configurations import select
 from lab.figures import curves
 from lab.figures import scaling as figures
-from lab.figures.lines import Line, Panel, chart
+from lab.figures.lines import Line, Panel
 from lab.formats import short_estimate
 from lab.published import report_a as reference
-from lab.report import answers, cluster_answers, nodes
+from lab.report import answers, nodes
 from lab.report.levels import (
     estimate_of,
     intervals,
@@ -25,40 +25,10 @@ ONE = {"workers": "1 worker", "nodes": "one node"}
 """What throughput is relative to, by what the series run over."""
 
 
-def answer(study: Study) -> Markdown:
-    """Answer the page's question: how far the work scales, and what Ray costs or how many nodes to use."""
-    over_nodes = study.kind == "multi_node"
-    told = cluster_answers.in_full if over_nodes else answers.in_two_sentences
-    return Markdown(told(study) if study.modes else "")
-
-
-def summary(study: Study) -> Markdown:
-    """Answer the book's question in one paragraph."""
-    if not study.modes:
-        return Markdown("")
-    if study.kind == "multi_node":
-        return Markdown(f"**Several nodes.** {cluster_answers.in_short(study)}")
-    return Markdown(answers.in_one_paragraph(study))
-
-
-def speedup(study: Study) -> Markdown:
-    """Show the first page's figure: throughput relative to one worker or node, beside the report's."""
-    mode = study.main_mode if study.modes else ""
-    speedups = speedups_of(study, mode) if mode else pd.DataFrame()
-    if speedups.empty or (study.kind == "multi_node" and speedups["nodes"].nunique() < 2):
-        return Markdown("")
-    if study.kind == "multi_node":
-        title = f"Throughput relative to one node against {study.axis.label}, {mode}"
-        told = f"Each relative to one node with as many workers, with {intervals(study)}."
-        name = ""
-    else:
-        title, name = f"Throughput relative to one worker, {mode}", "Throughput, relative to 1 worker"
-        told = (
-            f"Each engine relative to itself with 1 worker, with {intervals(study)}. The reference report's "
-            f"machines had {reference.CORES} cores, this one has {study.cores}."
-        )
-    drawn = chart(title, [_relative(study, speedups, name)])
-    return paragraphs(figure(drawn, f"{study.lead(mode)}. {told}"))
+def relative_panel(study: Study, mode: str) -> Panel | None:
+    """Return throughput relative to one worker or node, with its ceiling; None where there is none."""
+    speedups = speedups_of(study, mode)
+    return None if speedups.empty else _relative(study, speedups)
 
 
 def throughput(study: Study) -> Markdown:
@@ -162,8 +132,6 @@ def _relative(study: Study, speedups: pd.DataFrame, name: str = "") -> Panel:
         [figures.ideal("ideal: as many times as nodes", counts, counts)]
         if axis.column == "nodes"
         else [figures.ideal(CEILING, counts, [min(one, study.cores) for one in counts])]
-        if study.experiment not in COUNTED
-        else []
     )
     return figures.speedups(
         speedups, figures.report_lines(report_of(study), "ratio", axis), axis, ideal, name
@@ -214,7 +182,7 @@ def _costs(study: Study) -> str:
         for name in study.rays(mode):
             counts, ratio = answers.cost(study, mode, name)
             if counts:
-                pooled = answers.over_workers(counts).split(" ", 1)[1]
+                pooled = answers.over_workers(counts).removeprefix("over ")
                 said = answers.cost_in_words(ratio)
                 rows.append((study.name(mode), name, pooled, short_estimate(ratio), ratio.n, said))
     head = ("mode", "engine", "pooled over", "Ray / plain processes (95 % interval)", "n", "in words")

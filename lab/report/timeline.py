@@ -6,7 +6,7 @@ from lab.analysis.trials import of_median_throughput
 from lab.figures.timeline import draw
 from lab.formats import UNKNOWN as NOT_KNOWN
 from lab.formats import count, seconds
-from lab.report import answers
+from lab.report.decision import reached_cores
 from lab.report.markdown import Markdown, folded, literal, paragraphs, safe, table
 from lab.report.nodes import sized
 from lab.report.study import Study
@@ -47,7 +47,7 @@ def typical_trial(study: Study) -> tuple[str, str] | None:
     x = counts[-1]
     what = sized(study, x)
     if study.kind != "multi_node":
-        x = answers.reached_cores(study, counts) if study.kind == "single_node" else x
+        x = reached_cores(study, counts) if study.kind == "single_node" else x
         what = f"{count(x, 'worker')}{' on each node' if study.kind == 'docker' else ''}"
     trial = of_median_throughput(study.rows(mode, series, x))
     return trial, f"the one of median throughput of {study.name(mode)}, {series}, {what}"

@@ -9,7 +9,7 @@ from lab.figures import curves
 from lab.figures import scaling as figures
 from lab.figures.lines import Line, Panel, chart
 from lab.formats import UNKNOWN, count, memory, number
-from lab.report import answers
+from lab.report.decision import main_series, reached_cores
 from lab.report.levels import intervals, level_table, report_columns, report_of
 from lab.report.markdown import Markdown, figure, folded, paragraphs, safe
 from lab.report.study import Study
@@ -115,8 +115,8 @@ def over_time(study: Study) -> Markdown:
     if not study.modes:
         return Markdown("")
     mode = study.main_mode
-    series = answers.main_series(study, mode)
-    workers = answers.reached_cores(study, study.counts(mode, series))
+    series = main_series(study, mode)
+    workers = reached_cores(study, study.counts(mode, series))
     trial = of_median_throughput(study.rows(mode, series, workers))
     samples = study.run.samples[study.run.samples["trial_id"] == trial].sort_values("at_seconds")
     if len(samples) < 2:

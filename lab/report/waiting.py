@@ -9,7 +9,7 @@ from lab.analysis.trials import of_median_throughput
 from lab.figures import curves as figures
 from lab.figures.lines import Panel, chart
 from lab.formats import count, listing, seconds
-from lab.report.answers import main_series
+from lab.report.decision import main_series
 from lab.report.levels import intervals, level_table
 from lab.report.markdown import Markdown, figure, folded, paragraphs, safe, table
 from lab.report.study import Study

@@ -1,0 +1,35 @@
+// Answers for a target and a price from the numbers in the page; without this script a command is shown.
+(() => {
+  const digits = value => value >= 1000 ? Math.round(value).toLocaleString("en") : value.toPrecision(3);
+  for (const form of document.querySelectorAll("form.lab-explorer")) {
+    const points = JSON.parse(form.dataset.points), { unit, what } = form.dataset;
+    const output = form.querySelector("output");
+    const told = (target, price) => {
+      if (target < 0 || price < 0) return "Neither can be below 0.";
+      const lines = [];
+      if (target > 0) {
+        const enough = points.find(one => one.low !== null && one.low >= target);
+        const best = Math.max(...points.map(one => one.high ?? one.value));
+        lines.push(enough
+          ? `${enough.size} ${what}: ${digits(enough.value)} ${unit} (at least ${digits(enough.low)}), ` +
+            (enough.measured ? "measured." : "by the laws that fit.")
+          : best < target ? `No size up to ${points.at(-1).size} gets there: ${digits(best)} ${unit} at most.`
+            : "No size is sure to get there: measure more, or more often.");
+      }
+      if (price > 0) {
+        const costs = points.filter(one => one.measured && one.value)
+          .map(one => [1e6 * price * one.size / 3600 / one.value, one.size]).sort((a, b) => a[0] - b[0]);
+        if (costs.length) lines.push(`Cheapest of those measured: ${costs[0][1]} ${what}, ` +
+          `${digits(costs[0][0])} for a million.`);
+      }
+      return lines.join(" ") || `Give a target, or a price. Measured: ${points.filter(one => one.measured)
+        .map(one => `${one.size}: ${digits(one.value)}`).join("; ")} ${unit}.`;
+    };
+    const show = () => {
+      output.textContent = told(Number(form.elements.target.value), Number(form.elements.price.value));
+    };
+    form.addEventListener("input", show);
+    form.addEventListener("submit", event => event.preventDefault());
+    show();
+  }
+})();

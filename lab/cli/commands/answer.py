@@ -1,0 +1,66 @@
+"""`lab answer RUN`: how far, why no further, how many; and the answer for a target or a price."""
+
+import argparse
+import json
+from pathlib import Path
+
+from lab import paths
+from lab.data.listing import all_listed
+from lab.errors import DataError
+
+EXAMPLE = "  lab answer 20261127T154421Z-custom --target 5000 --price 0.40"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the run and the purpose."""
+    parser.add_argument("run", metavar="RUN", help="the run's id, as `lab list` shows it")
+    parser.add_argument("--target", type=float, metavar="RATE", help="units/s that are wanted")
+    parser.add_argument("--work", type=float, metavar="UNITS", help="units that are to be done, with --hours")
+    parser.add_argument("--hours", type=float, metavar="HOURS", help="by when, with --work")
+    parser.add_argument("--price", type=float, metavar="PRICE", help="what a node costs for an hour")
+    parser.add_argument("--json", action="store_true", help="print plain values instead of sentences")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="the runs (default: data/ of the lab)")
+
+
+def carry_out(given: argparse.Namespace) -> None:
+    """Print the answers of every piece of the run's work."""
+    # the analysis takes a second to import
+    from lab.data.store import read_run
+    from lab.report.answers import answers
+    from lab.report.decision import decide
+    from lab.report.purposes import Purpose, as_values, in_words
+    from lab.report.study import Study
+
+    purpose = Purpose(_target(given), given.price)
+    study = Study(read_run(_folder(given.run, given.data or paths.data_folder())))
+    if not study.modes:
+        raise DataError(f"no trial of {given.run} ended well: `lab list` shows its state")
+    decisions = [decide(study, mode) for mode in study.modes]
+    if given.json:
+        print(json.dumps([as_values(one, purpose) for one in decisions], indent=2))
+        return
+    for one in decisions:
+        print(f"{one.mode}, {one.series}")
+        for found in answers(study, one.mode):
+            print(f"  {found.question} {found.answer} ({found.sure})")
+        for line in in_words(one, purpose):
+            print(f"  {line}")
+
+
+def _target(given: argparse.Namespace) -> float | None:
+    if (given.work is None) != (given.hours is None):
+        raise DataError("--work and --hours belong together: so many units by then")
+    if given.work is None:
+        return None if given.target is None else float(given.target)
+    if given.target is not None:
+        raise DataError("give a target, or an amount of work and the hours for it, not both")
+    if not given.hours > 0:
+        raise DataError(f"--hours must be above 0, but is {given.hours:g}")
+    return float(given.work / given.hours / 3600)
+
+
+def _folder(run: str, data: Path) -> Path:
+    found = [one for one in all_listed(data) if one.run_id == run]
+    if not found:
+        raise DataError(f"there is no run {run} in {data}: `lab list` shows all")
+    return found[0].directory

@@ -1,0 +1,252 @@
+"""The first page: what was found, in one screen, of your runs and of the published ones."""
+
+import dataclasses
+from collections.abc import Iterator
+
+from lab.analysis import break_even as analysis
+from lab.data.engines import label
+from lab.figures import engines as engine_figures
+from lab.figures.lines import Panel, chart
+from lab.formats import count, length, listing, memory, percent, seconds, short_estimate
+from lab.report import break_even, containers, ray_vs_multiprocessing, scaling
+from lab.report.answers import Answer, answers, beside_processes, how_far, how_many, in_one_line
+from lab.report.book import Book
+from lab.report.decision import decide
+from lab.report.markdown import Markdown, folded, paragraphs, safe, table
+from lab.report.nodes import at_size
+from lab.report.page import no_run
+from lab.report.series import COMPARED
+from lab.report.study import Study
+
+SMALL_INCHES = 3.3
+"""The width of each of the three panels."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Runs that belong together: yours, or those that were published with the lab."""
+
+    badge: str
+    sweeps: tuple[Study, ...]
+    others: dict[str, Study]
+
+    @property
+    def main(self) -> Study | None:
+        """Return the run that the title speaks of."""
+        return self.sweeps[0] if self.sweeps else next(iter(self.others.values()), None)
+
+
+def groups(book: Book) -> list[Group]:
+    """Return your runs, then the published ones; none of a kind that there is no run of."""
+    found = []
+    for published in (False, True):
+        mine = [one for one in book.sweeps if book.is_published(one) == published]
+        several = ("multi_node", "break_even", "ray_vs_multiprocessing", "docker")
+        others = {
+            name: study
+            for name in several
+            for study in book.studies(name)
+            if study.modes and book.is_published(study) == published
+        }
+        main = next(iter((*mine, *others.values())), None)
+        if main is not None:
+            found.append(Group(book.badge(main), tuple(mine), others))
+    return found
+
+
+def first(book: Book) -> Markdown:
+    """Show what was found: your own runs where there are any, and the published ones below them."""
+    shown = groups(book)
+    if not shown:
+        return no_run(book.page("single_node").selection)
+    head, *rest = shown
+    texts = [_told(head)]
+    texts += [folded("What the published runs found", _told(one)) for one in rest]
+    return Markdown("\n\n".join(texts))
+
+
+def _told(group: Group) -> str:
+    main = group.main
+    if main is None:
+        return ""
+    finding = _finding(main)
+    return paragraphs(
+        f'<p class="lab-finding">{finding}</p>',
+        group.badge,
+        _table(list(rows(group))),
+        _situations(group),
+        _figure(group),
+    ).text
+
+
+def _finding(study: Study) -> str:
+    if study.experiment not in COMPARED and study.kind != "docker":
+        return in_one_line(study)
+    return ray_vs_multiprocessing.sentence(study).replace("**", "")
+
+
+def _table(found: list[Answer]) -> str:
+    lines = [
+        (f"**{one.question}**", one.answer, one.sure, f"[more]({one.more})" if one.more else "")
+        for one in found
+    ]
+    shown = table(("question", "answer", "how sure", ""), lines)
+    return f'<div class="lab-answers">\n\n{shown}\n\n</div>'
+
+
+def rows(group: Group) -> Iterator[Answer]:
+    """Yield the answers of a group of runs, question by question."""
+    sweep = group.sweeps[0] if group.sweeps else None
+    if sweep is not None:
+        yield from (
+            one
+            for one in answers(sweep, sweep.main_mode)
+            if not one.question.startswith(("Does Ray pay", "Ray or plain"))
+        )
+    several = group.others.get("multi_node")
+    if several is not None and several is not sweep:
+        yield over_nodes(several)
+    beside = beside_processes(sweep, sweep.main_mode) if sweep is not None else None
+    if beside is not None and beside.answer:
+        yield beside
+    if "break_even" in group.others:
+        yield task_length(group.others["break_even"])
+    if "ray_vs_multiprocessing" in group.others:
+        yield memory_and_start(group.others["ray_vs_multiprocessing"])
+    if "docker" in group.others:
+        yield of_containers(group.others["docker"])
+
+
+def over_nodes(study: Study) -> Answer:
+    """Say how far the work scales over nodes, how many to use, and whether a network was measured."""
+    decision = decide(study, study.main_mode)
+    far, many = how_far(decision), how_many(decision)
+    network = " No network between machines was measured." if study.placement.shared else ""
+    return Answer("Over nodes?", f"{far.answer} {many.answer}{network}", far.sure, "how_many.md")
+
+
+def task_length(study: Study) -> Answer:
+    """Say from which length of a task on Ray pays off, batched and not, beside a loop and processes."""
+    told = []
+    for name, chosen in (("one Ray task a call", analysis.PLAIN), ("batched", analysis.OWN)):
+        loop = analysis.crossing(break_even.speedup(study, *break_even.way(chosen)))
+        if loop is not None:
+            told.append(f"{name}, {break_even.pays_off(study, loop, exact=False)}")
+    processes = analysis.speed_ratios(
+        study.compared, analysis.OWN, {"engine": "processes", "batching": "none"}
+    )
+    beside = break_even.beaten(study, processes) if processes else ""
+    other = f" Batched Ray is faster than as many plain processes: {beside}." if beside else ""
+    answer = f"Against a plain loop: {'; '.join(told)}.{other}" if told else ""
+    sure = f"95 % interval, n = {study.blocks}" if study.blocks > 1 else "one block, no interval"
+    return Answer("From which task length?", answer, sure, "pays.md")
+
+
+def memory_and_start(study: Study) -> Answer:
+    """Say what Ray takes beside multiprocessing: peak memory of all processes, and cold start."""
+    found = study.of_work(ray_vs_multiprocessing.modes(study)[0])
+    told = []
+    for name in ("ray", "pool"):
+        mine = found[found["engine"] == name]
+        peak, start = (mine[one].astype(float).mean() for one in ("peak_memory_bytes", "startup_seconds"))
+        if len(mine):
+            told.append(f"{label(name)}: {memory(peak)}, {seconds(start)}")
+    sure = f"means, n = {study.blocks}; all processes"
+    return Answer("Memory and start-up?", f"{'; '.join(told)}.", sure, "pays.md")
+
+
+def of_containers(study: Study) -> Answer:
+    """Say what containers cost beside their host."""
+    found = containers.of_all(study, study.main_mode)
+    if found is None or found.value is None:
+        return Answer("What do containers cost?", "No block has both.", "not decided", "containers.md")
+    verdict = containers.in_words(study, study.main_mode, found)
+    answer = f"Throughput is {verdict}: {short_estimate(found)} times the host's."
+    sure = f"95 % interval, n = {found.n}"
+    return Answer("What do containers cost?", answer, sure, "containers.md")
+
+
+def _situations(group: Group) -> str:
+    """Say what to choose in which situation, from what was measured."""
+    lines = []
+    study = group.others.get("break_even")
+    if study is not None:
+        cost = analysis.cost(study.compared, str(analysis.PLAIN["engine"]), str(analysis.PLAIN["batching"]))
+        plain = analysis.crossing(break_even.speedup(study, *break_even.way(analysis.PLAIN)))
+        if cost.value is not None:
+            size = count(analysis.batch_size(cost.value), "task")
+            short, part = length(analysis.SHORT_SECONDS), percent(analysis.ALLOWED, 1)
+            lines.append(
+                f"Tasks of {short}? Put {size} or more into a call: a call costs {seconds(cost.value)}, then "
+                f"at most {part} of the work."
+            )
+        if plain is not None and plain.value is not None:
+            lines.append(
+                f"Tasks longer than {seconds(plain.high or plain.value)}? One Ray task a call is faster than "
+                f"a plain loop with {count(study.workers, 'worker')}."
+            )
+    sweep = group.sweeps[0] if group.sweeps else None
+    if sweep is not None and sweep.axis.column == "workers":
+        decision = decide(sweep, sweep.main_mode)
+        lines.append(
+            f"One machine of {count(sweep.cores, 'core')} and work like this? Start "
+            f"{at_size(sweep, decision.size)}, and measure your own work."
+        )
+    return "\n".join(f"- {one}" for one in lines)
+
+
+def _figure(group: Group) -> str:
+    """Draw three panels side by side: over workers, over nodes, against the length of a task."""
+    drawn: list[str] = []
+    several = [study for name, study in group.others.items() if name == "multi_node"]
+    for study in {id(one): one for one in (*group.sweeps[:1], *several)}.values():
+        panel = scaling.relative_panel(study, study.main_mode)
+        if panel is not None and len(drawn) < 2:
+            title = "Over nodes" if study.axis.column == "nodes" else "Over workers"
+            panel = dataclasses.replace(panel, title=f"{title}, relative to one")
+            drawn.append(_small(f"{title}: {in_one_line(study)}", panel))
+    evened = group.others.get("break_even")
+    if evened is not None:
+        ways = {"ray_tasks": ("ray_tasks", "none"), "ray": ("ray", "own")}
+        curves = {name: break_even.speedup(evened, *way) for name, way in ways.items()}
+        if any(curves.values()):
+            panel = engine_figures.speedup_panel("Over the length of a task", curves, evened.workers)
+            drawn.append(_small("Speedup over a plain loop against the length of a task", panel))
+    if not drawn:
+        return ""
+    told = "Means with 95 % intervals over the repeats; the black line is what the cores or nodes allow."
+    panels = "\n".join(drawn)
+    return (
+        f'<figure class="lab-chart lab-three">\n<div>\n{panels}\n</div>\n<figcaption>{told}</figcaption>\n'
+        "</figure>"
+    )
+
+
+def _small(title: str, panel: Panel) -> str:
+    return chart(title, [panel], height_inches=2.6, width_inches=SMALL_INCHES).replace("\n\n", "\n")
+
+
+def trust(book: Book) -> Markdown:
+    """Say in two lines what was not measured, and how far the numbers can be trusted."""
+    studies = [study for group in groups(book) for study in (*group.sweeps, *group.others.values())]
+    if not studies:
+        return Markdown("")
+    machines = sorted({study.cores for study in studies})
+    networks = any(not study.placement.shared and study.axis.column == "nodes" for study in studies)
+    missing = [] if networks else ["a network between machines"]
+    missing += ["disks", "tasks that keep a GPU busy"]
+    noisy = sorted({safe(study.run.run_id) for study in studies if _loud(study)})
+    quiet = (
+        f"On {listing(noisy)} the machine was not quiet: read small differences there with care."
+        if noisy
+        else "In no run did others use more of the machine than the lab's limits allow."
+    )
+    return paragraphs(
+        f"**Not measured:** {listing(missing)}. Machines of {listing(machines)} cores.",
+        f"**Trust:** {quiet} [Can I trust it?](validation.md) has noise, planted losses and the lab's own "
+        "cost.",
+    )
+
+
+def _loud(study: Study) -> bool:
+    return any(len(one.beyond) and one.kind != "load" for one in study.disturbances)

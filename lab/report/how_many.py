@@ -1,0 +1,184 @@
+"""The page on how many to use: the choice, the laws, and what a target or a price asks for."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lab.analysis.choice import PART, near_best
+from lab.analysis.extrapolation import FARTHEST, Fitted
+from lab.analysis.intervals import Estimate
+from lab.analysis.sweeps import Refusal
+from lab.figures import scaling as figures
+from lab.figures.curves import lines_of
+from lab.figures.lines import Line, Panel, chart
+from lab.formats import fixed, listing, number, percent, short_estimate
+from lab.report.answers import gain, how_many
+from lab.report.decision import Decision, decide
+from lab.report.levels import estimate_of
+from lab.report.markdown import Markdown, figure, folded, paragraphs, safe, table
+from lab.report.page import no_run
+from lab.report.provenance import named_briefly
+from lab.report.purposes import refused
+from lab.report.study import Study
+
+if TYPE_CHECKING:
+    from lab.report.book import Book
+
+POINTS = 60
+"""Points of a law's curve in the figure."""
+
+
+def page(book: "Book") -> Markdown:
+    """Show how many to use in the first sweep of the book, the laws it follows, and the other sweeps."""
+    if not book.sweeps:
+        return no_run(book.page("single_node").selection)
+    first, *others = book.sweeps
+    decision = decide(first, first.main_mode)
+    return paragraphs(
+        book.badge(first),
+        how_many(decision).answer,
+        drawn(decision),
+        steps(decision),
+        laws(decision),
+        explorer(decision),
+        _others(others),
+    )
+
+
+def drawn(decision: Decision) -> str:
+    """Return the figure of the throughput, and of the laws up to twice the largest size."""
+    study, axis = decision.study, decision.study.axis
+    levels = study.levels(decision.mode, "throughput", (decision.series,))
+    lines = [*_band(decision), *lines_of(levels, axis=axis)]
+    best = float(levels["value"].max())
+    panel = Panel(
+        f"Throughput of {decision.series}",
+        study.unit(decision.mode),
+        lines,
+        axis.label,
+        level=((1 - PART) * best, f"{percent(PART, 1)} below the best mean"),
+    )
+    caption = (
+        f"{study.lead(decision.mode)}. Means with 95 % intervals, n = {study.blocks}; thin lines are "
+        "the 90 % band of the laws that remain."
+    )
+    return figure(chart(f"Throughput against {axis.label}, and the laws that fit", [panel]), caption)
+
+
+def _band(decision: Decision) -> list[Line]:
+    fitted = decision.fitted
+    if not isinstance(fitted, Fitted):
+        return []
+    last = decision.sizes[-1] * (FARTHEST if fitted.surprise is None else 1.0)
+    across = np.linspace(decision.sizes[0], last, POINTS)
+    value, low, high = fitted.band(across)
+    x = across.tolist()
+    return [
+        figures.ideal("law that fits best", x, value.tolist()),
+        figures.ideal("band of the laws", x, low.tolist()),
+        figures.ideal("band of the laws", x, high.tolist()),
+    ]
+
+
+def steps(decision: Decision) -> str:
+    """Return the table of sizes: throughput, what the last step brought, and whether it is near the best."""
+    study = decision.study
+    levels = study.levels(decision.mode, "throughput", (decision.series,)).set_index(study.axis.column)
+    near = near_best(np.log(decision.throughputs)) if len(decision.sizes) > 1 else ["not decided"]
+    rows = []
+    for place, size in enumerate(decision.sizes):
+        before = decision.sizes[place - 1] if place else None
+        ratio = (
+            None
+            if before is None
+            else study.ratio(decision.mode, (decision.series, size), (decision.series, before))
+        )
+        told = "" if ratio is None or ratio.value is None else gain(ratio)
+        one = estimate_of(levels.loc[[size]])
+        rows.append((size, short_estimate(one), told, near[place]))
+    head = (
+        *(study.axis.label, safe(study.unit(decision.mode)), "the last step brought"),
+        f"within {percent(PART, 1)} of the best",
+    )
+    return table(head, rows, right=(0, 1, 2))
+
+
+def laws(decision: Decision) -> str:
+    """Say which laws the sweep follows, with their parameters, and what they foretell; or why none."""
+    found, axis = decision.fitted, decision.study.axis
+    if isinstance(found, Refusal):
+        return f"**No prediction.** {refused(found, axis.label)}"
+    names = listing(_named(one.law.name, one.estimates(decision.study.blocks)) for one in found.remaining)
+    told = [f"**Laws that remain:** {names}."]
+    if found.surprise is not None:
+        told.append(refused(found.surprise, axis.label))
+    else:
+        ahead = [size for size in _ahead(decision) if isinstance(found.predict(size), Estimate)]
+        values = [f"{size}: {short_estimate(_estimate(found, size))}" for size in ahead]
+        told += [
+            f"Predicted, with 90 % bands, {safe(decision.study.unit(decision.mode))}: {'; '.join(values)}."
+        ]
+        knee = found.knee()
+        if knee is not None and knee.value is not None:
+            told.append(f"From {number(knee.value)} on, one more brings less than {percent(PART, 1)}.")
+    if len({one.law.name for one in found.remaining}) > 1:
+        told.append("They cannot be told apart here: the band holds all of them.")
+    weights = [
+        (one.law.name, fixed(weight, 2), percent(one.left_out_error, 2))
+        for one, weight in zip(found.laws, found.weights, strict=True)
+    ]
+    head = ("law", "Akaike weight", "error at the largest size, fitted without it")
+    more = folded("All laws compared", table(head, weights, right=(1, 2)))
+    return paragraphs(" ".join(told), more).text
+
+
+def _named(name: str, parameters: dict[str, Estimate]) -> str:
+    # the first is the throughput of one, which the table has
+    rest = [f"{key} = {short_estimate(one)}" for key, one in list(parameters.items())[1:]]
+    return f"{name} ({', '.join(rest)})" if rest else name
+
+
+def _ahead(decision: Decision) -> list[int]:
+    last = decision.sizes[-1]
+    return sorted({last + 1, round(1.5 * last), round(FARTHEST * last)})
+
+
+def _estimate(found: Fitted, size: int) -> Estimate:
+    told = found.predict(size)
+    return told if isinstance(told, Estimate) else Estimate(0, None, None, None)
+
+
+def explorer(decision: Decision) -> str:
+    """Return a form that answers for a target and a price in the browser, from the numbers in it."""
+    study, fitted = decision.study, decision.fitted
+    levels = study.levels(decision.mode, "throughput", (decision.series,)).set_index(study.axis.column)
+    known = [
+        {"size": size, "value": one.value, "low": one.low, "high": one.high, "measured": True}
+        for size in decision.sizes
+        for one in (estimate_of(levels.loc[[size]]),)
+    ]
+    if isinstance(fitted, Fitted):
+        most = int(decision.sizes[-1] * FARTHEST)
+        others = (size for size in range(decision.sizes[0], most + 1) if size not in decision.sizes)
+        known += [
+            {"size": size, "value": one.value, "low": one.low, "high": one.high, "measured": False}
+            for size in others
+            for one in (_estimate(fitted, size),)
+            if one.value is not None
+        ]
+    points = json.dumps(sorted(known, key=lambda one: float(one["size"] or 0)))
+    unit, what = safe(study.unit(decision.mode)), safe(study.axis.label)
+    return (
+        f'<form class="lab-explorer" data-points="{safe(points)}" data-unit="{unit}" data-what="{what}">\n'
+        f'<p><strong>For your target.</strong> <label>Target, {unit} <input name="target" type="number" '
+        'min="0" step="any"></label> <label>Price of one for an hour <input name="price" type="number" min="0" '
+        'step="any"></label></p>\n<p><output aria-live="polite">Without JavaScript: '
+        "<code>lab answer RUN --target 500 --price 0.40</code>.</output></p>\n</form>"
+    )
+
+
+def _others(studies: Sequence[Study]) -> str | None:
+    rows = [(named_briefly(one), how_many(decide(one, one.main_mode)).answer) for one in studies]
+    return paragraphs("**Other runs**", table(("run", "how many"), rows)).text if rows else None

@@ -1,0 +1,124 @@
+"""The answer for a purpose, in words and as plain values: a target, an amount of work by then, a price."""
+
+import dataclasses
+from typing import Any
+
+from lab.analysis.intervals import Estimate
+from lab.analysis.purposes import CHANCE, Costs, Smallest, costs, smallest
+from lab.analysis.sweeps import Refusal, Sweep
+from lab.formats import UNKNOWN, count, listing, number, percent, short_estimate
+from lab.report.decision import Decision
+from lab.report.markdown import safe
+from lab.report.nodes import at_size
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Purpose:
+    """What somebody wants: units/s, or nothing; and what a node costs an hour, or nothing."""
+
+    target: float | None = None
+    price: float | None = None
+
+
+def in_words(decision: Decision, purpose: Purpose) -> list[str]:
+    """Return the answer for a purpose as sentences; raises ParameterError for a target or price that is none.
+
+    A node-hour is priced: on one node a size counts workers, and a worker is taken for a node of its own.
+    """
+    told = []
+    if purpose.target is not None:
+        told.append(_for_target(decision, purpose.target))
+    if purpose.price is not None:
+        told.append(_for_price(decision, purpose.price))
+    return told
+
+
+def as_values(decision: Decision, purpose: Purpose) -> dict[str, Any]:
+    """Return the answer for a purpose as plain values, for JSON; what is not known is None."""
+    choice = decision.choice
+    values: dict[str, Any] = {
+        "run": decision.study.run.run_id,
+        "work": decision.mode,
+        "series": decision.series,
+        "counts": decision.study.axis.column,
+        "unit": decision.study.unit(decision.mode),
+        "sizes": list(decision.sizes),
+        "use": None if choice is None else choice.size,
+        "possible": None if choice is None else list(choice.possible),
+        "loses_at_most": None if choice is None else choice.loss,
+    }
+    if purpose.target is not None:
+        found = smallest(sweep(decision), decision.fitted, purpose.target)
+        values["target"] = {"units_per_second": purpose.target, **_plain(found)}
+    if purpose.price is not None:
+        found_costs = costs(sweep(decision), purpose.price)
+        values["price"] = {"per_node_hour": purpose.price, **_plain(found_costs)}
+    return values
+
+
+def _plain(found: Smallest | Costs | Refusal) -> dict[str, Any]:
+    named = {"refused": found.reason} if isinstance(found, Refusal) else {}
+    return {**named, **dataclasses.asdict(found)}
+
+
+def sweep(decision: Decision) -> Sweep:
+    """Return the sweep of a decision."""
+    own = decision.study.axis.column != "nodes" or decision.study.placement.own_processors
+    return Sweep(decision.sizes, decision.throughputs, own_processors=own)
+
+
+def _for_target(decision: Decision, target: float) -> str:
+    unit, study = safe(decision.study.unit(decision.mode)), decision.study
+    found = smallest(sweep(decision), decision.fitted, target)
+    wanted = f"{number(target)} {unit}"
+    if isinstance(found, Refusal):
+        return f"{wanted}: no answer. {refused(found, study.axis.label)}"
+    source = "measured" if found.source == "measured" else "by the laws that fit"
+    return (
+        f"{wanted}: {at_size(study, found.size)} ({source}: {short_estimate(found.throughput)} {unit}, with "
+        f"{percent(CHANCE, 2)} probability enough)."
+    )
+
+
+def _for_price(decision: Decision, price: float) -> str:
+    found, study = costs(sweep(decision), price), decision.study
+    if isinstance(found, Refusal):
+        return f"No cost. {refused(found, study.axis.label)}"
+    unit = safe(study.unit(decision.mode).removesuffix("/s"))
+    cheap = next(one for one in found.sizes if one.size in found.cheapest)
+    also = [one for one in found.cheapest if one != cheap.size]
+    others = f" ({listing(also)} cannot be told from it)" if also else ""
+    step = cheap.next_unit
+    more = (
+        f" The next size makes each further one at {short_estimate(_million(step))}."
+        if step is not None and step.value is not None
+        else ""
+    )
+    return (
+        f"The cheapest is {at_size(study, cheap.size)}{others}: a million {unit} cost "
+        f"{short_estimate(_million(cheap.unit))}.{more}"
+    )
+
+
+def _million(one: Estimate) -> Estimate:
+    value, low, high = (None if end is None else 1e6 * end for end in (one.value, one.low, one.high))
+    return Estimate(one.n, value, low, high, one.level)
+
+
+def refused(one: Refusal, what: str = "workers") -> str:
+    """Return why there is no answer, and the run that would help."""
+    found, limit = number(one.found), number(one.limit)
+    reasons = {
+        "shared host": "The nodes share their host's processors, without quotas that fit it.",
+        "nothing measured": "No trial ended well.",
+        "one block": "One repeat has no spread: repeat every size 5 times.",
+        "few sizes": f"{count(int(one.found), 'size')} follow any law: it takes {int(one.limit)}.",
+        "no law fits": f"No law comes near the means: they are off by {found} times the noise.",
+        "bends at the end": "No law foretold the largest size: the curve bends there.",
+        "too far": f"That is more than twice the largest size measured ({limit} at most).",
+        "below the smallest": f"The smallest size measured does {limit} already: fewer may do.",
+        "beyond reach": f"No size gets there: the laws that fit reach {limit} at most.",
+        "not sure": "The band at that size is too wide to promise it.",
+    }
+    sizes = f" Measure {listing(one.sizes)} {what}." if one.sizes and one.reason != "shared host" else ""
+    return f"{reasons.get(one.reason, UNKNOWN)}{sizes}"

@@ -1,0 +1,213 @@
+"""Why a run scales no further: each cause in words, what it costs, what to change and what that may bring."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lab.analysis.causes import LEAST, Cause
+from lab.formats import count, fixed, number, percent, seconds
+from lab.report import losses
+from lab.report.decision import Decision, decide
+from lab.report.markdown import Markdown, folded, paragraphs, table
+from lab.report.nodes import at_size
+from lab.report.page import no_run
+from lab.report.provenance import named_briefly as named
+from lab.report.study import Study
+
+if TYPE_CHECKING:
+    from lab.report.book import Book
+
+Facts = Mapping[str, Any]
+
+
+def _whole(facts: Facts, name: str) -> int:
+    return round(float(facts.get(name, 0)))
+
+
+def _cores(facts: Facts) -> str:
+    cores = number(float(facts.get("cores", 0)))
+    return f"all {cores.removesuffix('.00')} cores are at work"
+
+
+def _slower(facts: Facts) -> str:
+    threads = (
+        " (hyperthreads among them)" if facts.get("physical_cores", 1e9) < facts.get("workers", 0) else ""
+    )
+    return f"tasks take more processor time side by side than alone{threads}"
+
+
+def _short(facts: Facts) -> str:
+    if "gap_seconds" not in facts:
+        return "gaps between tasks"
+    return f"{seconds(facts['gap_seconds'])} between tasks of {seconds(facts.get('task_seconds'))}"
+
+
+def _tail(facts: Facts) -> str:
+    largest, mean = facts.get("largest_seconds"), facts.get("mean_seconds")
+    many = f", {number(facts['tasks_per_worker'], 2)} tasks a worker" if "tasks_per_worker" in facts else ""
+    return (
+        f"workers idle while the last tasks end (mean task {seconds(mean)}, largest {seconds(largest)}{many})"
+    )
+
+
+def _waiting(facts: Facts) -> str:
+    if "here" not in facts:
+        return "tasks wait inside, without processor time"
+    alone = f", {percent(facts['alone'], 2)} with one worker" if "alone" in facts else ""
+    return f"tasks wait for something: {percent(facts['here'], 2)} of their time{alone}"
+
+
+def _data(facts: Facts) -> str:
+    size = f" of {number(facts['item_bytes'] / 1e6, 2)} MB each" if "item_bytes" in facts else ""
+    return f"items and results{size} travel"
+
+
+TOLD: Mapping[str, Callable[[Facts], str]] = {
+    "cores": _cores,
+    "unused": lambda facts: f"{_whole(facts, 'cores')} cores had {count(_whole(facts, 'workers'), 'worker')}",
+    "slower": _slower,
+    "short": _short,
+    "tail": _tail,
+    "threads": lambda facts: f"a task keeps {number(facts.get('threads'), 2)} threads busy",
+    "waiting": _waiting,
+    "driver": lambda facts: f"the driver uses {number(facts.get('driver_cores'), 2)} cores of the 1 it can",
+    "startup": lambda _: "workers idle before their first task",
+    "data": _data,
+    "throttled": lambda _: "a quota holds the node back though it has more cores than workers",
+    "slow_node": lambda facts: f"node {facts.get('node', 'not known')} is slower than the others",
+    "neighbours": lambda facts: f"others use {percent(facts.get('others'), 2)} of the cores",
+}
+"""Each cause in words, from its facts."""
+
+NAMES: Mapping[str, str] = {
+    "cores": "all cores at work",
+    "unused": "cores without a worker",
+    "slower": "slower work",
+    "short": "short tasks",
+    "tail": "unequal tasks, the tail",
+    "threads": "threads of libraries",
+    "waiting": "waiting inside tasks",
+    "driver": "the driver's limit",
+    "startup": "start-up",
+    "data": "data that travels",
+    "throttled": "throttled by a quota",
+    "slow_node": "a slow node",
+    "neighbours": "noisy neighbours",
+}
+
+REMEDIES: Mapping[str, Callable[[Facts], str]] = {
+    "cores": lambda _: "only more cores help",
+    "unused": lambda facts: f"try up to {_whole(facts, 'cores')} workers",
+    "slower": lambda _: "fewer workers on each node, or less traffic with memory",
+    "short": lambda facts: f"put {max(2, _whole(facts, 'batch'))} tasks or more into a call",
+    "tail": lambda _: "smaller tasks, the longest first",
+    "threads": lambda _: "one thread for each worker: OMP_NUM_THREADS=1",
+    "waiting": lambda _: "look for a lock, a shared actor, or input and output that workers share",
+    "driver": lambda _: "larger tasks, or several drivers",
+    "startup": lambda _: "keep workers, and measure for longer",
+    "data": lambda _: "send less: ray.put what many tasks share, make inputs where they are used",
+    "throttled": lambda _: "a larger quota",
+    "slow_node": lambda _: "leave that node out, or look what is wrong with it",
+    "neighbours": lambda _: "a quiet machine",
+}
+"""What to change, by cause."""
+
+
+def page(book: "Book") -> Markdown:
+    """Show why the first sweep of the book scales no further, and the main cause of every other."""
+    if not book.sweeps:
+        return no_run(book.page("single_node").selection)
+    first, *others = book.sweeps
+    decision = decide(first, first.main_mode)
+    return paragraphs(
+        book.badge(first),
+        in_short(decision)[0],
+        losses.drawn(first),
+        causes_table(decision).text,
+        _others(others),
+    )
+
+
+def _others(studies: Sequence[Study]) -> str | None:
+    rows = []
+    for study in studies:
+        decision = decide(study, study.main_mode)
+        told, _ = in_short(decision)
+        if told:
+            rows.append((named(study), told))
+    return paragraphs("**Other runs**", table(("run", "why no further"), rows)).text if rows else None
+
+
+def in_short(decision: Decision) -> tuple[str, str]:
+    """Return why the largest size gives no more, and how sure that is."""
+    if not decision.causes:
+        return "", ""
+    causes = decision.reasons.causes
+    # cores without a worker are what the sweep has not reached yet, and say nothing of the workers there were
+    holding = [one for one in causes if one.name != "unused"] or list(causes)
+    at = f"With {at_size(decision.study, decision.sizes[-1])}, "
+    n = max(one.share.n for one in decision.causes)
+    level = f"{_level(decision)}, n = {n}"
+    if not holding:
+        bound = decision.reasons.bound
+        none = f"none seen above {percent(bound, 2)} of the core time" if bound else "not known"
+        return f"{at}no single cause of {percent(LEAST, 1)} or more is certain: {none}.", "not decided"
+    first = holding[0]
+    told = f"{at}{TOLD[first.name](first.facts)}: {percent(first.share.value, 2)} of the core time"
+    others = [f"{NAMES[one.name]} {percent(one.share.value, 2)}" for one in holding[1:3]]
+    more = f"; then {', '.join(others)}" if others else ""
+    return f"{told}{more}. {_capital(REMEDIES[first.name](first.facts))}.", level
+
+
+def _level(decision: Decision) -> str:
+    return f"{100 * decision.causes[0].share.level:.3g} % intervals"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def causes_table(decision: Decision) -> Markdown:
+    """Show the causes that hold with what to change, and all others folded."""
+    holding = [one for one in decision.causes if one.outcome == "holds"]
+    others = [one for one in decision.causes if one.outcome != "holds"]
+    head = ("cause", "of the core time", "what to change", "expected gain")
+    shown = table(head, [_row(one) for one in holding]) if holding else None
+    rest = [(NAMES[one.name], _share(one), one.outcome) for one in others]
+    return paragraphs(
+        shown,
+        folded(
+            f"Causes that are ruled out, or not decided: true from {percent(LEAST, 1)} of the core time on",
+            table(("cause", "of the core time", "here it"), rest),
+        )
+        if rest
+        else None,
+    )
+
+
+def _told(one: Cause) -> str:
+    return TOLD[one.name](one.facts) if one.facts else "nothing is known of it"
+
+
+def _row(one: Cause) -> tuple[str, ...]:
+    gain = "" if one.gain is None or one.gain.value is None else f"× {_between(one)}"
+    return f"**{NAMES[one.name]}**: {_told(one)}", _share(one), REMEDIES[one.name](one.facts), gain
+
+
+def _between(one: Cause) -> str:
+    gain = one.gain
+    if gain is None or gain.value is None:
+        return ""
+    ends = (
+        "" if gain.low is None or gain.high is None else f" ({fixed(gain.low, 2)} to {fixed(gain.high, 2)})"
+    )
+    return f"{fixed(gain.value, 2)}{ends}"
+
+
+def _share(one: Cause) -> str:
+    share = one.share
+    if share.value is None:
+        return "not known"
+    ends = ""
+    if share.low is not None and share.high is not None:
+        ends = f" ({fixed(100 * max(0.0, share.low), 1)} to {fixed(100 * share.high, 1)})"
+    return f"{fixed(100 * share.value, 1)} %{ends}"
