@@ -54,7 +54,7 @@ class Fitted:
         sizes = self.means.sizes
         if not sizes[0] / FARTHEST <= size <= FARTHEST * sizes[-1]:
             nearest = size / FARTHEST if size > sizes[-1] else size * FARTHEST
-            return Refusal("too far", size, FARTHEST * sizes[-1], (int(np.ceil(nearest)),))
+            return Refusal("too far", float(size), float(FARTHEST * sizes[-1]), (int(np.ceil(nearest)),))
         if size > sizes[-1] and self.surprise is not None:
             return self.surprise
         return estimate(self.band(np.array([float(size)]), level)[:, 0], self.means.blocks, level)
