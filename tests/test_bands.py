@@ -117,7 +117,7 @@ def test_a_published_sweep_has_no_interval(source: str) -> None:
     sizes, rates = PUBLISHED[source]
     found = fit(Sweep(sizes, np.array([rates])))
     assert isinstance(found, Refusal)
-    assert (found.reason, found.sizes) == ("one block", sizes)
+    assert (found.reason, found.sizes) == ("few blocks", sizes)
 
 
 @pytest.mark.parametrize("source", PUBLISHED)

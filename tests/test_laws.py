@@ -104,17 +104,19 @@ def test_parameters_stay_within_what_is_physical() -> None:
     ("given", "reason", "sizes"),
     [
         (replace(sweep(AMDAHL, (9, 0.1)), own_processors=False), "shared host", SIZES),
-        (sweep(AMDAHL, (9, 0.1), blocks=1), "one block", SIZES),
+        (sweep(AMDAHL, (9, 0.1), blocks=1), "few blocks", SIZES),
+        (sweep(AMDAHL, (9, 0.1), blocks=2), "few blocks", SIZES),
         (sweep(AMDAHL, (9, 0.1), (1, 2, 4)), "few sizes", (6,)),
+        (Sweep((1, 2, 4, 8), np.tile([9.0, 17.0, 32.0, np.nan], (5, 1))), "few sizes", (8,)),
         (sweep(AMDAHL, (9, 0.1), (2,)), "few sizes", (4, 6, 8)),
         (Sweep((1, 2), np.array([[0.0, np.nan], [np.nan, 0.0]])), "nothing measured", (1, 2)),
         (
-            Sweep((1, 2, 3, 4), np.array([[8.0, 15.9, 4.0, 31.7], [8.1, 16.2, 4.1, 32.4]])),
+            Sweep((1, 2, 3, 4), np.array([[8.0, 15.9, 4.0, 31.7], [8.1, 16.2, 4.1, 32.4], [8.1, 16, 4, 32]])),
             "no law fits",
             (2, 3, 4),
         ),
     ],
-    ids=["shared", "block", "three", "one", "nothing", "misfit"],
+    ids=["shared", "block", "two blocks", "three", "failed", "one", "nothing", "misfit"],
 )
 def test_refusals(given: Sweep, reason: str, sizes: tuple[int, ...]) -> None:
     """Data that do not support a law are refused, each with its reason and the sizes to measure."""
@@ -147,7 +149,7 @@ def test_only_growing_work_follows_gustafson() -> None:
     ids=["linear", "ceiling", "maximum"],
 )
 def test_knees(law: Law, parameters: tuple[float, ...], knee: int | None) -> None:
-    """A ceiling of 3.5 is reached by 4; the fifth brings 277.8 after 270.3, which is 2.8 %; linear has no knee."""
+    """A ceiling of 3.5 is reached by 4; the fifth brings 277.8 after 270.3, 2.8 %; linear has no knee."""
     found = fitted(sweep(law, parameters, spread=0.002)).knee()
     if knee is None:
         assert found is None
@@ -187,6 +189,23 @@ def test_a_seed_gives_the_same_fit_again() -> None:
     """Two fits of one sweep agree to the digit."""
     given = sweep(AMDAHL, (100.0, 0.1), spread=0.03)
     assert fitted(given).predict(12) == fitted(given).predict(12)
+
+
+@pytest.mark.filterwarnings("error")
+def test_any_sweep_is_fitted_or_refused() -> None:
+    """Steep, flat, falling or wild, with failed trials: no sweep is an error, and bands have two ends."""
+    rng = np.random.default_rng(1)
+    for _ in range(300):
+        sizes = tuple(np.sort(rng.choice(np.arange(1, 30), rng.integers(1, 8), replace=False)).tolist())
+        shape = int(rng.integers(1, 7)), len(sizes)
+        rates = np.array(sizes) ** rng.uniform(-1, 1.5) * np.exp(
+            rng.normal(0, 10 ** rng.uniform(-4, 0.3), shape)
+        )
+        rates[rng.random(shape) < rng.choice([0.0, 0.2])] = rng.choice([0.0, np.nan])
+        found = fit(Sweep(sizes, rates))
+        if isinstance(found, Fitted):
+            band = found.band(np.array([*sizes, 2.0 * sizes[-1]]))
+            assert (band[1] <= band[2]).all()
 
 
 def test_hardly_any_trials_are_fitted_or_refused_without_an_error() -> None:
