@@ -42,8 +42,8 @@ def law_verdict(book: Book, level: float = LEVEL) -> Verdict:
     """Judge whether the bands of laws cover what they promise, over all laws; the evidence tells each."""
     claim = f"{percent(PROMISED, 2)} bands of laws hold the truth as often as they promise"
     rule = (
-        f"they do in {percent(PROMISED, 2)} ± {100 * WITHIN:g} % of sweeps, of all laws together, at the sizes "
-        "measured and up to twice the largest"
+        f"they do in {percent(PROMISED, 2)} ± {100 * WITHIN:g} % of sweeps, of all laws together, at the "
+        "sizes measured and up to twice the largest"
     )
     noise = _noise(book)
     if noise is None:
