@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from lab.analysis.extrapolation import Fitted, fit
+from lab.analysis.intervals import mean_estimate
 from lab.analysis.laws import AMDAHL, CEILING, GUSTAFSON, LINEAR, UNIVERSAL, Law, Numbers
-from lab.analysis.sweeps import Refusal, Sweep
+from lab.analysis.sweeps import Means, Refusal, Sweep, means, resampled
 from lab.errors import DataError
 
 SIZES = (1, 2, 3, 4, 6, 8)
@@ -103,22 +104,116 @@ def test_parameters_stay_within_what_is_physical() -> None:
     ("given", "reason", "sizes"),
     [
         (replace(sweep(AMDAHL, (9, 0.1)), own_processors=False), "shared host", SIZES),
-        (sweep(AMDAHL, (9, 0.1), blocks=1), "one block", SIZES),
+        (sweep(AMDAHL, (9, 0.1), blocks=1), "few blocks", SIZES),
+        (sweep(AMDAHL, (9, 0.1), blocks=2), "few blocks", SIZES),
         (sweep(AMDAHL, (9, 0.1), (1, 2, 4)), "few sizes", (6,)),
+        (Sweep((1, 2, 4, 8), np.tile([9.0, 17.0, 32.0, np.nan], (5, 1))), "few sizes", (8,)),
         (sweep(AMDAHL, (9, 0.1), (2,)), "few sizes", (4, 6, 8)),
         (Sweep((1, 2), np.array([[0.0, np.nan], [np.nan, 0.0]])), "nothing measured", (1, 2)),
         (
-            Sweep((1, 2, 3, 4), np.array([[8.0, 15.9, 4.0, 31.7], [8.1, 16.2, 4.1, 32.4]])),
+            Sweep((1, 2, 3, 4), np.array([[8.0, 15.9, 4.0, 31.7], [8.1, 16.2, 4.1, 32.4], [8.1, 16, 4, 32]])),
             "no law fits",
             (2, 3, 4),
         ),
     ],
-    ids=["shared", "block", "three", "one", "nothing", "misfit"],
+    ids=["shared", "block", "two blocks", "three", "failed", "one", "nothing", "misfit"],
 )
 def test_refusals(given: Sweep, reason: str, sizes: tuple[int, ...]) -> None:
     """Data that do not support a law are refused, each with its reason and the sizes to measure."""
     found = refused(given)
     assert (found.reason, found.sizes) == (reason, sizes)
+
+
+def test_a_bend_that_only_the_largest_size_shows_ends_the_predictions() -> None:
+    """Where the other sizes foretell another throughput of the largest, nothing is said of larger ones."""
+    steady = np.random.default_rng(7).normal(0.0, 0.01, (5, 4))
+    found = fitted(Sweep((1, 2, 4, 8), np.array([100.0, 200.0, 400.0, 480.0]) * np.exp(steady)))
+    beyond = found.predict(9)
+    assert isinstance(beyond, Refusal)
+    assert (beyond.reason, beyond.sizes) == ("bends at the end", (12,))
+    assert beyond.found > beyond.limit
+    assert not isinstance(found.predict(6), Refusal)
+
+
+def test_only_growing_work_follows_gustafson() -> None:
+    """Weak scaling has one more law than strong scaling; taken for strong scaling, no law fits it."""
+    given = sweep(GUSTAFSON, (100.0, 0.3), spread=0.01)
+    assert fitted(given).laws[0].law is GUSTAFSON
+    assert refused(replace(given, work="fixed")).reason == "no law fits"
+    assert GUSTAFSON not in [one.law for one in fitted(sweep(AMDAHL, (100.0, 0.1), spread=0.01)).laws]
+
+
+@pytest.mark.parametrize(
+    ("law", "parameters", "knee"),
+    [(LINEAR, (100.0,), None), (CEILING, (100.0, 350.0), 4), (UNIVERSAL, (100.0, 0.0, 0.04), 4)],
+    ids=["linear", "ceiling", "maximum"],
+)
+def test_knees(law: Law, parameters: tuple[float, ...], knee: int | None) -> None:
+    """A ceiling of 3.5 is reached by 4; the fifth brings 277.8 after 270.3, 2.8 %; linear has no knee."""
+    found = fitted(sweep(law, parameters, spread=0.002)).knee()
+    if knee is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert found.value == knee
+        assert (found.low or 0) <= knee <= (found.high or 0)
+
+
+def test_missing_trials_are_allowed_for() -> None:
+    """Where trials are a size's mean times a block's level, a missing one changes no mean."""
+    sizes, levels = np.array([1.0, 2.0, 4.0]), np.array([0.0, 0.1, -0.1, 0.2])
+    rates = np.exp(sizes + levels[:, None])
+    whole = means(Sweep((1, 2, 4), rates.copy()))
+    rates[1, 2], rates[3, 0] = np.nan, 0.0
+    part = means(Sweep((1, 2, 4), rates))
+    assert isinstance(whole, Means)
+    assert isinstance(part, Means)
+    assert whole.logs == pytest.approx(sizes + 0.05)
+    assert part.logs == pytest.approx(sizes + 0.05)
+    assert part.counts.tolist() == [3, 4, 3]
+
+
+def test_resamples_have_the_spread_of_student_over_blocks() -> None:
+    """The 90 % interval of a mean over resamples is Student's interval over blocks."""
+    logs = np.array([[1.0, 2.0], [1.3, 2.1], [1.1, 2.4], [0.9, 1.8]])
+    found = means(Sweep((1, 2), np.exp(logs)))
+    assert isinstance(found, Means)
+    drawn = resampled(found, 40_000, 1)
+    expected = mean_estimate(logs[:, 0].tolist(), 0.9)
+    low, high = np.quantile(drawn[:, 0], (0.05, 0.95))
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.01)
+    assert found.errors == pytest.approx(logs.std(axis=0, ddof=1) / 2)
+
+
+def test_a_seed_gives_the_same_fit_again() -> None:
+    """Two fits of one sweep agree to the digit."""
+    given = sweep(AMDAHL, (100.0, 0.1), spread=0.03)
+    assert fitted(given).predict(12) == fitted(given).predict(12)
+
+
+@pytest.mark.filterwarnings("error")
+def test_any_sweep_is_fitted_or_refused() -> None:
+    """Steep, flat, falling or wild, with failed trials: no sweep is an error, and bands have two ends."""
+    rng = np.random.default_rng(1)
+    for _ in range(300):
+        sizes = tuple(np.sort(rng.choice(np.arange(1, 30), rng.integers(1, 8), replace=False)).tolist())
+        shape = int(rng.integers(1, 7)), len(sizes)
+        rates = np.array(sizes) ** rng.uniform(-1, 1.5) * np.exp(
+            rng.normal(0, 10 ** rng.uniform(-4, 0.3), shape)
+        )
+        rates[rng.random(shape) < rng.choice([0.0, 0.2])] = rng.choice([0.0, np.nan])
+        found = fit(Sweep(sizes, rates))
+        if isinstance(found, Fitted):
+            band = found.band(np.array([*sizes, 2.0 * sizes[-1]]))
+            assert (band[1] <= band[2]).all()
+
+
+def test_hardly_any_trials_are_fitted_or_refused_without_an_error() -> None:
+    """Where each size is known in two of many blocks only, all laws have too many parameters."""
+    rates = np.full((5, 4), np.nan)
+    for size in range(4):
+        rates[size, size], rates[size + 1, size] = 100.0 * (size + 1), 103.0 * (size + 1)
+    assert isinstance(fit(Sweep((1, 2, 3, 4), rates)), Fitted | Refusal)
 
 
 def test_beyond_twice_the_largest_size() -> None:

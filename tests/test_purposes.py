@@ -133,4 +133,4 @@ def test_bad_targets_and_prices_are_refused() -> None:
 def test_one_block_has_neither() -> None:
     """One block tells no interval: targets and costs are refused with the sizes to measure again."""
     single = Sweep(SIZES, np.array([[1.0, 2.0, 4.0, 8.0]]))
-    assert answer(single, 3.0) == costs(single, 1.0) == Refusal("one block", 1.0, 5, SIZES)
+    assert answer(single, 3.0) == costs(single, 1.0) == Refusal("few blocks", 1.0, 5, SIZES)

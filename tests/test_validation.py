@@ -1,6 +1,7 @@
 """Tests of the Validation page: what it simulates, what it reads, and the verdicts that follow."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,15 @@ from written import write_run
 
 from lab.analysis.counters import counted
 from lab.analysis.coverage import FEWEST, Pool, coverage, pooled, ratio_residuals, residuals
+from lab.analysis.laws import LAWS
 from lab.analysis.losses import TERMS
 from lab.analysis.measures import measures
 from lab.data.records import SCHEMA_VERSION
 from lab.data.store import read_run
 from lab.errors import ClaimError, DataError
-from lab.report import proofs, simulations, validation
+from lab.report import laws, proofs, simulations, validation
 from lab.report.book import Book
+from lab.synthetic.bands import CURVES, of_curves, of_laws
 from lab.synthetic.losses import POINT, SCENARIOS, recovered
 
 ROW = {"check": "memory", "unit": "B", "block": 0, "node": "a", "lab_value": 1.0, "reference_value": 1.0}
@@ -185,6 +188,28 @@ def test_false_alarms_have_their_verdict(tmp_path: Path) -> None:
     assert simulations.alarm_verdict(few).outcome == "not decided"
 
 
+# --- laws ------------------------------------------------------------------------------------------------
+
+
+def test_laws_and_curves_are_on_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each law has a row with its coverage, each curve one below it, and both claims a verdict."""
+    monkeypatch.setattr(laws, "of_laws", partial(of_laws, sweeps=8))
+    monkeypatch.setattr(laws, "of_curves", partial(of_curves, sweeps=8))
+    text = laws.laws(pages(tmp_path, single_node=synthetic_run(workers=(1, 2), blocks=6))).text
+    assert text.startswith("**Not decided**: 90 % bands of laws hold the truth as often as they promise.")
+    assert "In 8 sweeps of 5 blocks for each of 5 laws" in text
+    for name in (*(law.name for law in LAWS), "Gustafson", *CURVES):
+        assert f"| {name} | 8 | " in text
+
+
+def test_without_noise_laws_are_not_decided(tmp_path: Path) -> None:
+    """A run of one block tells no noise to draw from: both claims are not decided, and say why."""
+    made = pages(tmp_path, single_node=synthetic_run(workers=(1,), blocks=1))
+    for one in (laws.law_verdict(made), laws.curve_verdict(made)):
+        assert one.outcome == "not decided"
+        assert "too little noise" in one.evidence
+
+
 # --- other instruments -------------------------------------------------------------------------------------
 
 
@@ -284,17 +309,17 @@ def test_the_summary_counts_the_claims(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("LAB_DATA", str(tmp_path))
     made = pages(tmp_path)
     text = validation.summary(made).text
-    assert text.startswith("Of 4 claims about the measurements in this book, 1 holds and 3 are not decided.")
+    assert text.startswith("Of 6 claims about the measurements in this book, 1 holds and 5 are not decided.")
     write_checks(tmp_path, rows_of("memory", "B", [(2.0, 1.0), (2.01, 1.0), (2.02, 1.0)]))
     assert validation.summary(made).text.startswith(
-        "Of 7 claims about the measurements in this book, 1 holds, 1 does not and 5 are not decided."
+        "Of 9 claims about the measurements in this book, 1 holds, 1 does not and 7 are not decided."
     )
 
 
 def test_sections_without_a_run_say_so(tmp_path: Path) -> None:
     """Nothing is computed of a run that is not there."""
     made = pages(tmp_path)
-    for section in (proofs.processor_time, simulations.intervals, simulations.false_alarms):
+    for section in (proofs.processor_time, simulations.intervals, simulations.false_alarms, laws.laws):
         assert section(made).text == "*No run yet.*"
 
 

@@ -8,7 +8,18 @@ import numpy as np
 from lab.analysis.fits import LEVEL, FittedLaw, compared, ends, errors_at_largest, estimate, misfit
 from lab.analysis.intervals import Estimate
 from lab.analysis.laws import GUSTAFSON, LAWS, Numbers
-from lab.analysis.sweeps import FEWEST_SIZES, RESAMPLES, SEED, Means, Refusal, Sweep, means, resampled
+from lab.analysis.sweeps import (
+    ADVISED_BLOCKS,
+    FEWEST_BLOCKS,
+    FEWEST_SIZES,
+    RESAMPLES,
+    SEED,
+    Means,
+    Refusal,
+    Sweep,
+    means,
+    resampled,
+)
 
 FARTHEST = 2.0
 """The largest size is predicted beyond by this factor at most, the smallest below by its inverse."""
@@ -54,7 +65,7 @@ class Fitted:
         sizes = self.means.sizes
         if not sizes[0] / FARTHEST <= size <= FARTHEST * sizes[-1]:
             nearest = size / FARTHEST if size > sizes[-1] else size * FARTHEST
-            return Refusal("too far", size, FARTHEST * sizes[-1], (int(np.ceil(nearest)),))
+            return Refusal("too far", float(size), float(FARTHEST * sizes[-1]), (int(np.ceil(nearest)),))
         if size > sizes[-1] and self.surprise is not None:
             return self.surprise
         return estimate(self.band(np.array([float(size)]), level)[:, 0], self.means.blocks, level)
@@ -96,9 +107,13 @@ def fit(sweep: Sweep, seed: int = SEED) -> Fitted | Refusal:
     found = means(sweep)
     if isinstance(found, Refusal):
         return found
+    if found.blocks < FEWEST_BLOCKS:
+        return Refusal("few blocks", found.blocks, ADVISED_BLOCKS, sweep.sizes)
     known = len(found.sizes)
     if known < FEWEST_SIZES:
-        return Refusal("few sizes", known, FEWEST_SIZES, advised(sweep.sizes, FEWEST_SIZES - known))
+        failed = tuple(size for size in sweep.sizes if size not in found.sizes)
+        asked = failed or advised(sweep.sizes, FEWEST_SIZES - known)
+        return Refusal("few sizes", known, FEWEST_SIZES, asked)
     laws = [*LAWS, GUSTAFSON] if sweep.work == "grows" else LAWS
     others = compared(laws, found.without_largest())
     errors = {

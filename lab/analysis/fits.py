@@ -6,7 +6,7 @@ from itertools import pairwise
 from math import sqrt
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from lab.analysis.intervals import Estimate
 from lab.analysis.laws import Law, Numbers
@@ -82,7 +82,7 @@ def misfit(found: Means, best: FittedLaw) -> Refusal | None:
     """
     squares, free = best.squares(found), max(1, len(found.sizes) - len(best.law.parameters))
     floors = sqrt(float(squares.sum()) / free) / found.noise
-    limit = sqrt(float(stats.f.isf(CHANCE, free, found.freedom)))
+    limit = sqrt(float(special.fdtri(free, found.freedom, 1 - CHANCE)))
     if floors <= limit:
         return None
     worst = int(squares.argmax())

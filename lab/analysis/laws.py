@@ -17,7 +17,8 @@ ROUNDS = 3
 KNEES = 250
 """Sizes that are tried as the place of a ceiling, evenly on logs between 1 and the largest size."""
 
-TINY = 1e-12
+TINY, RIDGE, STRIDE = 1e-12, 1e-10, 4.0
+"""The least that has a logarithm, and what keeps steps within reason where no curve comes near."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def _gustafson_search(sizes: Numbers, logs: Numbers, weights: Numbers) -> Number
 
 def _seconds(shares: Numbers) -> Numbers:
     """Return a, s and, where there is a third share, k from the shares of N / X."""
-    a = 1 / shares[:, :2].sum(axis=1)
+    a = 1 / np.maximum(TINY, shares[:, :2].sum(axis=1))
     return np.column_stack([a, a[:, None] * shares[:, 1:]])
 
 
@@ -128,9 +129,8 @@ def _shares(columns: Numbers, logs: Numbers, weights: Numbers) -> Numbers:
 def _newton(columns: Numbers, logs: Numbers, weights: Numbers) -> Numbers:
     """Return x (r, p) of the least squares of log(columns x) - logs, without bounds."""
     if columns.shape[1] == 1:
-        a: Numbers = np.exp((logs - np.log(np.maximum(TINY, columns[:, 0]))) @ weights / weights.sum())[
-            :, None
-        ]
+        apart = logs - np.log(np.maximum(TINY, columns[:, 0]))
+        a: Numbers = np.exp(apart @ weights / weights.sum())[:, None]
         return a
     roots: Numbers = np.sqrt(weights)
     fitted: Numbers = np.exp(logs)
@@ -139,9 +139,9 @@ def _newton(columns: Numbers, logs: Numbers, weights: Numbers) -> Numbers:
         slopes = columns * (roots / fitted)[..., None]
         aims = (1 + logs - np.log(fitted)) * roots
         across = slopes.transpose(0, 2, 1)
-        solved = np.linalg.solve(across @ slopes, across @ aims[..., None])
-        shares = solved[..., 0].astype(np.float64)
-        fitted = np.maximum(TINY, shares @ columns.T)
+        squares = (across @ slopes) * (1 + RIDGE * np.eye(columns.shape[1]))
+        shares = np.linalg.solve(squares, across @ aims[..., None])[..., 0].astype(np.float64)
+        fitted = np.clip(shares @ columns.T, fitted / STRIDE, fitted * STRIDE)
     return shares
 
 

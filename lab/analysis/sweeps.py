@@ -10,8 +10,12 @@ from lab.analysis.laws import Numbers
 from lab.errors import DataError
 
 FEWEST_SIZES = 4
-FEWEST_BLOCKS = 2
-ADVISED_BLOCKS = 5
+
+FEWEST_BLOCKS, ADVISED_BLOCKS = 3, 5
+"""Blocks below which no law is fitted, and the advice: of two, bands beyond the sizes hold too seldom."""
+
+LEAST_BLOCKS = 2
+"""Blocks that a mean with an interval needs."""
 
 RESAMPLES = 400
 SEED = 17
@@ -25,7 +29,7 @@ LEAST_NOISE = 0.001
 Reason = Literal[
     "shared host",
     "nothing measured",
-    "one block",
+    "few blocks",
     "few sizes",
     "no law fits",
     "bends at the end",
@@ -115,12 +119,12 @@ def means(sweep: Sweep) -> Means | Refusal:
     to be a size's mean plus a block's level plus a rest, by least squares. Refused: nothing known, one block.
     """
     known = (sweep.throughputs > 0) & np.isfinite(sweep.throughputs)
-    blocks = known.any(axis=1)
+    used = known.sum(axis=0) >= LEAST_BLOCKS
     if not known.any():
         return Refusal("nothing measured", 0.0, 1.0, sweep.sizes)
-    if blocks.sum() < FEWEST_BLOCKS:
-        return Refusal("one block", 1.0, ADVISED_BLOCKS, sweep.sizes)
-    used = known.sum(axis=0) >= FEWEST_BLOCKS
+    if not used.any():
+        return Refusal("few blocks", 1.0, ADVISED_BLOCKS, sweep.sizes)
+    blocks = known[:, used].any(axis=1)
     known = known[np.ix_(blocks, used)]
     logs = np.log(np.where(known, sweep.throughputs[np.ix_(blocks, used)], 1.0))
     return _split(np.array(sweep.sizes, dtype=float)[used], logs, known)

@@ -1,6 +1,11 @@
 """The section of the Validation page on laws: how often bands hold the truth, and what is refused."""
 
-from lab.analysis.intervals import Estimate
+from collections.abc import Sequence
+from itertools import chain
+
+import numpy as np
+
+from lab.analysis.intervals import LEVEL, Estimate, mean_estimate
 from lab.analysis.verdicts import Verdict, all_of, at_most, judge, within
 from lab.formats import UNKNOWN, count, fixed, listing, percent
 from lab.report.book import Book
@@ -8,88 +13,101 @@ from lab.report.markdown import Markdown, folded, paragraphs, table
 from lab.report.page import NO_RUN
 from lab.report.proofs import studies
 from lab.report.verdicts import in_one_line
-from lab.synthetic.bands import BLOCKS, CURVED_SWEEPS, SWEEPS, Covered, of_curves, of_laws
+from lab.synthetic.bands import BLOCKS, Covered, of_curves, of_laws
 from lab.synthetic.sweeps import Noise, recorded_noise
 
-LEVEL, WITHIN = 0.9, 0.03
+PROMISED, WITHIN = 0.9, 0.03
 """The level of the bands, and what coverage may differ from it by."""
 
 UNTOLD = "The runs recorded too little noise to draw from."
+HEAD = ("truth", "sweeps", "no fit, %", "nothing beyond, %", "held within, %", "held beyond, %")
 
 
 def laws(book: Book) -> Markdown:
     """Show what became of made-up sweeps of every law, and of curves that follow none."""
     if not studies(book):
         return Markdown(NO_RUN)
-    told = "\n\n".join(in_one_line(one) for one in verdicts(book))
+    told = [in_one_line(one) for one in (law_verdict(book), curve_verdict(book))]
     noise = _noise(book)
     if noise is None:
-        return paragraphs(told)
-    head = ("truth", "sweeps", "no fit, %", "nothing beyond, %", "held within, %", "held beyond, %")
-    right = (1, 2, 3, 4, 5)
+        return paragraphs(*told)
     return paragraphs(
-        told,
-        table(head, [_row(one) for one in of_laws(noise)], right),
-        folded("Curves that follow no law", table(head, [_row(one) for one in of_curves(noise)], right)),
+        *told,
+        _table(of_laws(noise)),
+        folded("Curves that follow no law", _table(of_curves(noise))),
     )
 
 
-def verdicts(book: Book) -> tuple[Verdict, Verdict]:
-    """Judge whether bands cover what they promise, and whether what follows no law misleads."""
+def law_verdict(book: Book, level: float = LEVEL) -> Verdict:
+    """Judge whether the bands of laws cover what they promise, over all laws; the evidence tells each."""
+    claim = f"{percent(PROMISED, 2)} bands of laws hold the truth as often as they promise"
+    rule = (
+        f"they do in {percent(PROMISED, 2)} ± {100 * WITHIN:g} % of sweeps, of all laws together, at the "
+        "sizes measured and up to twice the largest"
+    )
     noise = _noise(book)
-    return _coverage(noise), _misled(noise)
+    if noise is None:
+        return Verdict(claim, rule, "not decided", UNTOLD)
+    found = of_laws(noise)
+    sides = [one.inside for one in found], [one.outside for one in found]
+    pooled = [mean_estimate(chain.from_iterable(side), level) for side in sides]
+    outcome = all_of(judge(one, within(WITHIN, of=PROMISED)) for one in pooled)
+    inside, outside = (_told(one, side) for one, side in zip(pooled, sides, strict=True))
+    evidence = (
+        f"In {found[0].sweeps:,} sweeps of {BLOCKS} blocks for each of {count(len(found), 'law')}, with the "
+        f"noise of the runs, they did at {inside} of the sizes measured, and at {outside} of larger ones."
+    )
+    return Verdict(claim, rule, outcome, evidence)
+
+
+def _told(pooled: Estimate, parts: Sequence[tuple[float, ...]]) -> str:
+    """Return coverage over all laws, and that of the laws it is least and most of."""
+    values = [100 * float(np.mean(one)) for one in parts if one]
+    between = f"{fixed(min(values), 1)} to {fixed(max(values), 1)}" if values else UNKNOWN
+    return f"{percent(pooled.value, 3)} (from law to law {between} %)"
+
+
+def curve_verdict(book: Book, level: float = LEVEL) -> Verdict:
+    """Judge whether sweeps of curves that follow no law mislead beyond the largest size."""
+    limit = 1 - PROMISED
+    claim = "where throughput follows none of the laws, a refusal or the band says so"
+    rule = (
+        f"for each curve, of all sweeps at most {percent(limit, 2)} have a band beyond the largest size that "
+        "misses it"
+    )
+    noise = _noise(book)
+    if noise is None:
+        return Verdict(claim, rule, "not decided", UNTOLD)
+    curves = of_curves(noise)
+    found = {one.name: mean_estimate(one.missed, level) for one in curves}
+    outcomes = {name: judge(one, at_most(limit)) for name, one in found.items()}
+    shares = listing(f"{name}: {percent(one.value, 2)}" for name, one in found.items())
+    evidence = f"Of {curves[0].sweeps:,} sweeps each, these do: {shares}."
+    return Verdict(claim, rule, all_of(outcomes.values()), evidence)
 
 
 def _noise(book: Book) -> Noise | None:
     return recorded_noise(study.measures for study in studies(book))
 
 
-def _coverage(noise: Noise | None) -> Verdict:
-    claim = f"where throughput follows a law, {percent(LEVEL, 2)} bands hold it"
-    rule = (
-        f"they do in {percent(LEVEL, 2)} ± {100 * WITHIN:g} % of sweeps of every law, at the sizes measured "
-        "and up to twice the largest"
-    )
-    if noise is None:
-        return Verdict(claim, rule, "not decided", UNTOLD)
-    parts = [(one.name, part) for one in of_laws(noise) for part in (one.inside, one.outside)]
-    outcomes = [(name, judge(part, within(WITHIN, of=LEVEL))) for name, part in parts]
-    missed = [name for name, outcome in outcomes if outcome == "does not hold"]
-    values = [100 * (part.value or 0.0) for _, part in parts]
-    outside = f"; outside: {listing(dict.fromkeys(missed))}" if missed else ""
-    evidence = (
-        f"In {SWEEPS:,} sweeps of {BLOCKS} blocks for each of {count(len(parts) // 2, 'law')}, with recorded "
-        f"noise, it was {fixed(min(values), 1)} to {fixed(max(values), 1)} %{outside}."
-    )
-    return Verdict(claim, rule, all_of(outcome for _, outcome in outcomes), evidence)
-
-
-def _misled(noise: Noise | None) -> Verdict:
-    limit = 1 - LEVEL
-    claim = "where throughput follows none of the laws, predictions do not mislead"
-    rule = f"at most {percent(limit, 2)} of bands beyond the largest size do, of every curve"
-    if noise is None:
-        return Verdict(claim, rule, "not decided", UNTOLD)
-    found = [(one.name, one.misled) for one in of_curves(noise)]
-    misleading = [
-        f"{name} ({percent(part.value or 0.0, 2)})" for name, part in found if (part.low or 0.0) > limit
+def _table(found: Sequence[Covered]) -> str:
+    rows = [
+        (
+            one.name,
+            f"{one.sweeps:,}",
+            fixed(100 * (1 - len(one.inside) / one.sweeps), 1),
+            fixed(100 * (len(one.inside) - len(one.outside)) / one.sweeps, 1),
+            _share(one.inside),
+            _share(one.outside),
+        )
+        for one in found
     ]
-    outcome = all_of(judge(part, at_most(limit)) for _, part in found)
-    evidence = (
-        f"{CURVED_SWEEPS} sweeps of each of {count(len(found), 'curve')}; the others are "
-        f"refused or hold it. More than that: {listing(misleading) if misleading else 'none'}."
-    )
-    return Verdict(claim, rule, outcome, evidence)
+    return table(HEAD, rows, right=(1, 2, 3, 4, 5))
 
 
-def _row(one: Covered) -> tuple[object, ...]:
-    parts = (100 * one.refused / one.sweeps, 100 * one.untold / one.sweeps)
-    shown = (fixed(part, 1) for part in parts)
-    return one.name, f"{one.sweeps:,}", *shown, _share(one.inside), _share(one.outside)
-
-
-def _share(found: Estimate) -> str:
+def _share(parts: tuple[float, ...]) -> str:
+    found = mean_estimate(parts)
     if found.value is None or found.low is None or found.high is None:
         return UNKNOWN
-    low, high = max(0.0, found.low), min(1.0, found.high)
-    return f"{fixed(100 * found.value, 1)} ({fixed(100 * low, 1)} to {fixed(100 * high, 1)})"
+    ends = (fixed(100 * end, 1) for end in (max(0.0, found.low), min(1.0, found.high)))
+    return f"{fixed(100 * found.value, 1)} ({' to '.join(ends)})"

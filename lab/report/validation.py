@@ -9,7 +9,7 @@ from lab.analysis.intervals import LEVEL, Estimate, median_estimate, ratio_estim
 from lab.analysis.verdicts import Verdict, at_least, at_most, judge, shared_level, within
 from lab.data.store import ENVIRONMENT, read_table
 from lab.formats import count, estimate, listing, percent, seconds, short_estimate
-from lab.report import proofs, simulations
+from lab.report import laws, proofs, simulations
 from lab.report.book import Book
 from lab.report.markdown import Markdown, literal, paragraphs, table
 from lab.report.page import NO_RUN
@@ -31,7 +31,7 @@ LEAST_THROUGHPUT = 0.99
 """The limits of the claims: median difference of task times, ratio of memory, throughput while measuring."""
 
 
-CLAIMS = 7
+CLAIMS = 9
 """Claims on the page, which share one error rate; a test counts them."""
 
 WORDS = {
@@ -63,6 +63,8 @@ def summary(book: Book) -> Markdown:
         proofs.processor_verdict(book, level),
         simulations.coverage_verdict(book, level),
         simulations.alarm_verdict(book, level),
+        laws.law_verdict(book, level),
+        laws.curve_verdict(book, level),
         *(() if checks is None else verdicts(checks, level)),
     ]
     by = {outcome: sum(one.outcome == outcome for one in judged) for outcome in WORDS}

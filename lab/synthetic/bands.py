@@ -7,7 +7,6 @@ from functools import cache, partial
 import numpy as np
 
 from lab.analysis.extrapolation import FARTHEST, Fitted, fit
-from lab.analysis.intervals import Estimate, mean_estimate
 from lab.analysis.laws import GUSTAFSON, LAWS, Law
 from lab.synthetic.sweeps import Noise, disturbed, drawn_truth, true_throughput
 
@@ -39,20 +38,21 @@ CURVES: Mapping[str, Truth] = {
 
 @dataclass(frozen=True, slots=True)
 class Covered:
-    """What became of the sweeps of a law or curve.
+    """What became of the sweeps of a law or curve: for each that has a fit, the parts of its bands that hold.
 
-    `refused` have no fit, `untold` nothing beyond the largest size. `inside` is the part of the others' bands
-    that hold the truth at the sizes measured, `outside` at those up to twice the largest; `misled` is the
-    part of all sweeps with a band there that misses it. Intervals are Student's over sweeps.
+    `inside` are the parts (0..1) of the sizes measured at which the band holds the truth, `outside` those of
+    the sizes up to twice the largest, of sweeps that say anything of these.
     """
 
     name: str
     sweeps: int
-    refused: int
-    untold: int
-    inside: Estimate
-    outside: Estimate
-    misled: Estimate
+    inside: tuple[float, ...]
+    outside: tuple[float, ...]
+
+    @property
+    def missed(self) -> tuple[float, ...]:
+        """Return for every sweep the part of the larger sizes at which a band misses the truth."""
+        return (*(1 - held for held in self.outside), *[0.0] * (self.sweeps - len(self.outside)))
 
 
 @cache
@@ -89,9 +89,7 @@ def _covered(name: str, drawn: Drawn, noise: Noise, sweeps: int, grows: bool = F
             if found.surprise is None:
                 beyond = range(sizes[-1] + 1, int(FARTHEST * sizes[-1]) + 1)
                 outside.append(_held(found, beyond, truth))
-    missed = [1 - held for held in outside] + [0.0] * (sweeps - len(outside))
-    parts = [mean_estimate(one) for one in (inside, outside, missed)]
-    return Covered(name, sweeps, sweeps - len(inside), len(inside) - len(outside), *parts)
+    return Covered(name, sweeps, tuple(inside), tuple(outside))
 
 
 def _held(found: Fitted, sizes: Sequence[int], truth: Truth) -> float:
