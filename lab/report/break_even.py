@@ -166,20 +166,6 @@ def speedups(study: Study) -> Markdown:
     return paragraphs(figure(drawn, caption))
 
 
-def beats(study: Study) -> Markdown:
-    """Say from which length on Ray is faster than each other way to run tasks."""
-    rows = []
-    for engine, how in timed(study):
-        cells = []
-        for ray in (OWN, PLAIN):
-            same = way(ray) == (engine, how)
-            other = {"engine": engine, "batching": how}
-            cells.append(ABSENT if same else beaten(study, analysis.speed_ratios(study.compared, ray, other)))
-        rows.append((named(engine, how), *cells))
-    head = ("Ray is faster than", "Ray, batched", "with one Ray task a call")
-    return Markdown(table(head, rows) if rows else "")
-
-
 def beaten(study: Study, curve: Curve) -> str:
     """Say at which lengths a ratio is above 1, as far as its intervals tell."""
     if not curve:

@@ -173,8 +173,8 @@ def explorer(decision: Decision) -> str:
     return (
         f'<form class="lab-explorer" data-points="{safe(points)}" data-unit="{unit}" data-what="{what}">\n'
         f'<p><strong>For your target.</strong> <label>Target, {unit} <input name="target" type="number" '
-        'min="0" step="any"></label> <label>Price of one for an hour <input name="price" type="number" min="0" '
-        'step="any"></label></p>\n<p><output aria-live="polite">Without JavaScript: '
+        'min="0" step="any"></label> <label>Price of one for an hour <input name="price" type="number" '
+        'min="0" step="any"></label></p>\n<p><output aria-live="polite">Without JavaScript: '
         "<code>lab answer RUN --target 500 --price 0.40</code>.</output></p>\n</form>"
     )
 

@@ -111,7 +111,7 @@ def refused(one: Refusal, what: str = "workers") -> str:
     reasons = {
         "shared host": "The nodes share their host's processors, without quotas that fit it.",
         "nothing measured": "No trial ended well.",
-        "one block": "One repeat has no spread: repeat every size 5 times.",
+        "few blocks": "Too few repeats to fit anything: repeat every size 5 times.",
         "few sizes": f"{count(int(one.found), 'size')} follow any law: it takes {int(one.limit)}.",
         "no law fits": f"No law comes near the means: they are off by {found} times the noise.",
         "bends at the end": "No law foretold the largest size: the curve bends there.",
