@@ -7,7 +7,7 @@ import pytest
 from timed import COSTS, LENGTHS, WORKERS, break_even_run, failing, measured, race_run
 
 from lab.analysis import break_even, ray_ways
-from lab.analysis.break_even import Crossing, batch_size, crossing, sides, speed_ratios
+from lab.analysis.break_even import Crossing, batch_size, crossing, speed_ratios
 from lab.analysis.engines import against, largest_work
 from lab.analysis.intervals import Estimate, unpaired_ratio
 from lab.analysis.noise import CopyComparison, copy_comparisons, told_apart
@@ -124,12 +124,6 @@ def test_one_block_crosses_without_an_interval() -> None:
     assert found is not None
     assert (found.low, found.high, found.n) == (None, None, 1)
     assert found.value == pytest.approx(60e-6, rel=0.01)
-
-
-def test_sides_are_told_by_intervals() -> None:
-    """Faster, slower and not told apart, each with its lengths."""
-    found = sides(curve(0.5, 1.05, 2.0, width=0.1))
-    assert (found.slower, found.untold, found.faster) == ((1.0,), (2.0,), (4.0,))
 
 
 # --- ways to use Ray --------------------------------------------------------------------------------------

@@ -15,9 +15,11 @@ from lab.analysis.replay import random_searches
 from lab.data.records import FILES, columns
 from lab.errors import DataError
 from lab.report import (
+    answers,
     claims_single_node,
     error_rates,
     failures,
+    front,
     limits,
     noise,
     provenance,
@@ -26,6 +28,7 @@ from lab.report import (
     usage,
     waiting,
 )
+from lab.report.book import Book
 from lab.report.disturbances import warning
 from lab.report.handbook import KINDS, parameters_of, refusal
 from lab.report.markdown import Markdown, figure, folded, literal, table
@@ -35,9 +38,7 @@ from lab.report.selection import select_run
 from lab.report.study import Study
 
 SECTIONS: tuple[Callable[[Study], Markdown], ...] = (
-    scaling.summary,
-    scaling.speedup,
-    scaling.answer,
+    answers.answer,
     scaling.throughput,
     scaling.against_processes,
     usage.usage,
@@ -153,7 +154,7 @@ def test_no_complete_run_makes_a_page_that_says_so(tmp_path: Path, small: Frames
     assert "There is no complete run" in first
     assert "`make report` makes one" in first
     assert ("`cut` (" in first) == unfinished
-    assert {made.show(section).text for section in SECTIONS[1:]} == {"*No run yet.*"}
+    assert {made.show(section, told=True).text for section in SECTIONS[1:]} == {"*No run yet.*"}
 
 
 def test_a_damaged_newest_run_stops_the_build(tmp_path: Path, small: Frames) -> None:
@@ -168,24 +169,25 @@ def test_a_damaged_newest_run_stops_the_build(tmp_path: Path, small: Frames) -> 
 # --- what is said ----------------------------------------------------------------------------------------
 
 
-def test_the_paragraph_answers_from_the_data(tmp_path: Path) -> None:
-    """Scaling, cost of Ray and workers to use are those of the made-up law: level beyond the cores."""
+def test_the_answers_are_those_of_the_data(tmp_path: Path) -> None:
+    """How far, why, how many and the cost of Ray are those of the made-up law: level beyond the cores."""
     write_run(tmp_path / "single_node" / "run", synthetic_run(blocks=5, modes=("search",)))
-    text = shown(tmp_path).show(scaling.summary).text
-    assert "With 4 workers on 4 cores, Ray did the same work 3." in text
-    assert "times as fast as with one worker (95 % interval" in text
-    assert "workers, Ray reached" in text
-    assert "of the throughput of as many plain processes (95 % interval" in text
-    assert "Use 4 workers:" in text
+    text = shown(tmp_path).show(answers.answer).text
+    assert "| **How far does it scale?** | 4 workers: 3." in text
+    assert "of the ideal of 4. | 95 % interval, n = 5 |" in text
+    assert "| **Why no further?** | With 6 workers, " in text
+    assert "| **How many workers?** | 4 or 6 workers; 4 lose at most " in text
+    assert "| **Ray or plain processes?** |" in text
+    assert "of their throughput, over 2, 4 and 6 workers" in text
 
 
 def test_a_machine_where_ray_costs_more_gets_another_sentence(tmp_path: Path) -> None:
-    """Sentences are chosen by the data: where every Ray window is a half longer, Ray cost about a third."""
+    """Sentences are chosen by the data: where every Ray window is a half longer, Ray costs about a third."""
     trials, *others = synthetic_run(blocks=5, modes=("search",))
     ray = trials["engine"] == "ray"
     trials.loc[ray, "duration_seconds"] *= 1.5
     write_run(tmp_path / "single_node" / "run", (trials, *others))
-    assert ": it cost 3" in shown(tmp_path).show(scaling.summary).text
+    assert "Ray costs 3" in shown(tmp_path).show(answers.answer).text
 
 
 def test_a_machine_that_is_not_quiet_gets_a_warning(tmp_path: Path) -> None:
@@ -195,12 +197,11 @@ def test_a_machine_that_is_not_quiet_gets_a_warning(tmp_path: Path) -> None:
     frames[2]["cpu_cores"] += 1.0
     write_run(tmp_path / "busy" / "single_node" / "run", frames)
     quiet, busy = shown(tmp_path / "quiet"), shown(tmp_path / "busy")
-    assert "not quiet" not in quiet.show(scaling.summary).text
     assert quiet.mention(warning).text == ""
     assert "| 10 % | 0 of 16 |" in quiet.show(noise.noise).text
     assert "used more than 10 % of the cores in 16 of 16 trials" in busy.mention(warning).text
-    assert "not quiet" not in busy.show(scaling.answer).text
-    assert "**The machine was not quiet**" in busy.show(scaling.summary).text
+    book = Book(tmp_path / "busy", tmp_path / "no-pins.yaml")
+    assert "On run the machine was not quiet" in front.trust(book).text
     assert busy.show(claims_single_node.verdicts).text.count("| **not decided** |") == 4
     assert "But the machine was not quiet: in 4 of 4 trials" in busy.show(claims_single_node.verdicts).text
     assert "not quiet" not in quiet.show(claims_single_node.verdicts).text
@@ -284,23 +285,18 @@ def slowed(frames: Frames, factors: dict[int, float]) -> Frames:
 
 
 @pytest.mark.parametrize(
-    ("blocks", "factors", "said", "unsaid"),
+    ("blocks", "factors", "said"),
     [
-        (5, {2: 4.0}, "Use 1 worker: the highest mean throughput measured", ("fewer gave", "not tell")),
-        (5, {}, "fewer gave less than 97 % of it.", ("not tell",)),
-        (1, {}, "But these trials could not tell 2 and 1 worker apart.", ()),
-        (1, {2: 4.0}, "But these trials could not tell 1 and 2 workers apart.", ("fewer gave",)),
+        (5, {2: 4.0}, "Use 1 worker. Going from 1 to 2 brings -"),
+        (5, {}, "Use 2 workers. Going from 1 to 2 brings +"),
+        (1, {}, "1 or 2 workers. One repeat tells nothing: run 5."),
     ],
 )
-def test_how_many_workers_to_use(
-    tmp_path: Path, blocks: int, factors: dict[int, float], said: str, unsaid: tuple[str, ...]
-) -> None:
-    """The smallest count measured has no fewer beside it; one block cannot tell counts apart."""
+def test_how_many_workers_to_use(tmp_path: Path, blocks: int, factors: dict[int, float], said: str) -> None:
+    """The fewest near the best are named with what the last one brought; one block cannot tell."""
     frames = list(synthetic_run(workers=(1, 2), blocks=blocks, modes=("search",)))
     write_run(tmp_path / "single_node" / "run", slowed(frames, factors))
-    text = shown(tmp_path).show(scaling.summary).text
-    assert said in text
-    assert not any(one in text for one in unsaid), text
+    assert said in shown(tmp_path).show(answers.answer).text
 
 
 def test_one_block_speaks_of_no_intervals(tmp_path: Path) -> None:

@@ -11,10 +11,13 @@ from synthetic import docker_run, multi_node_run
 from written import PARAMETERS, write_run
 
 from lab.report import (
+    answers,
     claims_cluster,
     docker,
     error_rates,
     failures,
+    front,
+    how_many,
     limits,
     nodes,
     noise,
@@ -24,6 +27,7 @@ from lab.report import (
     usage,
     waiting,
 )
+from lab.report.decision import decide
 from lab.report.disturbances import warning
 from lab.report.markdown import Markdown
 from lab.report.page import Page, page
@@ -44,11 +48,18 @@ SHARED: Sections = (
     provenance.files,
     provenance.other_runs,
 )
+
+
+def how_many_of(study: Study) -> Markdown:
+    """Return what the page on how many says of a run."""
+    decision = decide(study, study.main_mode) if study.modes else None
+    return Markdown("" if decision is None else f"{how_many.drawn(decision)}\n{how_many.laws(decision)}")
+
+
 SECTIONS: dict[str, Sections] = {
     "multi_node": (
-        scaling.answer,
-        scaling.summary,
-        scaling.speedup,
+        answers.answer,
+        how_many_of,
         scaling.throughput,
         scaling.efficiency,
         usage.usage,
@@ -60,7 +71,6 @@ SECTIONS: dict[str, Sections] = {
     ),
     "docker": (
         docker.answer,
-        docker.summary,
         docker.comparison,
         docker.verdict,
         scaling.throughput,
@@ -109,33 +119,33 @@ def unmeasured(frames: Frames) -> Frames:
 
 
 def test_the_answer_of_containers(tmp_path: Path) -> None:
-    """Scaling, efficiency and number to use are those of the made-up law, under the host's name."""
+    """Scaling and number to use are those of the made-up law, under the host's name."""
     made = shown(tmp_path, "multi_node", multi_node_run(nodes=(1, 2, 4), blocks=5))
-    text = made.show(scaling.answer).text
-    assert text.startswith(
-        "4 containers on one host, each with 0.25 cores and 1 worker, did the same work 3."
-    )
-    assert "times as fast as one (95 % interval" in text
-    assert "a scaling efficiency of 0.9" in text
-    assert "With 4 containers, node efficiency" in text
-    assert "Use 4 containers on one host: the highest mean throughput measured" in text
-    assert "together they take 1.00 of the host's 4 cores" in text
+    text = made.show(answers.answer).text
+    assert "| **How far does it scale?** | 4 containers on one host: 3." in text
+    assert "times as fast as one, 9" in text
+    assert "| **How many nodes?** | Use 4 containers on one host. Going from 2 to 4 brings +" in text
+    assert "More were not measured, and may be better." in text
+    over = front.over_nodes(made.study)
+    assert over.answer.endswith("No network between machines was measured.")
 
 
 def test_raylets_that_share_cores_answer_no_purchase(tmp_path: Path) -> None:
-    """Of raylets on one host nothing is said of how many nodes to buy."""
-    text = shown(tmp_path, "multi_node", multi_node_run(cluster="local")).show(scaling.answer).text
+    """Of raylets on one host nothing is said of how many nodes to buy, and nothing is predicted."""
+    made = shown(tmp_path, "multi_node", multi_node_run(cluster="local"))
+    text = made.show(answers.answer).text
     assert "4 raylets on one host" in text
-    assert "How many nodes to buy cannot be concluded: these are raylets on one host that share" in text
+    assert "No answer: these raylets on one host share their processors, without quotas" in text
     assert "Use " not in text
+    assert "**No prediction.** The nodes share their host's processors" in how_many_of(made.study).text
 
 
 def test_machines_of_their_own_are_nodes(tmp_path: Path) -> None:
     """Nodes on hosts of their own are called nodes, and may be bought."""
     made = shown(tmp_path, "multi_node", multi_node_run(cluster="address", blocks=5))
-    text = made.show(scaling.answer).text
-    assert text.startswith("4 nodes, each with 4 cores and 1 worker, did the same work")
-    assert "Use 4 nodes:" in text
+    text = made.show(answers.answer).text
+    assert "| **How far does it scale?** | 4 nodes: " in text
+    assert "Use 4 nodes." in text
     assert "one host" not in "".join(made.show(one).text for one in SECTIONS["multi_node"])
 
 
@@ -175,7 +185,6 @@ def test_a_loud_cluster_tells_nothing(tmp_path: Path) -> None:
     frames[3]["cpu_seconds"] += 2.0 * frames[3]["ended_seconds"]
     made = shown(tmp_path, "multi_node", frames)
     assert "Processes that are not the lab's used more than 10 % of the cores" in made.mention(warning).text
-    assert "The machine was not quiet" in made.show(scaling.summary).text
     assert made.show(claims_cluster.verdicts).text.count("**not decided**") == 6
 
 
@@ -241,7 +250,6 @@ def test_docker_s_answer_is_that_of_the_planted_ratio(
     run = docker_run(workers_per_node=(1, 2), nodes=(1,), quota=4.0, blocks=10, ratio=ratio, noise=0.005)
     made = shown(tmp_path, "docker", run)
     assert said in made.show(docker.answer).text
-    assert "Pooled over 1 and 2 workers on each node" in made.show(docker.summary).text
     assert f"| **{verdict}** | Docker causes no significant loss" in made.show(docker.verdict).text
 
 

@@ -1,7 +1,7 @@
 // Answers for a target and a price from the numbers in the page; without this script a command is shown.
 (() => {
   const digits = value => value >= 1000 ? Math.round(value).toLocaleString("en") : value.toPrecision(3);
-  for (const form of document.querySelectorAll("form.lab-explorer")) {
+  const setUp = form => {
     const points = JSON.parse(form.dataset.points), { unit, what } = form.dataset;
     const output = form.querySelector("output");
     const told = (target, price) => {
@@ -31,5 +31,7 @@
     form.addEventListener("input", show);
     form.addEventListener("submit", event => event.preventDefault());
     show();
-  }
+  };
+  const all = () => document.querySelectorAll("form.lab-explorer").forEach(setUp);
+  document.readyState === "loading" ? document.addEventListener("DOMContentLoaded", all) : all();
 })();

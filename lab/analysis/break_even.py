@@ -150,19 +150,3 @@ def _crossing(across: Sequence[float], ratios: Sequence[float]) -> float:
     left, right = 1 / max(ratios[last], 1e-12), 1 / ratios[last + 1]
     near, far = 1 / across[last], 1 / across[last + 1]
     return 1 / (near + (left - 1) / (left - right) * (far - near))
-
-
-@dataclass(frozen=True, slots=True)
-class Sides:
-    """The lengths at which the first of two ways is faster, slower, or cannot be told apart."""
-
-    faster: tuple[float, ...]
-    slower: tuple[float, ...]
-    untold: tuple[float, ...]
-
-
-def sides(curve: Curve) -> Sides:
-    """Return on which side of 1 the interval of a ratio lies, by length."""
-    above = tuple(x for x, one in curve.items() if one.low is not None and one.low > 1)
-    below = tuple(x for x, one in curve.items() if one.high is not None and one.high < 1)
-    return Sides(above, below, tuple(x for x in curve if x not in above and x not in below))

@@ -8,7 +8,7 @@ from matplotlib.patches import Rectangle
 from lab.figures.style import BLUE, INK, VERMILION, label, sheet, styled, svg
 from lab.formats import number
 
-ROW_INCHES = 0.32
+ROW_INCHES = 0.26
 FRAME_INCHES = 0.75
 
 TINTS = {"faster": BLUE, "slower": VERMILION, "alike": ""}
@@ -41,8 +41,10 @@ def heat(title: str, rows: Sequence[tuple[str, Sequence[Cell | None]]], columns:
                 told.append(f"{name}, {columns[place]}: {text} ({cell.said})")
         axis.set_xlim(0, len(columns))
         axis.set_ylim(len(rows), 0)
-        axis.set_xticks([place + 0.5 for place in range(len(columns))], columns)
-        axis.set_yticks([line + 0.5 for line in range(len(rows))], [label(name) for name, _ in rows])
+        axis.set_xticks([place + 0.5 for place in range(len(columns))], columns, fontsize=7)
+        names = [label(name) for name, _ in rows]
+        axis.set_yticks([line + 0.5 for line in range(len(rows))], names, fontsize=7)
+        axis.grid(False)
         axis.tick_params(length=0)
         axis.xaxis.tick_top()
         for side in axis.spines.values():

@@ -1,6 +1,7 @@
 """The answers of a run in words: how far, why no further, how many, and whether Ray pays off."""
 
 import dataclasses
+from itertools import pairwise
 
 from lab.analysis.choice import MOST_BLOCKS, PART, Choice
 from lab.analysis.configurations import compare_over_workers
@@ -114,7 +115,8 @@ def _steps(decision: Decision, size: int) -> str:
     """Say what the last one brought, and what the next would."""
     place, study = decision.sizes.index(size), decision.study
     told = []
-    for first, then in zip(decision.sizes[max(0, place - 1) :], decision.sizes[place:][:2], strict=False):
+    near = decision.sizes[max(0, place - 1) : place + 2]
+    for first, then in pairwise(near):
         gained = study.ratio(decision.mode, (decision.series, then), (decision.series, first))
         if gained.value is not None:
             told.append(f"{first} to {then} brings {gain(gained)}")

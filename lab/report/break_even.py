@@ -114,7 +114,7 @@ def overhead(study: Study) -> Markdown:
         return Markdown("")
     drawn = figures.overheads(curves, "Cost of a task beyond its work, against its length")
     caption = (
-        "One task a call, but for *Ray, batched*, which chooses its own batches. Workers times time "
+        "One task a call, but for <em>Ray, batched</em>, which chooses its own batches. Workers times time "
         "for each task, less the plain loop's time for it in the same block. Means with "
         f"{intervals(study)}; where the interval reaches 0 the cost is too small beside the work to be "
         "told, and no point is drawn."
@@ -160,39 +160,7 @@ def speedups(study: Study) -> Markdown:
         return Markdown("")
     drawn = figures.speedups(panels, study.workers, "Speedup over a plain loop, against the length of a task")
     caption = (
-        f"{count(study.workers, 'worker')}. Ratios paired by block, with {intervals(study)}. *Ray, "
-        "batched* chooses its own batches and is in both panels."
+        f"{count(study.workers, 'worker')}. Ratios paired by block, with {intervals(study)}. <em>Ray, "
+        "batched</em> chooses its own batches and is in both panels."
     )
     return paragraphs(figure(drawn, caption))
-
-
-def beaten(study: Study, curve: Curve) -> str:
-    """Say at which lengths a ratio is above 1, as far as its intervals tell."""
-    if not curve:
-        return ABSENT
-    found = analysis.sides(curve)
-    if all(one.low is None for one in curve.values()):
-        return "cannot be told from one block"
-    untold = f"not told apart at {spans(found.untold, curve)}" if found.untold else ""
-    slower = f"slower at {spans(found.slower, curve)}" if found.slower else ""
-    if not found.faster:
-        return "; ".join(filter(None, ("never", slower, untold)))
-    if not found.slower and not found.untold:
-        return "always"
-    beyond = [x for x in found.untold if x > min(found.faster)]
-    if found.slower and max(found.slower) < min(found.faster) and not beyond:
-        return pays_off(study, analysis.crossing(curve), exact=False)
-    return "; ".join(filter(None, (f"at {spans(found.faster, curve)}", slower, untold)))
-
-
-def spans(some: Sequence[float], curve: Curve) -> str:
-    """Return lengths as a sentence lists them, neighbours drawn together: '10 µs to 1 ms and 1 s'."""
-    every, runs = list(curve), list[list[float]]()
-    for one in some:
-        if runs and every.index(one) == every.index(runs[-1][-1]) + 1:
-            runs[-1].append(one)
-        else:
-            runs.append([one])
-    return listing(
-        length(run[0]) if len(run) == 1 else f"{length(run[0])} to {length(run[-1])}" for run in runs
-    )

@@ -7,7 +7,7 @@ from lab.analysis import break_even as analysis
 from lab.data.engines import label
 from lab.figures import engines as engine_figures
 from lab.figures.lines import Panel, chart
-from lab.formats import count, length, listing, memory, percent, seconds, short_estimate
+from lab.formats import count, length, listing, memory, number, percent, seconds, short_estimate
 from lab.report import break_even, containers, ray_vs_multiprocessing, scaling
 from lab.report.answers import Answer, answers, beside_processes, how_far, how_many, in_one_line
 from lab.report.book import Book
@@ -20,6 +20,13 @@ from lab.report.study import Study
 
 SMALL_INCHES = 3.3
 """The width of each of the three panels."""
+
+
+FINDINGS = {
+    "ray_vs_multiprocessing": ray_vs_multiprocessing.sentence,
+    "break_even": break_even.sentence,
+}
+"""What is found by a run that compares engines."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +89,8 @@ def _told(group: Group) -> str:
 def _finding(study: Study) -> str:
     if study.experiment not in COMPARED and study.kind != "docker":
         return in_one_line(study)
-    return ray_vs_multiprocessing.sentence(study).replace("**", "")
+    told = FINDINGS[study.experiment](study) if study.experiment in FINDINGS else containers.sentence(study)
+    return told.replace("**", "").replace("*", "")
 
 
 def _table(found: list[Answer]) -> str:
@@ -135,8 +143,13 @@ def task_length(study: Study) -> Answer:
     processes = analysis.speed_ratios(
         study.compared, analysis.OWN, {"engine": "processes", "batching": "none"}
     )
-    beside = break_even.beaten(study, processes) if processes else ""
-    other = f" Batched Ray is faster than as many plain processes: {beside}." if beside else ""
+    ratios = sorted(one.value for one in processes.values() if one.value is not None)
+    other = (
+        f" Batched, it is {number(ratios[0], 2)} to {number(ratios[-1], 2)} times as fast as processes, "
+        "by length."
+        if ratios
+        else ""
+    )
     answer = f"Against a plain loop: {'; '.join(told)}.{other}" if told else ""
     sure = f"95 % interval, n = {study.blocks}" if study.blocks > 1 else "one block, no interval"
     return Answer("From which task length?", answer, sure, "pays.md")

@@ -13,6 +13,7 @@ from lab.analysis.sweeps import Refusal
 from lab.figures import scaling as figures
 from lab.figures.curves import lines_of
 from lab.figures.lines import Line, Panel, chart
+from lab.figures.style import INK, Look
 from lab.formats import fixed, listing, number, percent, short_estimate
 from lab.report.answers import gain, how_many
 from lab.report.decision import Decision, decide
@@ -25,6 +26,8 @@ from lab.report.study import Study
 
 if TYPE_CHECKING:
     from lab.report.book import Book
+
+BAND = Look(INK, ":", "")
 
 POINTS = 60
 """Points of a law's curve in the figure."""
@@ -61,7 +64,7 @@ def drawn(decision: Decision) -> str:
         level=((1 - PART) * best, f"{percent(PART, 1)} below the best mean"),
     )
     caption = (
-        f"{study.lead(decision.mode)}. Means with 95 % intervals, n = {study.blocks}; thin lines are "
+        f"{study.lead(decision.mode)}. Means with 95 % intervals, n = {study.blocks}; the dotted lines are "
         "the 90 % band of the laws that remain."
     )
     return figure(chart(f"Throughput against {axis.label}, and the laws that fit", [panel]), caption)
@@ -77,8 +80,8 @@ def _band(decision: Decision) -> list[Line]:
     x = across.tolist()
     return [
         figures.ideal("law that fits best", x, value.tolist()),
-        figures.ideal("band of the laws", x, low.tolist()),
-        figures.ideal("band of the laws", x, high.tolist()),
+        Line("band of the laws", BAND, x, low.tolist()),
+        Line("band of the laws", BAND, x, high.tolist()),
     ]
 
 

@@ -49,7 +49,7 @@ def heat_map(study: Study) -> Markdown:
         curve = analysis.speed_ratios(study.compared, analysis.OWN, other)
         cells = [_cell(curve.get(one)) for one in lengths]
         if any(cells):
-            rows.append((named(engine, how), cells))
+            rows.append((named(engine, how).replace(", equal batches", ", batches"), cells))
     if not rows:
         return Markdown("")
     title = "Ray in batches beside every other way, by the length of a task"
