@@ -2,13 +2,16 @@
 
 import collections
 import datetime
+import itertools
 from pathlib import Path
 from typing import Any
 
 from lab import paths
 from lab.data.earlier import TIMINGS
+from lab.data.environment import ENVIRONMENT
+from lab.data.listing import Listed
 from lab.data.records import FILES
-from lab.data.store import ENVIRONMENT, TRIALS
+from lab.data.store import TRIALS
 from lab.formats import UNKNOWN, count, memory, number, seconds
 from lab.invariants import nothing_left_out, one_trial_per_block, same_results, tasks_add_up, work_fits_window
 from lab.published import report_a as reference
@@ -38,7 +41,8 @@ def named(study: Study, machine: str) -> Markdown:
     why = "which the book pins" if study.pinned else "the newest complete one"
     return paragraphs(
         f"*Run {literal(study.run.run_id)}, {why}, of {day(_first(study).get('started_at'))}: "
-        f"{machine}; {count(study.blocks, 'block')}; Ray {safe(_version(study, 'ray'))}.*"
+        f"{machine}; {count(study.blocks, 'block')}; Ray {safe(_version(study, 'ray'))}.*",
+        _newer(study),
     )
 
 
@@ -67,6 +71,14 @@ def in_short(study: Study) -> str:
         f"{literal(study.run.run_id)}: {work}; {machine}; {day(_first(study).get('started_at'))}; "
         f"{count(study.blocks, 'repeat')}; Ray {safe(_version(study, 'ray'))}"
     )
+
+
+def _newer(study: Study) -> str | None:
+    """Say which newer runs cannot be shown, and why: no older run stands in for one in silence."""
+    runs = study.runs if not study.pinned else ()
+    newer = itertools.takewhile(lambda one: one.run_id != study.run.run_id, runs)
+    told = [f"{literal(one.run_id)} is {one.state}: {literal(one.reason)}" for one in newer if one.reason]
+    return f"**Newer runs cannot be shown.** {'; '.join(told)}." if told else None
 
 
 def one_machine(study: Study) -> str:
@@ -120,7 +132,7 @@ def works(study: Study) -> str:
         "one per task",
     }
     own = study.experiment not in COUNTED
-    listed = "; ".join(_own(study, mode) if own else told[mode] for mode in study.modes)
+    listed = "; ".join(_own(study, mode) if own else told.get(mode, study.name(mode)) for mode in study.modes)
     same = "same items in every trial" if own else "same in every trial of its mode"
     return f"The work, the {same}: {listed}." if listed else ""
 
@@ -201,12 +213,19 @@ def other_runs(study: Study) -> Markdown:
             day(one.started_at),
             safe(one.profile),
             safe(one.machine),
-            one.state if one.state != "unfinished" else f"{one.trials} of {one.planned_trials} trials",
+            _state(one),
             f"{link(one.directory, _trials(one.directory))} {link(one.directory, ENVIRONMENT)}",
         )
         for one in others
     ]
     return Markdown(table(("run", "begun", "profile", "machine", "state", "files"), rows))
+
+
+def _state(one: Listed) -> str:
+    """Return the state of a run, with the reason where it cannot be shown."""
+    if one.reason:
+        return f"{one.state}: {literal(one.reason)}"
+    return f"{one.trials} of {one.planned_trials} trials" if one.state == "unfinished" else one.state
 
 
 def _trials(directory: Path) -> str:
