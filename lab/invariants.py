@@ -27,6 +27,8 @@ def refuse_contradiction(run: Run) -> None:
     """Raise `ClaimError` for a run that contradicts itself, with a sentence that any honest run bears out."""
     for claim in (same_results, nothing_left_out, one_trial_per_block):
         claim(run)
+    if run.tasks["units"].notna().any():
+        tasks_add_up(run)
 
 
 def same_results(run: Run) -> str:
