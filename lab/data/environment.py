@@ -44,9 +44,14 @@ def _is_list(value: Any, of: Callable[[Any], bool]) -> bool:
     return isinstance(value, list) and all(map(of, value))
 
 
-RUN = {"experiment": TEXT, "run_id": TEXT, "planned_trials": COUNT, "sessions": SESSIONS} | dict.fromkeys(
-    ("parameters", "code", "versions", "machine", "works"), OBJECT
-)
+RUN = {
+    "experiment": TEXT,
+    "run_id": TEXT,
+    "planned_trials": COUNT,
+    "sessions": SESSIONS,
+    "settings": TEXTS,
+    **dict.fromkeys(("parameters", "code", "versions", "machine", "works"), OBJECT),
+}
 REQUIRED = ("planned_trials", "sessions")
 PARAMETERS = {
     **dict.fromkeys(("profile", "work", "items"), TEXT),
@@ -66,7 +71,7 @@ MACHINE = {
 SESSION = {
     **dict.fromkeys(("started_at", "ready_at", "finished_at"), MOMENT),
     **dict.fromkeys(("commit", "host_id", "image"), TEXT),
-    "uncommitted_changes": FLAG,
+    **dict.fromkeys(("uncommitted_changes", "other_runs_at_start", "other_runs_at_end"), FLAG),
     "files": OBJECT,
 }
 WORK = {
