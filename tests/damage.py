@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +12,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from lab.data.environment import ENVIRONMENT
+from lab.report.book import Book
+from lab.report.pages import section
 
 ROOT = Path(__file__).resolve().parent.parent
 PLANTED = "<img src=x onerror=alert(1)> [a](javascript:x) {raw}`html` | *b* $c$ &lt;"
@@ -187,13 +188,9 @@ def _bytes(draw: st.DrawFn, content: bytes) -> bytes:
 
 
 def shown(page: str, data: Path) -> list[str]:
-    """Return what the cells of a page of the book show of a data folder."""
-    cells = re.findall(r"```\{code-cell\}\n(.*?)```", (ROOT / "book" / f"{page}.md").read_text(), re.DOTALL)
-    names: dict[str, Any] = {}
-    os.environ["LAB_DATA"] = str(data)
-    texts = []
-    for cell in cells:
-        lines = [line for line in cell.splitlines() if line and not line.startswith(":")]
-        exec("\n".join(lines[:-1]), names)
-        texts.append(str(eval(lines[-1], names).text))
+    """Return what the sections of a page of the book show of a data folder, as it asks for them."""
+    book, told, texts = Book(data, data / "no-pins.yaml"), set[str](), []
+    written = (ROOT / "book" / f"{page}.md").read_text()
+    for words, options in re.findall(r"```\{lab\} ([^\n]*)\n(.*?)```", written, re.DOTALL):
+        texts.append(section(book, words.split(), ":if-any:" in options, told).text)
     return texts

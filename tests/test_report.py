@@ -168,7 +168,7 @@ def test_a_damaged_newest_run_is_told_of_on_the_page_of_an_older_one(tmp_path: P
     text = made.show(provenance.which_run).text
     assert "Run `older`" in text
     assert (
-        "**Newer runs cannot be shown.** `newer` is damaged: `trials.csv was not written by this lab" in text
+        "Runs that cannot be shown: `newer` (`trials.csv was not written by this lab" in text
     )
     assert "| damaged: `trials.csv was not" in made.show(provenance.other_runs).text
 
@@ -180,7 +180,7 @@ def test_a_run_that_contradicts_itself_is_passed_over(tmp_path: Path, small: Fra
     write_run(tmp_path / "single_node" / "newer", (trials, *small[1:]), LATER)
     text = shown(tmp_path).show(provenance.which_run).text
     assert "Run `older`" in text
-    assert "`newer` is damaged: `the book says: 'All trials of the same work" in text
+    assert "`newer` (`the book says: 'All trials of the same work" in text
 
 
 def test_damaged_runs_alone_leave_a_page_that_names_them(tmp_path: Path, small: Frames) -> None:

@@ -45,6 +45,11 @@ class Listed:
     """Why it is damaged, of another version, or a copy."""
 
     @property
+    def told(self) -> str:
+        """Return its state in words, or how many of its trials have ended."""
+        return f"{self.trials} of {self.planned_trials} trials" if self.state == "unfinished" else self.state
+
+    @property
     def experiment(self) -> str:
         """Return the name of its experiment."""
         return self.directory.parent.name

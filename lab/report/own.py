@@ -10,7 +10,6 @@ from lab.data.environment import ENVIRONMENT, read_environment
 from lab.data.listing import Listed, all_listed, refused
 from lab.data.store import read_run
 from lab.errors import LabError
-from lab.formats import count
 from lab.report import (
     answers,
     disturbances,
@@ -118,7 +117,7 @@ class OwnPage:
                 literal(one.run_id),
                 safe(one.work),
                 provenance.day(one.started_at),
-                _state(one),
+                "complete, older" if one.state == "complete" else one.told,
                 literal(one.reason) if one.reason else "",
                 provenance.link(one.directory, ENVIRONMENT),
             )
@@ -156,12 +155,6 @@ def own_page(data: Path | None = None) -> OwnPage:
             # one run that cannot be shown must not keep those of other people from being shown
             others.append(refused(one, error))
     return OwnPage(tuple(shown), tuple(others))
-
-
-def _state(one: Listed) -> str:
-    if one.state == "unfinished":
-        return f"{one.trials} of {count(one.planned_trials or 0, 'trial')}"
-    return "complete, older" if one.state == "complete" else one.state
 
 
 def _work(one: Listed) -> object:

@@ -1,6 +1,7 @@
 """A page of one experiment: its run, and what stands there while no run is complete."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -68,7 +69,8 @@ def no_run(selection: Selection) -> Markdown:
     )
 
 
-def not_shown(runs: Sequence[Listed]) -> str | None:
-    """Name the runs that cannot be shown, each with the reason."""
-    named = [f"{literal(one.run_id)} ({literal(one.reason)})" for one in runs if one.reason]
+def not_shown(runs: Sequence[Listed], newer_than: str = "") -> str | None:
+    """Name the runs that cannot be shown, each with the reason: all of them, or those newer than another."""
+    newer = itertools.takewhile(lambda one: one.run_id != newer_than, runs)
+    named = [f"{literal(one.run_id)} ({literal(one.reason)})" for one in newer if one.reason]
     return f"Runs that cannot be shown: {', '.join(named)}." if named else None

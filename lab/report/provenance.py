@@ -2,14 +2,12 @@
 
 import collections
 import datetime
-import itertools
 from pathlib import Path
 from typing import Any
 
 from lab import paths
 from lab.data.earlier import TIMINGS
 from lab.data.environment import ENVIRONMENT
-from lab.data.listing import Listed
 from lab.data.records import FILES
 from lab.data.store import TRIALS
 from lab.formats import UNKNOWN, count, memory, number, seconds
@@ -17,6 +15,7 @@ from lab.invariants import nothing_left_out, one_trial_per_block, same_results, 
 from lab.published import report_a as reference
 from lab.report.markdown import Markdown, literal, paragraphs, safe, table
 from lab.report.nodes import own_cores, sized, workers_nodes
+from lab.report.page import not_shown
 from lab.report.series import COUNTED
 from lab.report.study import Study
 
@@ -42,7 +41,8 @@ def named(study: Study, machine: str) -> Markdown:
     return paragraphs(
         f"*Run {literal(study.run.run_id)}, {why}, of {day(_first(study).get('started_at'))}: "
         f"{machine}; {count(study.blocks, 'block')}; Ray {safe(_version(study, 'ray'))}.*",
-        _newer(study),
+        # no older run stands in for a newer one in silence
+        None if study.pinned else not_shown(study.runs, study.run.run_id),
     )
 
 
@@ -71,14 +71,6 @@ def in_short(study: Study) -> str:
         f"{literal(study.run.run_id)}: {work}; {machine}; {day(_first(study).get('started_at'))}; "
         f"{count(study.blocks, 'repeat')}; Ray {safe(_version(study, 'ray'))}"
     )
-
-
-def _newer(study: Study) -> str | None:
-    """Say which newer runs cannot be shown, and why: no older run stands in for one in silence."""
-    runs = study.runs if not study.pinned else ()
-    newer = itertools.takewhile(lambda one: one.run_id != study.run.run_id, runs)
-    told = [f"{literal(one.run_id)} is {one.state}: {literal(one.reason)}" for one in newer if one.reason]
-    return f"**Newer runs cannot be shown.** {'; '.join(told)}." if told else None
 
 
 def one_machine(study: Study) -> str:
@@ -213,19 +205,12 @@ def other_runs(study: Study) -> Markdown:
             day(one.started_at),
             safe(one.profile),
             safe(one.machine),
-            _state(one),
+            f"{one.told}: {literal(one.reason)}" if one.reason else one.told,
             f"{link(one.directory, _trials(one.directory))} {link(one.directory, ENVIRONMENT)}",
         )
         for one in others
     ]
     return Markdown(table(("run", "begun", "profile", "machine", "state", "files"), rows))
-
-
-def _state(one: Listed) -> str:
-    """Return the state of a run, with the reason where it cannot be shown."""
-    if one.reason:
-        return f"{one.state}: {literal(one.reason)}"
-    return f"{one.trials} of {one.planned_trials} trials" if one.state == "unfinished" else one.state
 
 
 def _trials(directory: Path) -> str:
