@@ -17,6 +17,10 @@ class DataError(LabError):
     """A file under `data/` is damaged, foreign, of another schema, or cannot be written."""
 
 
+class VersionError(DataError):
+    """A file under `data/` was written by a version of this lab with another schema."""
+
+
 class ClusterError(LabError):
     """A cluster could not be started, reached or filled as asked for."""
 

@@ -31,6 +31,7 @@ READER_SIDE = ("analysis", "figures", "invariants", "report", "trace", "publishe
 SHARED = (
     "data.columns",
     "data.earlier",
+    "data.environment",
     "data.engines",
     "data.node_records",
     "data.records",
@@ -73,8 +74,9 @@ FOUNDATION = {
     "experiment.parameters": {"errors", "data.engines", "experiment.rules"},
     "experiment.own_parameters": {"errors", "data.engines", "experiment.rules", "experiment.parameters"},
     "experiment.plan": {"experiment.parameters", "experiment.own_parameters"},
-    "data.store": {"errors", "data.records", "data.earlier"},
-    "data.listing": {"errors", "data.records", "data.store"},
+    "data.environment": {"errors", "data.columns", "data.records"},
+    "data.store": {"errors", "data.columns", "data.records", "data.earlier", "data.environment"},
+    "data.listing": {"errors", "data.records", "data.environment", "data.store"},
 }
 """Modules that stand alone, or lean on the few that are named."""
 SPLIT = ("data", "experiment", "validation")

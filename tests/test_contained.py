@@ -18,7 +18,8 @@ from containers import ROOT, Compose, own_project
 from test_compose import make
 
 from lab.clusters.container import Limits
-from lab.data.store import ENVIRONMENT, Run, read_run
+from lab.data.environment import ENVIRONMENT
+from lab.data.store import Run, read_run
 from lab.errors import ClusterError, DataError, ParameterError
 from lab.experiment.contained import (
     Request,

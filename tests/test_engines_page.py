@@ -12,7 +12,6 @@ from written import write_run
 
 from lab.data.engines import ENGINES
 from lab.data.records import NodeFacts, NodeWindow, Sample, TaskRecord
-from lab.errors import ClaimError
 from lab.report import (
     break_even,
     claims_images,
@@ -153,15 +152,13 @@ def test_what_is_not_known_is_not_zero(tmp_path: Path, experiment: str) -> None:
 
 
 @pytest.mark.parametrize("experiment", list(SECTIONS))
-def test_unequal_results_stop_the_build(tmp_path: Path, experiment: str) -> None:
-    """The sentence that results are equal is a claim: one wrong digest, and there is no page."""
+def test_a_run_of_unequal_results_is_not_shown(tmp_path: Path, experiment: str) -> None:
+    """That results are equal is a claim: one wrong digest, and the page says why it has no run."""
     timings = RUNS[experiment](blocks=2)
     timings.loc[3, "digest"] = "another"
     made = shown(tmp_path, experiment, timings)
-    with pytest.raises(
-        ClaimError, match="All trials of the same work that ended well returned the same results"
-    ):
-        made.show(engines.how_measured)
+    text = made.show(engines.how_measured).text
+    assert "'All trials of the same work that ended well returned the same results" in text
 
 
 @pytest.mark.parametrize("experiment", list(SECTIONS))

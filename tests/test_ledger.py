@@ -16,17 +16,11 @@ from fakes import node_facts
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from lab.data.environment import read_environment
 from lab.data.ledger import Ledger
+from lab.data.listing import is_run
 from lab.data.records import FILES, SCHEMA_VERSION, NodeFacts, NodeWindow, Sample, TaskRecord, Trial, columns
-from lab.data.store import (
-    file_digests,
-    header,
-    is_complete,
-    read_environment,
-    read_run,
-    read_table,
-    run_directories,
-)
+from lab.data.store import file_digests, header, is_complete, read_run, read_table
 from lab.errors import DataError
 
 TESTS = Path(__file__).parent
@@ -200,9 +194,9 @@ def test_a_torn_header_is_written_again(tmp_path):
 def test_a_folder_whose_session_never_began_is_no_run(tmp_path):
     """A kill before the session began leaves no run behind that a page could stumble over."""
     with Ledger(tmp_path / "single_node" / "a", facts()):
-        assert run_directories("single_node", tmp_path) == ()
+        assert not is_run(tmp_path / "single_node" / "a")
     written(tmp_path / "single_node" / "a")
-    assert run_directories("single_node", tmp_path) == (tmp_path / "single_node" / "a",)
+    assert is_run(tmp_path / "single_node" / "a")
 
 
 WRITER = """
@@ -210,7 +204,9 @@ import dataclasses, sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from test_ledger import TASK, facts
+from lab.data.environment import read_environment
 from lab.data.ledger import Ledger
+from lab.data.listing import is_run
 with Ledger(Path({directory!r}), facts()) as ledger:
     ledger.begin_session()
     for task in range(10**9):
@@ -243,7 +239,9 @@ sys.path.insert(0, {tests!r})
 from pathlib import Path
 from test_ledger import TASK, facts
 from lab.errors import DataError
+from lab.data.environment import read_environment
 from lab.data.ledger import Ledger
+from lab.data.listing import is_run
 with Ledger(Path({directory!r}), facts()) as ledger:
     ledger.begin_session()
     resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
@@ -369,11 +367,11 @@ def test_sessions_are_counted_and_noted(tmp_path):
     with Ledger(directory, facts(session={"started_at": "2026-01-02T00:00:00.000+00:00"})) as ledger:
         assert len(read_environment(directory)["sessions"]) == 1
         ledger.begin_session()
-        ledger.note(finished_at="then")
+        ledger.note(finished_at="2026-01-01T00:00:00+00:00")
         assert ledger.session == 2
     sessions = read_environment(directory)["sessions"]
     assert [one["started_at"][:10] for one in sessions] == ["2026-01-01", "2026-01-02"]
-    assert [one.get("finished_at") for one in sessions] == [None, "then"]
+    assert [one.get("finished_at") for one in sessions] == [None, "2026-01-01T00:00:00+00:00"]
 
 
 # --- damaged and foreign files ---
@@ -521,17 +519,17 @@ def test_rows_that_come_twice_are_refused(tmp_path):
     ("text", "words"),
     [
         ("{", "is damaged"),
-        ("[]", "has schema version None"),
-        ('"text"', "has schema version None"),
+        ("[]", "holds no object"),
+        ('"text"', "holds no object"),
         ('{"schema_version": 0}', "has schema version 0, this lab reads"),
-        (json.dumps({"schema_version": SCHEMA_VERSION}), "names no sessions"),
+        (json.dumps({"schema_version": SCHEMA_VERSION}), "planned_trials: null is not"),
         (
             json.dumps({"schema_version": SCHEMA_VERSION, "sessions": [{}], "planned_trials": 1}),
-            "names no sessions",
+            r"sessions\[0\].started_at: null is not a moment",
         ),
         (
             json.dumps({"schema_version": SCHEMA_VERSION, "sessions": [{"started_at": ""}]}),
-            "or no planned trials",
+            "planned_trials: null is not a whole number",
         ),
     ],
 )
@@ -581,16 +579,7 @@ def test_a_read_only_file_system_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-# --- which runs there are ---
-
-
-def test_runs_come_oldest_first(tmp_path):
-    """The folders of an experiment are ordered by the start of their first session, whatever their names."""
-    for name, day in (("b", 1), ("a", 2), ("c", 3)):
-        start = {"started_at": f"2026-01-0{day}T00:00:00.000+00:00"}
-        written(tmp_path / "single_node" / name, session=start)
-    assert [folder.name for folder in run_directories("single_node", tmp_path)] == ["b", "a", "c"]
-    assert run_directories("other", tmp_path) == ()
+# --- whole runs ---
 
 
 def test_a_word_that_no_column_knows_is_refused(tmp_path):
@@ -615,14 +604,6 @@ def test_a_finished_run_that_was_changed_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(DataError, match=r"trials.csv was changed after the run had finished"):
         read_run(folder)
-
-
-def test_a_run_without_its_environment_is_not_passed_over(tmp_path):
-    """Rows whose environment file is gone are damage; empty tables are a run that never began."""
-    folder = written(tmp_path / "single_node" / "run", *RECORDS)
-    (folder / "environment.json").unlink()
-    with pytest.raises(DataError, match=r"environment.json is missing"):
-        run_directories("single_node", tmp_path)
 
 
 def test_a_failed_trial_completes_a_slot_and_an_interrupted_does_not(tmp_path):

@@ -121,9 +121,10 @@ def test_a_pinned_run_wins(tmp_path: Path, small: Frames) -> None:
     [
         (
             "single_node: gone",
-            r"pins single_node to the run gone, which is not there .*there are: cut, whole",
+            r"pins single_node to the run gone, which is not there .*there are: torn, cut, whole",
         ),
         ("single_node: cut", r"the run cut, which is not complete"),
+        ("single_node: torn", r"the run torn, which is damaged: environment\.json is damaged"),
         ("- single_node", r"must hold lines such as 'single_node: RUN_ID'"),
         ("single_node: [", r"is not YAML"),
     ],
@@ -132,6 +133,8 @@ def test_a_wrong_pin_gets_a_clear_error(tmp_path: Path, small: Frames, text: str
     """A pin that cannot be followed is never passed over in silence."""
     write_run(tmp_path / "single_node" / "whole", small)
     write_run(tmp_path / "single_node" / "cut", small, LATER, planned_trials=999)
+    torn = write_run(tmp_path / "single_node" / "torn", small)
+    (torn / "environment.json").write_text("{")
     (tmp_path / "pins.yaml").write_text(text)
     with pytest.raises(DataError, match=message):
         select_run("single_node", tmp_path, tmp_path / "pins.yaml")
@@ -157,13 +160,36 @@ def test_no_complete_run_makes_a_page_that_says_so(tmp_path: Path, small: Frames
     assert {made.show(section, told=True).text for section in SECTIONS[1:]} == {"*No run yet.*"}
 
 
-def test_a_damaged_newest_run_stops_the_build(tmp_path: Path, small: Frames) -> None:
-    """An older run is never published as the newest because the newest cannot be read."""
+def test_a_damaged_newest_run_is_told_of_on_the_page_of_an_older_one(tmp_path: Path, small: Frames) -> None:
+    """An older run never stands in for the newest in silence: the page says which is not shown, and why."""
     write_run(tmp_path / "single_node" / "older", small)
     newer = write_run(tmp_path / "single_node" / "newer", small, LATER)
     (newer / "trials.csv").write_text("other,columns\n1,2\n")
-    with pytest.raises(DataError, match=r"newer.trials\.csv was not written by this lab"):
-        shown(tmp_path)
+    made = shown(tmp_path)
+    text = made.show(provenance.which_run).text
+    assert "Run `older`" in text
+    assert (
+        "Runs that cannot be shown: `newer` (`trials.csv was not written by this lab" in text
+    )
+    assert "| damaged: `trials.csv was not" in made.show(provenance.other_runs).text
+
+
+def test_a_run_that_contradicts_itself_is_passed_over(tmp_path: Path, small: Frames) -> None:
+    """A newer run of unequal results is listed with what it contradicts, and the older one is shown."""
+    write_run(tmp_path / "single_node" / "older", small)
+    trials = small[0].assign(digest=[f"digest-{place}" for place in range(len(small[0]))])
+    write_run(tmp_path / "single_node" / "newer", (trials, *small[1:]), LATER)
+    text = shown(tmp_path).show(provenance.which_run).text
+    assert "Run `older`" in text
+    assert "`newer` (`the book says: 'All trials of the same work" in text
+
+
+def test_damaged_runs_alone_leave_a_page_that_names_them(tmp_path: Path, small: Frames) -> None:
+    """Where no run can be shown, the page says why of each, and how to make another."""
+    only = write_run(tmp_path / "single_node" / "only", small)
+    (only / "tasks.csv").unlink()
+    text = shown(tmp_path).show(SECTIONS[0]).text
+    assert "Runs that cannot be shown: `only` (`tasks.csv is missing" in text
 
 
 # --- what is said ----------------------------------------------------------------------------------------

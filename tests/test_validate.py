@@ -15,8 +15,9 @@ from fakes import FakeCluster, FakeTeam, node_facts, square
 from test_compose_control import FakeDocker, docker
 
 from lab.clusters.compose import compose
+from lab.data.environment import read_environment
 from lab.data.records import Check, NodeWindow, Sample, Trial
-from lab.data.store import read_environment, read_table
+from lab.data.store import read_table
 from lab.data.table import Table
 from lab.errors import ClusterError
 from lab.measure.task import measured

@@ -1,5 +1,6 @@
 """Tests of the Validation page: what it simulates, what it reads, and the verdicts that follow."""
 
+import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from lab.analysis.losses import TERMS
 from lab.analysis.measures import measures
 from lab.data.records import SCHEMA_VERSION
 from lab.data.store import read_run
-from lab.errors import ClaimError, DataError
+from lab.errors import ClaimError
 from lab.report import laws, proofs, simulations, validation
 from lab.report.book import Book
 from lab.synthetic.bands import CURVES, of_curves, of_laws
@@ -217,6 +218,10 @@ def write_checks(data: Path, rows: list[dict[str, object]], run: str = "one") ->
     """Write a validation run and return its folder."""
     folder = data / "validation" / run
     folder.mkdir(parents=True)
+    moment = f"2026-0{2 if run.startswith('202602') else 1}-01T00:00:00.000+00:00"
+    session = {"started_at": moment, "finished_at": moment}
+    facts = {"schema_version": SCHEMA_VERSION, "planned_trials": len(rows), "sessions": [session]}
+    (folder / "environment.json").write_text(json.dumps(facts))
     pd.DataFrame([{"schema_version": SCHEMA_VERSION, **row} for row in rows]).to_csv(
         folder / "checks.csv", index=False
     )
@@ -238,7 +243,7 @@ def test_no_validation_run_is_said_to_be_missing(tmp_path: Path) -> None:
 
 
 def test_the_newest_validation_run_is_read(tmp_path: Path) -> None:
-    """Run folders begin with their time: the last by name counts."""
+    """The run that began last is shown."""
     write_checks(tmp_path, [ROW], "20260101-b")
     write_checks(tmp_path, [ROW, ROW], "20260201-a")
     found = validation.read_checks(tmp_path)
@@ -246,18 +251,21 @@ def test_the_newest_validation_run_is_read(tmp_path: Path) -> None:
     assert (found.directory.name, len(found.rows)) == ("20260201-a", 2)
 
 
-def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
-    """A file that lacks a column is an error that names it, and not an absence."""
-    write_checks(tmp_path, [{name: value for name, value in ROW.items() if name != "unit"}])
-    with pytest.raises(DataError, match=r"checks\.csv has another header .*missing: \['unit'\]"):
-        validation.read_checks(tmp_path)
-
-
-def test_a_value_that_is_no_number_is_refused(tmp_path: Path) -> None:
-    """Text in place of a value is an error that names file, line and column."""
-    write_checks(tmp_path, [{**ROW, "lab_value": "fast"}])
-    with pytest.raises(DataError, match=r"checks\.csv, line 2, column lab_value: 'fast' is not a number"):
-        validation.read_checks(tmp_path)
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({name: value for name, value in ROW.items() if name != "unit"}, " has another header"),
+        ({**ROW, "lab_value": "fast"}, ", line 2, column lab_value: 'fast' is not a number"),
+    ],
+)
+def test_a_damaged_validation_run_is_named(tmp_path: Path, row: dict[str, object], told: str) -> None:
+    """A file that cannot be read is named with what is wrong in it, and an older run is shown."""
+    write_checks(tmp_path, [row], "20260201-a")
+    assert f"`20260201-a` (`checks.csv{told}" in validation.instruments(Book(tmp_path)).text
+    write_checks(tmp_path, [ROW], "20260101-b")
+    found = validation.read_checks(tmp_path)
+    assert found is not None
+    assert found.directory.name == "20260101-b"
 
 
 NEAR = [(1.0 + 0.001 * place, 1.0) for place in range(10)]

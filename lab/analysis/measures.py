@@ -1,5 +1,6 @@
 """One row per trial: throughput, latency, efficiency, use of the processors and of memory, errors."""
 
+import numpy as np
 import pandas as pd
 
 from lab.analysis.attempts import unplaced
@@ -125,7 +126,8 @@ def _rates(done: pd.DataFrame) -> pd.DataFrame:
             "missed_part": 1
             - done["driver_memory_bytes"].astype(float) / done["peak_memory_bytes"].astype(float),
         }
-    )
+        # of a time near 0 a rate is beyond all numbers
+    ).replace([np.inf, -np.inf], np.nan)
 
 
 def _usage(done: pd.DataFrame, samples: pd.DataFrame, in_use: pd.DataFrame) -> pd.DataFrame:

@@ -4,7 +4,7 @@ import difflib
 from pathlib import Path
 
 from lab import paths
-from lab.data.store import ENVIRONMENT
+from lab.data.environment import ENVIRONMENT
 from lab.errors import DataError
 
 

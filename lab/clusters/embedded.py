@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 from lab.clusters.attached import Cluster
+from lab.clusters.surroundings import changing, check_surroundings, limited
 from lab.errors import ClusterError
 from lab.measure.node_watch import NodeWatch
 
@@ -23,6 +24,9 @@ PINNED_RAY = "2.60.0"
 
 SHOWN_SECONDS = 60.0
 """How long nodes that were started may take to show up."""
+
+START_SECONDS = 120.0
+"""How long Ray may take to start in this process."""
 
 SETTINGS = {
     # a worker at nice 15, Ray's default, is no fair match for a plain process
@@ -36,13 +40,15 @@ SETTINGS = {
     # our own task records are the source
     "RAY_task_events_report_interval_ms": "0",
     "RAY_AUTH_MODE": "token",
+    # all talk is on this machine or within the cluster: through a proxy, no node would be reached
+    "RAY_grpc_enable_http_proxy": "0",
     # off: Ray then takes 127.0.0.1 as the node's address, and every port of it listens there only
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
 }
 
 
 def check_ray_version() -> None:
-    """Refuse another Ray than the pinned one, before it is imported."""
+    """Refuse another Ray than the pinned one, before it is imported, and limits that none starts under."""
     try:
         found = f"{importlib.metadata.version('ray')} is"
     except importlib.metadata.PackageNotFoundError:
@@ -52,6 +58,7 @@ def check_ray_version() -> None:
             f"Ray {found} installed, the lab measures Ray {PINNED_RAY}: "
             f'run `make report` again, or `pip install "ray[default]=={PINNED_RAY}"`'
         )
+    check_surroundings()
 
 
 def check_port(port: int) -> None:
@@ -91,9 +98,22 @@ def embedded(
     with in_process(settings), connected(**options):
         started = tuple(psutil.Process().children(recursive=True))
         node_watch = NodeWatch(lambda: started)
+        refuse_other_cpus(cpus)
         cluster = Cluster("embedded", time.monotonic() - began, node_watch)
         cluster.need(1, SHOWN_SECONDS)
         yield cluster
+
+
+def refuse_other_cpus(cpus: int) -> None:
+    """Raise `ClusterError` where Ray counts other CPUs than it was started with."""
+    import ray
+
+    found = ray.cluster_resources().get("CPU", 0)
+    if found != cpus:
+        raise ClusterError(
+            f"Ray counts {found:g} CPUs where {cpus} were asked for: a variable of the environment changes "
+            "it (unset RAY_OVERRIDE_RESOURCES)"
+        )
 
 
 def set_up(settings: Mapping[str, str] = SETTINGS) -> None:
@@ -142,8 +162,16 @@ def connected(**options: Any) -> Iterator[None]:
     """Connect this process to the Ray that the options name, or start it, and disconnect in the end."""
     import ray
 
+    told = (
+        f"Ray did not start within {START_SECONDS:.0f} s: the machine is too busy, or a setting keeps its "
+        f"processes apart (set here: {', '.join(changing(os.environ, SETTINGS)) or 'none'})"
+    )
     try:
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+        with limited(START_SECONDS, told):
+            ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+    except ClusterError:
+        ray.shutdown()
+        raise
     except Exception as error:  # Ray raises plain Exception where a node does not come up in time
         ray.shutdown()
         raise ClusterError(f"Ray did not start: {error}") from error

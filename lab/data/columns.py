@@ -1,8 +1,22 @@
 """What a column is: a field of a record with its unit, its meaning and, where they are few, its values."""
 
 import dataclasses
-from math import isfinite
+import datetime
 from typing import Any, get_type_hints
+
+LARGEST = 2**53
+"""Of every number in a run: above it, not every whole number is one of a float."""
+
+MOMENT = "UTC"
+"""The unit of a column of moments."""
+
+
+def is_moment(value: Any) -> bool:
+    """Tell whether a value is text of a moment with its zone, in ISO 8601."""
+    try:
+        return datetime.datetime.fromisoformat(value).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
 
 
 def column(unit: str, meaning: str, choices: tuple[str, ...] = (), **default: Any) -> Any:
@@ -27,13 +41,16 @@ class Column:
             return "" if self.optional else "empty, where a value is required"
         if self.choices and value not in self.choices:
             return f"{value!r} is none of {', '.join(self.choices)}"
+        if self.unit == MOMENT and not is_moment(value):
+            return f"{value!r} is no moment with its zone"
         if self.kind is str:
             return "" if value != "" or self.optional else "empty, where a value is required"
         if self.kind is bool:
             return "" if isinstance(value, bool) else f"{value!r} is not of type bool"
-        if self.kind is int:
-            return "" if isinstance(value, int) else f"{value!r} is not of type int"
-        return "" if isfinite(value) else f"{value!r} is not a number"
+        if self.kind is int and not isinstance(value, int):
+            return f"{value!r} is not of type int"
+        # of nan, no comparison is true
+        return "" if abs(value) <= LARGEST else f"{value!r} is not a number up to {LARGEST:.0e}"
 
 
 def columns(record: type) -> tuple[Column, ...]:

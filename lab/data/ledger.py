@@ -6,6 +6,7 @@ time may write to a run. The environment file is written last, by `begin_session
 no run yet.
 """
 
+import contextlib
 import dataclasses
 import fcntl
 import json
@@ -17,10 +18,13 @@ from typing import Any, Self
 
 import pandas as pd
 
+from lab.data.environment import ENVIRONMENT, read_environment
 from lab.data.records import FILES, SCHEMA_VERSION, NodeFacts, TaskRecord, work_of
-from lab.data.store import ENVIRONMENT, read_environment, read_table
+from lab.data.store import read_table
 from lab.data.table import Table, ask_disk, disk_error
 from lab.errors import DataError
+
+LOCK = ".lock"
 
 
 class Ledger:
@@ -46,8 +50,17 @@ class Ledger:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the files and let the next writer in."""
+        """Close the files and let the next writer in; of a run that never began nothing is left."""
+        if not self.session and not (self.directory / ENVIRONMENT).exists():
+            self._remove_empty()
         self._opened.close()
+
+    def _remove_empty(self) -> None:
+        with contextlib.suppress(OSError, DataError):
+            if not any(len(read_table(path)) for path in self._files.values()):
+                for path in (*self._files.values(), self.directory / LOCK):
+                    path.unlink()
+                self.directory.rmdir()
 
     def append(self, record: Any) -> None:
         """Write one row; a full disk leaves the file as it was before and raises `DataError`.
@@ -123,7 +136,7 @@ def _constant(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lock(directory: Path) -> int:
-    path = directory / ".lock"
+    path = directory / LOCK
     handle = ask_disk(path, lambda: os.open(path, os.O_RDWR | os.O_CREAT, 0o644))
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import hashlib
 import io
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lab.data.columns import LARGEST, MOMENT, is_moment
 from lab.data.earlier import EARLIER, TIMINGS, trials_of
+from lab.data.environment import content_of, other_schema, read_environment
 from lab.data.records import CHECKS, FILES, SCHEMA_VERSION, Column, Trial, columns
-from lab.errors import DataError
+from lab.errors import DataError, VersionError
 
-ENVIRONMENT, TRIALS = "environment.json", "trials.csv"
+TRIALS = "trials.csv"
 VERSION_COLUMN = "schema_version"
+TABLES: Mapping[str, type] = {**FILES, **EARLIER, **CHECKS}
+"""Every file of rows that a run may have."""
 _DTYPES = {int: "Int64", float: "float64", str: "str", bool: "boolean"}
 
 
@@ -78,13 +81,6 @@ def empty(record: type) -> pd.DataFrame:
     return pd.DataFrame({one.name: pd.Series(dtype=_DTYPES[one.kind]) for one in columns(record)})
 
 
-def run_directories(experiment: str, data: Path) -> tuple[Path, ...]:
-    """Return the folders of all runs of an experiment, oldest first by their start."""
-    files = [path for name in (TRIALS, TIMINGS) for path in (data / experiment).glob(f"*/{name}")]
-    folders = [one.parent for one in files if (one.parent / ENVIRONMENT).exists() or _has_rows(one)]
-    return tuple(sorted(folders, key=lambda folder: read_environment(folder)["sessions"][0]["started_at"]))
-
-
 def file_digests(directory: Path, files: Iterable[str] = FILES) -> dict[str, str]:
     """Return the SHA-256 of each CSV file of a run: a finished run carries them in its environment file."""
     return {name: hashlib.sha256((directory / name).read_bytes()).hexdigest() for name in files}
@@ -93,47 +89,15 @@ def file_digests(directory: Path, files: Iterable[str] = FILES) -> dict[str, str
 def _refuse_changed(directory: Path, digests: Mapping[str, str]) -> None:
     for name, digest in digests.items():
         path = directory / name
-        if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        if name in TABLES and path.exists() and hashlib.sha256(content_of(path)).hexdigest() != digest:
             raise DataError(f"{path} was changed after the run had finished: restore it, or run it again")
-
-
-def _has_rows(path: Path) -> bool:
-    return path.read_bytes().count(b"\n") > 1
-
-
-def read_environment(directory: Path) -> dict[str, Any]:
-    """Read the environment file of a run."""
-    path = directory / ENVIRONMENT
-    try:
-        environment = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing: {directory} is not a run of this lab") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise DataError(
-            f"{path} is damaged ({error}): restore it from git or remove the run's folder"
-        ) from error
-    if not isinstance(environment, dict) or environment.get("schema_version") != SCHEMA_VERSION:
-        found = environment.get("schema_version") if isinstance(environment, dict) else None
-        raise DataError(_other_schema(path, found))
-    works = environment.get("works", {})
-    objects = [environment.get(name, {}) for name in ("parameters", "machine", "versions", "code")]
-    objects += [works, *(works.values() if isinstance(works, dict) else ())]
-    if not all(isinstance(one, dict) for one in objects):
-        raise DataError(f"{path} is damaged: its parameters, machine, versions, code and works are objects")
-    sessions = environment.get("sessions")
-    begun = isinstance(sessions, list) and sessions and all("started_at" in one for one in sessions)
-    if not begun or not isinstance(environment.get("planned_trials"), int):
-        raise DataError(f"{path} names no sessions or no planned trials: it is not a run of this lab")
-    return environment
 
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read one CSV file of a run with the types of its columns; raises `DataError` where it does not fit."""
-    record = {**FILES, **EARLIER, **CHECKS}[path.name]
+    record = TABLES[path.name]
     try:
-        content = path.read_bytes()
+        content = content_of(path)
         # a torn last line may end within a character
         text = content[: content.rfind(b"\n") + 1].decode()
         _check_lines(path, text, record)
@@ -142,7 +106,7 @@ def read_table(path: Path) -> pd.DataFrame:
             f"{path} is missing: the run is damaged, restore it from git or run it again"
         ) from None
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} is damaged ({error}): restore it from git or run it again") from error
     frame = pd.read_csv(io.StringIO(text), dtype="str", keep_default_na=False)
@@ -152,33 +116,43 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def _typed(path: Path, texts: pd.Series, column: Column) -> pd.Series:
+    """Return a column with its type; raises `DataError` that names the line of what does not fit."""
     empty = texts == ""
-    if not column.optional and empty.any():
-        line = int(np.argmax(empty)) + 2
-        raise DataError(f"{path}, line {line}, column {column.name}: empty, where a value is required")
-    known = texts.isin(column.choices) | (empty if column.optional else False)
-    if column.choices and not known.all():
-        line = int(np.argmin(known)) + 2
-        raise DataError(
-            f"{path}, line {line}, column {column.name}: {texts.iloc[line - 2]!r} is none of "
-            f"{', '.join(column.choices)}"
-        )
+    kind = column.kind
+    if not column.optional:
+        _refuse_first(path, column, texts, empty, "empty, where a value is required")
+    values = texts.mask(empty) if column.optional else texts
+    wrong, told = _misfits(values.dropna(), column)
+    _refuse_first(path, column, texts, wrong.reindex(texts.index, fill_value=False), told)
+    if kind is bool:
+        values = values.map({"true": True, "false": False})
+    elif kind is not str:
+        values = pd.to_numeric(values, errors="coerce").astype("float64")
+    return values.astype(_DTYPES[kind])  # type: ignore[call-overload, no-any-return]
+
+
+def _misfits(texts: pd.Series, column: Column) -> tuple[pd.Series, str]:
+    """Return which of the texts cannot stand in a column, and what is to be said of one."""
+    if column.choices:
+        return ~texts.isin(column.choices), f"is none of {', '.join(column.choices)}"
+    if column.unit == MOMENT:
+        return ~texts.map(is_moment).astype(bool), "is no moment with its zone"
     if column.kind is str:
-        return texts.mask(empty) if column.optional else texts
+        return texts.isna(), ""
     if column.kind is bool:
-        values = texts.map({"true": True, "false": False})
-    else:
-        values = pd.to_numeric(texts.mask(empty), errors="coerce")
-    wrong = (values.isna() & ~empty) | values.isin([float("inf"), float("-inf")])
-    if column.kind is int:
-        wrong |= values.notna() & (values % 1 != 0)
+        return ~texts.isin(("true", "false")), "is not of type bool"
+    numbers = pd.to_numeric(texts, errors="coerce").astype("float64")
+    fits = numbers.abs() <= LARGEST
+    if column.kind is float:
+        return ~fits, f"is not a number up to {LARGEST:.0e}"
+    return ~(fits & (numbers % 1 == 0)), f"is not of type int up to {LARGEST:.0e}"
+
+
+def _refuse_first(path: Path, column: Column, texts: pd.Series, wrong: pd.Series, told: str) -> None:
     if wrong.any():
         line = int(np.argmax(wrong)) + 2
-        raise DataError(
-            f"{path}, line {line}, column {column.name}: {texts.iloc[line - 2]!r} is not "
-            f"{'a number' if column.kind is float else f'of type {column.kind.__name__}'}"
-        )
-    return values.astype(_DTYPES[column.kind])  # type: ignore[call-overload, no-any-return]
+        found = f"{texts.iloc[line - 2][:60]!r} " * (texts.iloc[line - 2] != "")
+        raise DataError(f"{path}, line {line}, column {column.name}: {found}{told}")
 
 
 def _check_lines(path: Path, text: str, record: type) -> None:
@@ -191,7 +165,7 @@ def _check_lines(path: Path, text: str, record: type) -> None:
         )
     for line, row in enumerate(rows, start=2):
         if row and row[0] != str(SCHEMA_VERSION):
-            raise DataError(_other_schema(path, row[0]))
+            raise VersionError(other_schema(path, row[0]))
         if len(row) != len(found):
             raise DataError(
                 f"{path}, line {line}: {len(row)} fields where {len(found)} belong; the row is damaged"
@@ -218,10 +192,3 @@ def _refuse_repeated(path: Path, table: pd.DataFrame, key: list[str]) -> None:
         raise DataError(
             f"{path} holds {row} more than once ({int(repeated.sum())} rows): the file was edited or merged"
         )
-
-
-def _other_schema(path: Path, found: object) -> str:
-    return (
-        f"{path} has schema version {found}, this lab reads {SCHEMA_VERSION}: use the version "
-        "of the lab that wrote it, or run the experiment again"
-    )

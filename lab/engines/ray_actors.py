@@ -150,7 +150,7 @@ class _Dispatch:
         self.home.take(batch, came, worker, self.team.places[worker].node_id, submitted, received)
 
     def _fail(self, worker: int, batch: list[Attempt], submitted: float, error: Exception) -> None:
-        """Write the attempts down as failed; the first line of Ray's own errors names no address."""
+        """Write the attempts down as failed."""
         node_id, kind, now = self.team.places[worker].node_id, type(error).__name__, time.monotonic()
         for task, attempt in batch:
             self.observer.completed(
@@ -227,12 +227,16 @@ def _ready(actors: Sequence[Any], nodes: int) -> Actors:
     """Return the actors once each has answered, where they are spread as asked for."""
     import ray
 
+    asked = time.monotonic()
     try:
         identities = ray.get([actor.identity.remote() for actor in actors], timeout=READY_SECONDS)
     except ray.exceptions.RayError as error:
+        waited = time.monotonic() - asked
+        late = isinstance(error, ray.exceptions.GetTimeoutError)
+        why = "a node hangs, or has too little memory left" if late else "one of them ended"
         raise EngineError(
-            f"{len(actors)} Ray workers did not all start within {READY_SECONDS:.0f} s: a node has too "
-            f"little memory left, or hangs ({type(error).__name__}: {first_line(error)})"
+            f"{len(actors)} Ray workers did not all start, in {waited:.0f} s: {why} "
+            f"({type(error).__name__}: {first_line(error)})"
         ) from error
     places = [Place(node_id, pid) for node_id, pid in identities]
     counts = Counter(place.node_id for place in places)

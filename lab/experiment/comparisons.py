@@ -11,7 +11,8 @@ from typing import Any
 
 from lab import paths
 from lab.clusters.embedded import check_ray_version
-from lab.data.store import ENVIRONMENT, Run, read_environment
+from lab.data.environment import ENVIRONMENT, read_environment
+from lab.data.store import Run
 from lab.engines.sharing import memory_needed, refuse_too_large
 from lab.engines.teams import ON_RAY
 from lab.experiment.examples import Drawn, made, prepared, search_items

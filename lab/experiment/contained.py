@@ -18,8 +18,9 @@ import yaml
 from lab import paths
 from lab.clusters.container import Container, Limits, stoppable
 from lab.clusters.docker import check_docker
+from lab.data.environment import ENVIRONMENT
 from lab.data.records import FILES
-from lab.data.store import ENVIRONMENT, Run
+from lab.data.store import Run
 from lab.errors import ClusterError, DataError, LabError, ParameterError
 from lab.experiment.comparisons import EXPERIMENTS, compare, parameters_of
 from lab.experiment.facts import new_run_id

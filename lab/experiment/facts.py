@@ -1,20 +1,50 @@
 """What environment.json holds of a run: its parameters, its works, the code, the versions and the machine."""
 
+import contextlib
 import datetime
+import itertools
+import json
 import os
+import textwrap
 from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+from lab.clusters.embedded import SETTINGS
+from lab.clusters.surroundings import changing
+from lab.data.table import ask_disk
+from lab.errors import DataError
 from lab.experiment.parameters import Experiment
 from lab.experiment.plan import Plan
 from lab.experiment.session import Works
 from lab.measure.environment import code_facts, machine_facts, session_facts, versions
 from lab.measure.node import Cgroup
 
+MOST_AT_ONCE = 100
+
 
 def new_run_id(profile: str) -> str:
     """Return an id from the time in UTC and the profile's name."""
     return f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{profile}"
+
+
+def new_folder(folder: Path, profile: str) -> Path:
+    """Make the folder of a new run, whose name no other run has, even where several begin in one second."""
+    ask_disk(folder, partial(folder.mkdir, parents=True, exist_ok=True))
+    first = new_run_id(profile)
+    for name in itertools.chain([first], (f"{first}-{number}" for number in range(2, MOST_AT_ONCE))):
+        with contextlib.suppress(FileExistsError):
+            (folder / name).mkdir()
+            return folder / name
+    raise DataError(f"{MOST_AT_ONCE} runs have begun in {folder} within one second: name yours with run_id")
+
+
+def in_words(parameters: Experiment) -> str:
+    """Return all parameters as they were understood: YAML takes 010 for 8, and 1:30 for 90."""
+    names = (name for name in parameters.__dataclass_fields__ if name != "address")
+    listed = ", ".join(f"{name} {json.dumps(told(getattr(parameters, name)))}" for name in names)
+    return textwrap.fill(f"parameters: {listed}", 110, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def facts_of(
@@ -37,6 +67,7 @@ def facts_of(
         "planned_trials": len(plan),
         "code": code_facts(),
         "versions": versions(),
+        "settings": changing(os.environ, SETTINGS),
         "machine": machine_facts(cgroup),
         "session": session_facts(),
     }

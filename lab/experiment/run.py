@@ -17,7 +17,7 @@ from lab.data.ledger import Ledger
 from lab.data.store import Run, file_digests, read_run
 from lab.errors import DataError, ParameterError
 from lab.experiment.examples import works_of
-from lab.experiment.facts import facts_of, new_run_id
+from lab.experiment.facts import facts_of, in_words, new_folder
 from lab.experiment.parameters import Docker, Experiment, MultiNode, SingleNode, parameters_from
 from lab.experiment.plan import Plan, docker_plan, multi_node_plan, single_node_plan
 from lab.experiment.profiles import with_true_profile
@@ -31,6 +31,7 @@ from lab.experiment.sites import (
     local_site,
 )
 from lab.experiment.trial import unmeasured
+from lab.measure.company import company
 from lab.measure.environment import utc_now
 from lab.measure.node import Cgroup, find_cgroup, usable_cores, usable_memory_bytes
 
@@ -39,6 +40,11 @@ WORKER_BYTES = 150_000_000
 
 ROW_BYTES = 150
 """An upper bound of the mean size of a row of tasks.csv; a test measures it."""
+
+BESIDE = (
+    "Another run of this lab is measured on this machine: the two disturb each other, and environment.json "
+    "says so. For numbers to rely on, stop one (Ctrl-C) and go on with it when the other has ended."
+)
 
 Sites = Mapping[str, Callable[[], AbstractContextManager[Site]]]
 """How each kind of cluster in a plan is got."""
@@ -147,9 +153,11 @@ def run_plan(
     `session` holds facts of the session that are not measured here.
     """
     data = data or paths.data_folder()
-    directory = data / experiment / (parameters.run_id or new_run_id(parameters.profile))
     written = (works[one.configuration.work] for one in plan)
     check_disk(data, sum(len(one.items) if one.rows else 1 for one in written))
+    print(in_words(parameters), flush=True)
+    folder = data / experiment
+    directory = folder / parameters.run_id if parameters.run_id else new_folder(folder, parameters.profile)
     facts = facts_of(experiment, directory.name, parameters, works, plan, cgroup)
     facts["session"] |= session or {}
     with Ledger(directory, facts) as ledger:
@@ -173,13 +181,17 @@ def _carry_out(
     print(f"{begun} run {name}: {len(to_do)} of {len(plan)} trials to do, rows go to {ledger.directory}")
     if not to_do:
         return
-    with ExitStack() as stack:
+    with company() as others, ExitStack() as stack:
+        if beside := others():
+            print(BESIDE, file=sys.stderr, flush=True)
         # all at once, and before there is a run: trials of several clusters take turns
         used = dict.fromkeys(one.planned.configuration.cluster for one in to_do)
         ready = {kind: stack.enter_context(sites[kind]()) for kind in used}
         ledger.begin_session()
         ledger.note(
-            ready_at=utc_now(), **{key: value for site in ready.values() for key, value in site.facts.items()}
+            ready_at=utc_now(),
+            other_runs_at_start=beside,
+            **{key: value for site in ready.values() for key, value in site.facts.items()},
         )
         try:
             with _bar(len(to_do)) as started:
@@ -190,7 +202,8 @@ def _carry_out(
             print(f"\n{told}", file=sys.stderr, flush=True)
             stop.add_note(told)
             raise
-    ledger.note(finished_at=utc_now(), files=file_digests(ledger.directory))
+        beside = others()
+    ledger.note(finished_at=utc_now(), other_runs_at_end=beside, files=file_digests(ledger.directory))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 UNKNOWN = float("nan")
 MOST_READ = 10_000
 """Characters of an error's message that are looked at."""
+ADDRESS = re.compile(r" \(IP: [^)]*\)")
 
 
 class Outcome(NamedTuple):
@@ -174,10 +176,13 @@ def size_of(result: Any) -> int:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, at most 300 characters, of which all can be printed."""
+    """Return the first line of an error's message, at most 300 characters, of which all can be printed.
+
+    Addresses of nodes, which some of Ray's errors have, are left out: nobody else's business.
+    """
     try:
         text = str(error)[:MOST_READ]
     except Exception as second:  # noqa: BLE001  the class of the error is anybody's
         return f"its message cannot be told: str() of it raises {type(second).__name__}"
-    line = next(iter(text.strip().splitlines()), "")[:300]
+    line = ADDRESS.sub("", next(iter(text.strip().splitlines()), ""))[:300]
     return line if line.isprintable() else "".join(one if one.isprintable() else " " for one in line)

@@ -26,7 +26,7 @@ def verdicts(study: Study) -> Markdown:
     for (mode, schedule), mine in works.items():
         others = study.others.reindex(mine.index)
         found = cluster_verdicts(mine, study.placement.several, level)
-        judged += [(f"{mode}, {schedule}", where_quiet(one, others, QUIET)) for one in found]
+        judged += [(f"{study.name(mode)}, {schedule}", where_quiet(one, others, QUIET)) for one in found]
     ordered = sorted(judged, key=lambda row: CLAIMS.index(row[1].claim))
     return Markdown(verdict_table(ordered) if ordered else "")
 

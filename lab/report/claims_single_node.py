@@ -34,7 +34,10 @@ def verdicts(study: Study) -> Markdown:
     """Show what the run says about each claim of the reference report."""
     works = _judged(study)
     level = shared_level(len(works) * len(CLAIMS))
-    judged = [(f"{mode}, {schedule}", _verdicts(study, mode, schedule, level)) for mode, schedule in works]
+    judged = [
+        (f"{study.name(mode)}, {schedule}", _verdicts(study, mode, schedule, level))
+        for mode, schedule in works
+    ]
     # claim by claim: the verdicts on different work stand under each other
     rows = [
         (work, one)

@@ -43,7 +43,7 @@ def comparison(study: Study) -> Markdown:
         each = {key: containers.of_one(study, choice) for key, choice in choices.items()}
         ratios = ratio_levels(study, [(name, x, one) for (name, x), one in each.items()])
         drawn = sides(ratios, containers.margin(study), f"Containers / host, {mode}", study.axis)
-        caption = f"Mode {mode}. Ratios of throughput, paired by block, with {intervals(study)}."
+        caption = f"Mode {study.name(mode)}. Ratios of throughput, paired by block, with {intervals(study)}."
         parts.append(figure(drawn, caption))
         pooled = containers.of_all(study, mode)
         named = [*((f"{x}{_size(name)}", one) for (name, x), one in each.items()), ("all, pooled", pooled)]
@@ -141,7 +141,7 @@ def cores(study: Study) -> Markdown:
         "held back, % of the window",
     )
     told = [containers.unfair(study, mode) for mode in study.modes]
-    listed = [f"In {mode}, {one}" for mode, one in zip(study.modes, told, strict=True) if one]
+    listed = [f"In {study.name(mode)}, {one}" for mode, one in zip(study.modes, told, strict=True) if one]
     said = listed or ["Both sides had equal cores, or one for every worker."]
     return paragraphs(table(head, rows, right=(1, 2, 3, 4, 5)), *said) if rows else Markdown("")
 
@@ -153,7 +153,7 @@ def levels(study: Study) -> Markdown:
         for metric, name in (("node_efficiency", "Node efficiency"), ("cpu_percent", "CPU, % of own cores")):
             found = study.levels(mode, metric)
             if not found.empty:
-                parts.append(folded(f"{name}, {mode}", level_table(found, axis=study.axis)))
+                parts.append(folded(f"{name}, {study.name(mode)}", level_table(found, axis=study.axis)))
     return paragraphs(*parts)
 
 

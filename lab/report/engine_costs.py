@@ -45,7 +45,7 @@ def memory(study: Study) -> Markdown:
 def processor_time(study: Study) -> Markdown:
     """Show processor time beside wall time, for the whole process tree."""
     found = modes(study)
-    tables = [f"**{mode.capitalize()}**\n\n{_processor_table(study, mode)}" for mode in found]
+    tables = [f"**{study.title(mode)}**\n\n{_processor_table(study, mode)}" for mode in found]
     return paragraphs(*tables)
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab import paths
-from lab.data.listing import Listed, all_listed
-from lab.data.store import ENVIRONMENT, read_environment, read_run
+from lab.data.environment import ENVIRONMENT, read_environment
+from lab.data.listing import Listed, all_listed, refused
+from lab.data.store import read_run
 from lab.errors import LabError
-from lab.formats import count
 from lab.report import (
     answers,
     disturbances,
@@ -86,11 +86,6 @@ FOLDED: Mapping[str, tuple[str, tuple[Section, ...]]] = {
 }
 """What is folded below the answer: title -> words before it, and sections."""
 
-STATES = {
-    "complete": "complete, older",
-    "damaged": "damaged",
-}
-
 
 @dataclasses.dataclass(frozen=True)
 class OwnPage:
@@ -122,7 +117,7 @@ class OwnPage:
                 literal(one.run_id),
                 safe(one.work),
                 provenance.day(one.started_at),
-                STATES.get(one.state) or f"{one.trials} of {count(one.planned_trials or 0, 'trial')}",
+                "complete, older" if one.state == "complete" else one.told,
                 literal(one.reason) if one.reason else "",
                 provenance.link(one.directory, ENVIRONMENT),
             )
@@ -158,8 +153,7 @@ def own_page(data: Path | None = None) -> OwnPage:
             seen.add(work)
         except LabError as error:
             # one run that cannot be shown must not keep those of other people from being shown
-            reason = str(error).replace(f"{one.directory}/", "").replace(str(one.directory), one.run_id)
-            others.append(dataclasses.replace(one, state="damaged", reason=reason))
+            others.append(refused(one, error))
     return OwnPage(tuple(shown), tuple(others))
 
 

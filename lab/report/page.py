@@ -1,10 +1,12 @@
 """A page of one experiment: its run, and what stands there while no run is complete."""
 
 import dataclasses
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lab.report.markdown import Markdown, paragraphs
+from lab.data.listing import Listed
+from lab.report.markdown import Markdown, literal, paragraphs
 from lab.report.selection import PINS, Selection, select_run
 from lab.report.study import Study
 
@@ -51,7 +53,7 @@ def page(experiment: str, data: Path | None = None, pins: Path = PINS) -> Page:
 def no_run(selection: Selection) -> Markdown:
     """Say that no run is complete, which ones were begun, and how to make one."""
     begun = [
-        f"`{one.run_id}` ({one.trials} of {one.planned_trials} trials)"
+        f"{literal(one.run_id)} ({one.trials} of {one.planned_trials} trials)"
         for one in selection.runs
         if one.state == "unfinished"
     ]
@@ -63,4 +65,12 @@ def no_run(selection: Selection) -> Markdown:
         "what is missing."
         if begun
         else None,
+        not_shown(selection.runs),
     )
+
+
+def not_shown(runs: Sequence[Listed], newer_than: str = "") -> str | None:
+    """Name the runs that cannot be shown, each with the reason: all of them, or those newer than another."""
+    newer = itertools.takewhile(lambda one: one.run_id != newer_than, runs)
+    named = [f"{literal(one.run_id)} ({literal(one.reason)})" for one in newer if one.reason]
+    return f"Runs that cannot be shown: {', '.join(named)}." if named else None

@@ -7,13 +7,15 @@ from typing import Any
 
 from lab import paths
 from lab.data.earlier import TIMINGS
+from lab.data.environment import ENVIRONMENT
 from lab.data.records import FILES
-from lab.data.store import ENVIRONMENT, TRIALS
+from lab.data.store import TRIALS
 from lab.formats import UNKNOWN, count, memory, number, seconds
 from lab.invariants import nothing_left_out, one_trial_per_block, same_results, tasks_add_up, work_fits_window
 from lab.published import report_a as reference
 from lab.report.markdown import Markdown, literal, paragraphs, safe, table
 from lab.report.nodes import own_cores, sized, workers_nodes
+from lab.report.page import not_shown
 from lab.report.series import COUNTED
 from lab.report.study import Study
 
@@ -38,7 +40,9 @@ def named(study: Study, machine: str) -> Markdown:
     why = "which the book pins" if study.pinned else "the newest complete one"
     return paragraphs(
         f"*Run {literal(study.run.run_id)}, {why}, of {day(_first(study).get('started_at'))}: "
-        f"{machine}; {count(study.blocks, 'block')}; Ray {safe(_version(study, 'ray'))}.*"
+        f"{machine}; {count(study.blocks, 'block')}; Ray {safe(_version(study, 'ray'))}.*",
+        # no older run stands in for a newer one in silence
+        None if study.pinned else not_shown(study.runs, study.run.run_id),
     )
 
 
@@ -120,7 +124,7 @@ def works(study: Study) -> str:
         "one per task",
     }
     own = study.experiment not in COUNTED
-    listed = "; ".join(_own(study, mode) if own else told[mode] for mode in study.modes)
+    listed = "; ".join(_own(study, mode) if own else told.get(mode, study.name(mode)) for mode in study.modes)
     same = "same items in every trial" if own else "same in every trial of its mode"
     return f"The work, the {same}: {listed}." if listed else ""
 
@@ -201,7 +205,7 @@ def other_runs(study: Study) -> Markdown:
             day(one.started_at),
             safe(one.profile),
             safe(one.machine),
-            one.state if one.state != "unfinished" else f"{one.trials} of {one.planned_trials} trials",
+            f"{one.told}: {literal(one.reason)}" if one.reason else one.told,
             f"{link(one.directory, _trials(one.directory))} {link(one.directory, ENVIRONMENT)}",
         )
         for one in others

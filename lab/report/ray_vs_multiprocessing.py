@@ -15,7 +15,7 @@ from lab.published.images_claims import growth_with_tasks
 from lab.published.report_b import MEGABYTE
 from lab.report.answers import cost_in_words
 from lab.report.levels import ABSENT, intervals
-from lab.report.markdown import Markdown, figure, paragraphs, table
+from lab.report.markdown import Markdown, figure, paragraphs, safe, table
 from lab.report.study import Study
 
 NONE = Estimate(0, None, None, None)
@@ -62,7 +62,7 @@ def sentence(study: Study) -> str:
     mode = found[0]
     speeds = of_engines(study, mode, "throughput")
     best = next(iter(speeds))
-    speed = estimate(speeds[best], study.unit(mode))
+    speed = estimate(speeds[best], safe(study.unit(mode)))
     return (
         f"On {work(study, mode)} with {count(study.workers, 'worker')}, **{label(best)} was the fastest of "
         f"{count(len(speeds), 'way')} to run them** at {speed}{_alike(study, mode, best)}; "
@@ -121,18 +121,18 @@ def throughput(study: Study) -> Markdown:
         for mode, one in speeds.items()
     ]
     drawn = figures.rows("Throughput of every engine", panels)
-    works = "; ".join(f"{mode}: {work(study, mode)}" for mode in found)
+    works = "; ".join(f"{study.name(mode)}: {work(study, mode)}" for mode in found)
     caption = (
         f"{works}. {count(study.workers, 'worker')} each (plain loop: 1). Means with {intervals(study)}."
     )
-    tables = [f"**{mode.capitalize()}**\n\n{_table(study, mode)}" for mode in found]
+    tables = [f"**{study.title(mode)}**\n\n{_table(study, mode)}" for mode in found]
     return paragraphs(figure(drawn, caption), *tables)
 
 
 def _table(study: Study, mode: str) -> str:
     columns = {
         "time, s": ("duration_seconds", 1.0),
-        study.unit(mode): ("throughput", 1.0),
+        safe(study.unit(mode)): ("throughput", 1.0),
         "CPU-seconds": ("cpu_seconds", 1.0),
         "memory before, MiB": ("memory_before_bytes", MEBIBYTE),
         "peak, MiB": ("peak_memory_bytes", MEBIBYTE),

@@ -1,14 +1,17 @@
 """The sections on ways to use Ray beside each other, and on whether costs repeat from run to run."""
 
+import contextlib
+
 from lab.analysis.break_even import OWN
 from lab.analysis.intervals import LEVEL
 from lab.analysis.ray_ways import AS_FAST, beside_best, repeats, repeats_verdict, three_times
 from lab.data.store import read_run
+from lab.errors import DataError
 from lab.formats import count, length, percent, short_estimate
 from lab.report.break_even import MICRO, timed
 from lab.report.engines import named
 from lab.report.levels import ABSENT
-from lab.report.markdown import Markdown, literal, paragraphs, table
+from lab.report.markdown import Markdown, literal, paragraphs, safe, table
 from lab.report.study import Study
 from lab.report.verdicts import in_one_line
 
@@ -41,8 +44,10 @@ def _earlier(study: Study) -> Study | None:
     """Return the complete run before this one; None where there is none."""
     complete = [one for one in study.runs if one.state == "complete"]
     places = [place for place, one in enumerate(complete) if one.run_id == study.run.run_id]
-    before = complete[places[0] + 1 :] if places else []
-    return Study(read_run(before[0].directory)) if before else None
+    for one in complete[places[0] + 1 :] if places else []:
+        with contextlib.suppress(DataError):
+            return Study(read_run(one.directory))
+    return None
 
 
 def repeated(study: Study) -> Markdown:
@@ -50,7 +55,7 @@ def repeated(study: Study) -> Markdown:
     earlier = _earlier(study)
     if earlier is None:
         return Markdown("There is one complete run: whether its costs repeat is not decided.")
-    sides = [(one.machine.get("cpu_model"), one.cores, one.workers) for one in (study, earlier)]
+    sides = [(safe(one.machine.get("cpu_model")), one.cores, one.workers) for one in (study, earlier)]
     if sides[0] != sides[1]:
         return Markdown(
             f"The run before, {literal(earlier.run.run_id)}, was made with "

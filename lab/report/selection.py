@@ -1,14 +1,16 @@
 """Which run a page shows: the newest complete one, unless the book pins another; and what else there is."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
 from lab import paths
-from lab.data.listing import Listed, listed
-from lab.data.store import Run, read_run, run_directories
-from lab.errors import DataError
+from lab.data.listing import Listed, all_listed, refused
+from lab.data.store import Run, read_run
+from lab.errors import DataError, LabError
+from lab.invariants import refuse_contradiction
 
 PINS = paths.BOOK / "pins.yaml"
 
@@ -24,28 +26,41 @@ class Selection:
 
 
 def select_run(experiment: str, data: Path | None = None, pins: Path = PINS) -> Selection:
-    """Return the run to show: the pinned one, or the newest that is complete, or none.
+    """Return the run to show: the pinned one, or the newest that is complete and can be read, or none.
 
-    Raises `DataError` where the pinned run is missing or not complete, and where the run to show is damaged.
-    An older damaged run is listed as such.
+    A run that cannot be read, or contradicts itself, keeps no other from being shown: it is listed with the
+    reason, and the page of an older one says so. Raises `DataError` where the run that is pinned is not
+    there, or not to be shown.
     """
     data = data or paths.data_folder()
-    folders = {folder.name: folder for folder in reversed(run_directories(experiment, data))}
-    runs = tuple(map(listed, folders.values()))
-    pinned = pinned_run(experiment, pins)
-    if pinned is None:
-        # a damaged run may be the newest: to pass over it in silence would publish an older one as the newest
-        chosen = next((one for one in runs if one.state != "unfinished"), None)
-    else:
-        chosen = next((one for one in runs if one.run_id == pinned), None)
-        if chosen is None or chosen.state == "unfinished":
-            what = "is not complete" if chosen else "is not there"
-            raise DataError(
-                f"{pins} pins {experiment} to the run {pinned}, which {what} under {data / experiment} "
-                f"(there are: {', '.join(folders) or 'none'}): correct the pin or remove it"
-            )
-    run = None if chosen is None else read_run(chosen.directory)
-    return Selection(experiment, run, pinned is not None, runs)
+    runs, pinned = all_listed(data, experiment), pinned_run(experiment, pins)
+    if pinned is not None:
+        return Selection(experiment, _pinned(experiment, pinned, runs, pins), True, runs)
+    lines: list[Listed] = []
+    chosen: Run | None = None
+    for one in runs:
+        if chosen is None and one.state == "complete":
+            try:
+                found = read_run(one.directory)
+                refuse_contradiction(found)
+                chosen = found
+            except LabError as error:
+                one = refused(one, error)
+        lines.append(one)
+    return Selection(experiment, chosen, False, tuple(lines))
+
+
+def _pinned(experiment: str, pinned: str, runs: Sequence[Listed], pins: Path) -> Run:
+    """Return the run that is pinned."""
+    chosen = next((one for one in runs if one.run_id == pinned), None)
+    if chosen is None or chosen.state != "complete":
+        said = {"unfinished": "is not complete"}
+        what = said.get(chosen.state, f"is {chosen.state}: {chosen.reason}") if chosen else "is not there"
+        raise DataError(
+            f"{pins} pins {experiment} to the run {pinned}, which {what} "
+            f"(there are: {', '.join(one.run_id for one in runs) or 'none'}): correct the pin or remove it"
+        )
+    return read_run(chosen.directory)
 
 
 def pinned_run(experiment: str, pins: Path = PINS) -> str | None:

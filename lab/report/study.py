@@ -87,7 +87,7 @@ class Study:
     def machine(self) -> Mapping[str, Any]:
         """Return what is known of the machine that drove the run."""
         found: Mapping[str, Any] = self.run.environment.get("machine", {})
-        return found
+        return {name: value for name, value in found.items() if value is not None}
 
     @property
     def cores(self) -> int:

@@ -7,12 +7,14 @@ import pandas as pd
 
 from lab.analysis.intervals import LEVEL, Estimate, median_estimate, ratio_estimate
 from lab.analysis.verdicts import Verdict, at_least, at_most, judge, shared_level, within
-from lab.data.store import ENVIRONMENT, read_table
+from lab.data.environment import ENVIRONMENT
+from lab.data.listing import all_listed
+from lab.data.store import read_table
 from lab.formats import count, estimate, listing, percent, seconds, short_estimate
 from lab.report import laws, proofs, simulations
 from lab.report.book import Book
 from lab.report.markdown import Markdown, literal, paragraphs, table
-from lab.report.page import NO_RUN
+from lab.report.page import NO_RUN, not_shown
 from lab.report.provenance import link
 from lab.report.verdicts import verdict_table
 
@@ -82,20 +84,18 @@ def summary(book: Book) -> Markdown:
 
 
 def read_checks(data: Path) -> Checks | None:
-    """Return the newest validation run, by the name of its folder; None where there is none.
-
-    Raises `DataError` that names the file where it is damaged or of another version.
-    """
-    folder = data / "validation"
-    found = sorted(folder.glob(f"*/{FILE}"), key=lambda path: path.parent.name)
-    return Checks(found[-1].parent, read_table(found[-1])) if found else None
+    """Return the newest validation run that is complete and can be read; None where there is none."""
+    runs = all_listed(data, "validation")
+    found = next((one.directory for one in runs if one.state == "complete"), None)
+    return None if found is None else Checks(found, read_table(found / FILE))
 
 
 def instruments(book: Book) -> Markdown:
     """Show every check of the newest validation run beside its claim."""
     found = read_checks(book.data)
     if found is None:
-        return Markdown(f"{NO_RUN} `{COMMAND}` makes one.")
+        runs = all_listed(book.data, "validation")
+        return paragraphs(f"{NO_RUN} `{COMMAND}` makes one.", not_shown(runs))
     rows = [_row(found, str(check)) for check in dict.fromkeys(found.rows["check"])]
     head = ("check", "n", "what is compared", "found (95 % interval)", "values without a partner")
     return paragraphs(

@@ -28,7 +28,7 @@ def carry_out(given: argparse.Namespace) -> None:
     """Go on with the run, and say what it came to."""
     from lab.cli.outcome import tell
     from lab.cli.runs import find_run
-    from lab.data.store import read_environment
+    from lab.data.environment import read_environment
     from lab.experiment.own import own_work
     from lab.experiment.table import function_of
 
