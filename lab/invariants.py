@@ -23,14 +23,6 @@ def require(sentence: str, holds: bool, where: str, found: str) -> str:
     return sentence
 
 
-def refuse_contradiction(run: Run) -> None:
-    """Raise `ClaimError` for a run that contradicts itself, with a sentence that any honest run bears out."""
-    for claim in (same_results, nothing_left_out, one_trial_per_block):
-        claim(run)
-    if run.tasks["units"].notna().any():
-        tasks_add_up(run)
-
-
 def same_results(run: Run) -> str:
     """Claim that all trials of the same work came to the same results, whatever the engine and the workers.
 

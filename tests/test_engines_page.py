@@ -299,7 +299,7 @@ def test_who_beats_whom_is_a_heat_map(tmp_path: Path) -> None:
     made = shown(tmp_path, "break_even", break_even_run())
     (said,) = figures(made, pays.heat_map)
     assert re.search(r"Dask distributed, 10 µs: [\d.]+ \(faster\)", said)
-    assert re.search(r"plain loop, 100 ms: 1\.\d+ \(faster\)", said)
+    assert re.search(r"plain loop, 100 ms: [12]\.\d+ \(faster\)", said)
     assert "(alike)" in said
 
 

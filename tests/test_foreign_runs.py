@@ -22,7 +22,13 @@ from lab.data.environment import ENVIRONMENT
 from lab.data.listing import all_listed
 from lab.data.records import FILES, columns
 from lab.errors import ClaimError
-from lab.invariants import tasks_add_up, work_fits_window
+from lab.invariants import (
+    nothing_left_out,
+    one_trial_per_block,
+    same_results,
+    tasks_add_up,
+    work_fits_window,
+)
 from lab.report.selection import select_run
 from lab.report.study import Study
 
@@ -98,6 +104,8 @@ def state_of(data: Path, experiment: str) -> str:
     assert chosen.run is not None
     if chosen.run.run_id == "foreign":
         try:
+            for claim in (same_results, nothing_left_out, one_trial_per_block):
+                claim(chosen.run)
             if experiment != "break_even":
                 tasks_add_up(chosen.run)
             work_fits_window(Study(chosen.run).measures, "here")

@@ -174,16 +174,6 @@ def test_a_damaged_newest_run_is_told_of_on_the_page_of_an_older_one(tmp_path: P
     assert "| damaged: `trials.csv was not" in made.show(provenance.other_runs).text
 
 
-def test_a_run_that_contradicts_itself_is_passed_over(tmp_path: Path, small: Frames) -> None:
-    """A newer run of unequal results is listed with what it contradicts, and the older one is shown."""
-    write_run(tmp_path / "single_node" / "older", small)
-    trials = small[0].assign(digest=[f"digest-{place}" for place in range(len(small[0]))])
-    write_run(tmp_path / "single_node" / "newer", (trials, *small[1:]), LATER)
-    text = shown(tmp_path).show(provenance.which_run).text
-    assert "Run `older`" in text
-    assert "`newer` (`the book says: 'All trials of the same work" in text
-
-
 def test_damaged_runs_alone_leave_a_page_that_names_them(tmp_path: Path, small: Frames) -> None:
     """Where no run can be shown, the page says why of each, and how to make another."""
     only = write_run(tmp_path / "single_node" / "only", small)

@@ -16,13 +16,13 @@ from lab.report import (
     docker,
     error_rates,
     failures,
-    front,
     how_many,
     limits,
     nodes,
     noise,
     provenance,
     scaling,
+    short_answers,
     timeline,
     usage,
     waiting,
@@ -126,7 +126,7 @@ def test_the_answer_of_containers(tmp_path: Path) -> None:
     assert "times as fast as one, 9" in text
     assert "| **How many nodes?** | Use 4 containers on one host. Going from 2 to 4 brings +" in text
     assert "More were not measured, and may be better." in text
-    over = front.over_nodes(made.study)
+    over = short_answers.over_nodes(made.study)
     assert over.answer.endswith("No network between machines was measured.")
 
 

@@ -19,13 +19,6 @@ from lab.report.why import in_short as why
 MATTERS = 0.02
 """Differences of throughput below this part do not matter."""
 
-IN_PROSE = {
-    "Ray, dynamic": "Ray",
-    "Ray, static": "Ray with equal shares",
-    "plain loop": "a plain loop",
-}
-"""The series as a sentence calls them."""
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Answer:
@@ -35,11 +28,6 @@ class Answer:
     answer: str
     sure: str
     more: str = ""
-
-
-def in_prose(series: str) -> str:
-    """Return what a sentence calls a series."""
-    return IN_PROSE.get(series, series)
 
 
 def answers(study: Study, mode: str) -> list[Answer]:

@@ -4,12 +4,11 @@ import dataclasses
 from collections.abc import Iterator
 
 from lab.analysis import break_even as analysis
-from lab.data.engines import label
 from lab.figures import engines as engine_figures
 from lab.figures.lines import Panel, chart
-from lab.formats import count, length, listing, memory, number, percent, seconds, short_estimate
-from lab.report import break_even, containers, ray_vs_multiprocessing, scaling
-from lab.report.answers import Answer, answers, beside_processes, how_far, how_many, in_one_line
+from lab.formats import count, length, listing, percent, seconds
+from lab.report import break_even, containers, ray_vs_multiprocessing, scaling, short_answers
+from lab.report.answers import Answer, answers, beside_processes, in_one_line
 from lab.report.book import Book
 from lab.report.decision import decide
 from lab.report.markdown import Markdown, folded, paragraphs, safe, table
@@ -113,70 +112,16 @@ def rows(group: Group) -> Iterator[Answer]:
         )
     several = group.others.get("multi_node")
     if several is not None and several is not sweep:
-        yield over_nodes(several)
+        yield short_answers.over_nodes(several)
     beside = beside_processes(sweep, sweep.main_mode) if sweep is not None else None
     if beside is not None and beside.answer:
         yield beside
     if "break_even" in group.others:
-        yield task_length(group.others["break_even"])
+        yield short_answers.task_length(group.others["break_even"])
     if "ray_vs_multiprocessing" in group.others:
-        yield memory_and_start(group.others["ray_vs_multiprocessing"])
+        yield short_answers.memory_and_start(group.others["ray_vs_multiprocessing"])
     if "docker" in group.others:
-        yield of_containers(group.others["docker"])
-
-
-def over_nodes(study: Study) -> Answer:
-    """Say how far the work scales over nodes, how many to use, and whether a network was measured."""
-    decision = decide(study, study.main_mode)
-    far, many = how_far(decision), how_many(decision)
-    network = " No network between machines was measured." if study.placement.shared else ""
-    return Answer("Over nodes?", f"{far.answer} {many.answer}{network}", far.sure, "how_many.md")
-
-
-def task_length(study: Study) -> Answer:
-    """Say from which length of a task on Ray pays off, batched and not, beside a loop and processes."""
-    told = []
-    for name, chosen in (("one Ray task a call", analysis.PLAIN), ("batched", analysis.OWN)):
-        loop = analysis.crossing(break_even.speedup(study, *break_even.way(chosen)))
-        if loop is not None:
-            told.append(f"{name}, {break_even.pays_off(study, loop, exact=False)}")
-    processes = analysis.speed_ratios(
-        study.compared, analysis.OWN, {"engine": "processes", "batching": "none"}
-    )
-    ratios = sorted(one.value for one in processes.values() if one.value is not None)
-    other = (
-        f" Batched, it is {number(ratios[0], 2)} to {number(ratios[-1], 2)} times as fast as processes, "
-        "by length."
-        if ratios
-        else ""
-    )
-    answer = f"Against a plain loop: {'; '.join(told)}.{other}" if told else ""
-    sure = f"95 % interval, n = {study.blocks}" if study.blocks > 1 else "one block, no interval"
-    return Answer("From which task length?", answer, sure, "pays.md")
-
-
-def memory_and_start(study: Study) -> Answer:
-    """Say what Ray takes beside multiprocessing: peak memory of all processes, and cold start."""
-    found = study.of_work(ray_vs_multiprocessing.modes(study)[0])
-    told = []
-    for name in ("ray", "pool"):
-        mine = found[found["engine"] == name]
-        peak, start = (mine[one].astype(float).mean() for one in ("peak_memory_bytes", "startup_seconds"))
-        if len(mine):
-            told.append(f"{label(name)}: {memory(peak)}, {seconds(start)}")
-    sure = f"means, n = {study.blocks}; all processes"
-    return Answer("Memory and start-up?", f"{'; '.join(told)}.", sure, "pays.md")
-
-
-def of_containers(study: Study) -> Answer:
-    """Say what containers cost beside their host."""
-    found = containers.of_all(study, study.main_mode)
-    if found is None or found.value is None:
-        return Answer("What do containers cost?", "No block has both.", "not decided", "containers.md")
-    verdict = containers.in_words(study, study.main_mode, found)
-    answer = f"Throughput is {verdict}: {short_estimate(found)} times the host's."
-    sure = f"95 % interval, n = {found.n}"
-    return Answer("What do containers cost?", answer, sure, "containers.md")
+        yield short_answers.of_containers(group.others["docker"])
 
 
 def _situations(group: Group) -> str:

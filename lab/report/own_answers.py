@@ -5,7 +5,7 @@ import pandas as pd
 from lab.analysis.intervals import Estimate, mean_estimate
 from lab.figures.scaling import LOOP
 from lab.formats import UNKNOWN, count, duration, percent, seconds
-from lab.report.answers import Answer, in_prose
+from lab.report.answers import Answer
 from lab.report.decision import decide, main_series
 from lab.report.levels import level_table, ratio_levels
 from lab.report.markdown import Markdown, literal, paragraphs, table
@@ -35,7 +35,7 @@ def _takes(study: Study, mode: str) -> str:
     x = study.counts(mode, name)[0]
     rows = study.rows(mode, name, x)
     median, late = (rows[f"run_{key}_seconds"].mean() for key in ("p50", "p95"))
-    where = in_prose(name) if name == LOOP else f"{in_prose(name)}, {at_size(study, x)}"
+    where = f"a {name}" if name == LOOP else f"{name}, {at_size(study, x)}"
     return f"Median {seconds(median)}, 95th percentile {seconds(late)} ({where})."
 
 

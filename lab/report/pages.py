@@ -11,7 +11,7 @@ computed in one process; no page starts a kernel.
 import hashlib
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -43,8 +43,7 @@ class Section(SphinxDirective):
         except LabError as error:
             # Sphinx would call any other error a bug of its own
             raise SphinxError(f"{type(error).__name__}: {error}") from error
-        for folder in (book.data, *book.data.glob("*"), *book.data.glob("*/*"), *book.data.glob("*/*/*")):
-            self.env.note_dependency(str(folder))
+        uses_of(self.env).setdefault(self.env.docname, set()).update(used(self.arguments))
         found: list[Node] = self.parse_text_to_nodes(text) if text else []
         return found
 
@@ -67,6 +66,9 @@ def _function(name: str) -> Callable[..., Markdown]:
     return found
 
 
+EVERY, CODE = "*", "lab"
+"""Stands for every experiment, and for the lab's own code."""
+
 the_book = cache(Book)
 """The book of this process, which is built once in it."""
 
@@ -80,14 +82,44 @@ def setup(app: Any) -> dict[str, bool]:
         )
     the_book.cache_clear()
     app.add_directive("lab", Section)
-    app.connect("env-get-outdated", after_a_change_of_the_lab)
+    app.connect("env-get-outdated", after_a_change)
     return {"parallel_read_safe": False, "parallel_write_safe": True}
 
 
-def after_a_change_of_the_lab(_app: Any, environment: Any, *_changes: set[str]) -> list[str]:
-    """Return all pages as outdated where the lab's own code is another than at the last build."""
+def used(words: Sequence[str]) -> set[str]:
+    """Return the experiments whose data a section shows; of a section of the whole book that is every one."""
+    first = next(iter(inspect.signature(_function(words[0])).parameters), "")
+    return {words[1]} if first == "study" else {EVERY} if first == "book" else set()
+
+
+def uses_of(environment: Any) -> dict[str, set[str]]:
+    """Return which experiments each page shows, as the last builds noted it."""
+    if not hasattr(environment, "lab_uses"):
+        environment.lab_uses = {}
+    found: dict[str, set[str]] = environment.lab_uses
+    return found
+
+
+def after_a_change(_app: Any, environment: Any, *_changes: set[str]) -> list[str]:
+    """Return the pages whose data have changed since the last build, or all where the lab has."""
+    now, before = digests(the_book().data), getattr(environment, "lab_digests", {})
+    environment.lab_digests = now
+    changed = {name for name in {*now, *before} if now.get(name) != before.get(name)}
+    if CODE in changed:
+        return sorted(environment.all_docs)
+    uses = uses_of(environment)
+    pages = (name for name, shown in uses.items() if changed and (EVERY in shown or shown & changed))
+    return sorted(set(pages) & set(environment.all_docs))
+
+
+def digests(data: Path) -> dict[str, str]:
+    """Return what tells the lab's code, and the files of every experiment, from those of another build."""
     code = hashlib.sha256()
     for path in sorted((paths.ROOT / "lab").rglob("*.py")):
         code.update(path.read_bytes())
-    before, environment.lab_code = getattr(environment, "lab_code", ""), code.hexdigest()
-    return [] if before == code.hexdigest() else sorted(environment.all_docs)
+    found = {CODE: code.hexdigest()}
+    for folder in sorted(data.glob("*")):
+        files = sorted(folder.rglob("*")) if folder.is_dir() else [folder]
+        told = [(str(one), one.lstat().st_mtime_ns, one.lstat().st_size) for one in files]
+        found[folder.name] = hashlib.sha256(repr(told).encode()).hexdigest()
+    return found

@@ -7,7 +7,7 @@ from lab.analysis.intervals import Estimate
 from lab.analysis.verdicts import at_least, at_most, judge
 from lab.figures.heat import Cell, heat
 from lab.formats import length
-from lab.report import break_even, front
+from lab.report import break_even, short_answers
 from lab.report.answers import MATTERS, Answer, answer_table, beside_loop, beside_processes
 from lab.report.decision import decide
 from lab.report.engines import named
@@ -28,9 +28,9 @@ def answers(book: "Book") -> Markdown:
         decision = decide(sweep, sweep.main_mode)
         found += [beside_loop(decision), beside_processes(sweep, sweep.main_mode)]
     if evened is not None and evened.modes:
-        found.append(front.task_length(evened))
+        found.append(short_answers.task_length(evened))
     if raced is not None and raced.modes:
-        found.append(front.memory_and_start(raced))
+        found.append(short_answers.memory_and_start(raced))
     shown = [one for one in found if one.answer]
     if not shown:
         return no_run(book.page("break_even").selection)

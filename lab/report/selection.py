@@ -9,8 +9,7 @@ import yaml
 from lab import paths
 from lab.data.listing import Listed, all_listed, refused
 from lab.data.store import Run, read_run
-from lab.errors import DataError, LabError
-from lab.invariants import refuse_contradiction
+from lab.errors import DataError
 
 PINS = paths.BOOK / "pins.yaml"
 
@@ -28,8 +27,8 @@ class Selection:
 def select_run(experiment: str, data: Path | None = None, pins: Path = PINS) -> Selection:
     """Return the run to show: the pinned one, or the newest that is complete and can be read, or none.
 
-    A run that cannot be read, or contradicts itself, keeps no other from being shown: it is listed with the
-    reason, and the page of an older one says so. Raises `DataError` where the run that is pinned is not
+    A run that cannot be read keeps no other from being shown: it is listed with the reason, and the page of
+    an older one says so. Raises `DataError` where the run that is pinned is not
     there, or not to be shown.
     """
     data = data or paths.data_folder()
@@ -41,10 +40,8 @@ def select_run(experiment: str, data: Path | None = None, pins: Path = PINS) -> 
     for one in runs:
         if chosen is None and one.state == "complete":
             try:
-                found = read_run(one.directory)
-                refuse_contradiction(found)
-                chosen = found
-            except LabError as error:
+                chosen = read_run(one.directory)
+            except DataError as error:
                 one = refused(one, error)
         lines.append(one)
     return Selection(experiment, chosen, False, tuple(lines))

@@ -1,0 +1,63 @@
+"""One line each of the runs beside a sweep: over nodes, by the length of a task, memory, containers."""
+
+from lab.analysis import break_even as analysis
+from lab.data.engines import label
+from lab.formats import memory, number, seconds, short_estimate
+from lab.report import break_even, containers, ray_vs_multiprocessing
+from lab.report.answers import Answer, how_far, how_many
+from lab.report.decision import decide
+from lab.report.study import Study
+
+
+def over_nodes(study: Study) -> Answer:
+    """Say how far the work scales over nodes, how many to use, and whether a network was measured."""
+    decision = decide(study, study.main_mode)
+    far, many = how_far(decision), how_many(decision)
+    network = " No network between machines was measured." if study.placement.shared else ""
+    return Answer("Over nodes?", f"{far.answer} {many.answer}{network}", far.sure, "how_many.md")
+
+
+def task_length(study: Study) -> Answer:
+    """Say from which length of a task on Ray pays off, batched and not, beside a loop and processes."""
+    told = []
+    for name, chosen in (("one Ray task a call", analysis.PLAIN), ("batched", analysis.OWN)):
+        loop = analysis.crossing(break_even.speedup(study, *break_even.way(chosen)))
+        if loop is not None:
+            told.append(f"{name}, {break_even.pays_off(study, loop, exact=False)}")
+    processes = analysis.speed_ratios(
+        study.compared, analysis.OWN, {"engine": "processes", "batching": "none"}
+    )
+    ratios = sorted(one.value for one in processes.values() if one.value is not None)
+    other = (
+        f" Batched, it is {number(ratios[0], 2)} to {number(ratios[-1], 2)} times as fast as processes, "
+        "by length."
+        if ratios
+        else ""
+    )
+    answer = f"Against a plain loop: {'; '.join(told)}.{other}" if told else ""
+    sure = f"95 % interval, n = {study.blocks}" if study.blocks > 1 else "one block, no interval"
+    return Answer("From which task length?", answer, sure, "pays.md")
+
+
+def memory_and_start(study: Study) -> Answer:
+    """Say what Ray takes beside multiprocessing: peak memory of all processes, and cold start."""
+    found = study.of_work(ray_vs_multiprocessing.modes(study)[0])
+    told = []
+    for name in ("ray", "pool"):
+        mine = found[found["engine"] == name]
+        peak, start = (mine[one].astype(float).mean() for one in ("peak_memory_bytes", "startup_seconds"))
+        if len(mine):
+            told.append(f"{label(name)}: {memory(peak)}, {seconds(start)}")
+    sure = f"means, n = {study.blocks}; all processes"
+    return Answer("Memory and start-up?", f"{'; '.join(told)}.", sure, "pays.md")
+
+
+def of_containers(study: Study) -> Answer:
+    """Say what containers cost beside their host."""
+    found = containers.of_all(study, study.main_mode)
+    if found is None or found.value is None:
+        return Answer("What do containers cost?", "No block has both.", "not decided", "containers.md")
+    verdict = containers.in_words(study, study.main_mode, found)
+    answer = f"Throughput is {verdict}: {short_estimate(found)} times the host's."
+    sure = f"95 % interval, n = {found.n}"
+    return Answer("What do containers cost?", answer, sure, "containers.md")
