@@ -18,9 +18,11 @@ Facts = Mapping[str, float | str]
 
 
 def facts_of(
-    run: Run, account: Account, measures: pd.DataFrame, known: pd.DataFrame, found: Costs, slow: SlowNode
+    run: Run, account: Account, rows: pd.DataFrame, known: pd.DataFrame, found: Costs, slow: SlowNode
 ) -> Mapping[str, Facts]:
     """Return the facts of every cause, means over trials; what is unknown is left out.
+
+    `rows` are the measures of the trials in `known`, rows of `Account.trials`.
 
     - cores, unused, slower: workers, cores, physical_cores (of a single host)
     - short: batch (tasks in a call), gap_seconds (cost of a task now), task_seconds
@@ -31,7 +33,6 @@ def facts_of(
     - data: bytes_per_second, item_bytes (of an item and its result), store_part (of its capacity in use)
     - slow_node: node (last six characters), ratio; neighbours: others (part of all cores)
     """
-    rows = measures.reindex(known.index)
     tasks = _bodies(run, known.index)
     sizes = _sizes(run, account, known)
     number = rows["attempts"].mean()

@@ -100,13 +100,14 @@ def causes(run: Run, account: Account, measures: pd.DataFrame, trials: pd.Index)
     if slow_holds:
         shares["slower"] = _beside(found, known, slow, level)
     shares["slow_node"] = slow.share
-    told = facts_of(run, account, measures, known, found, slow)
+    rows = measures[measures.index.isin(known.index)].reindex(known.index)
+    told = facts_of(run, account, rows, known, found, slow)
     return tuple(
         Cause(
             name,
             shares[name],
             _seconds(shares[name], known),
-            _outcome(name, shares[name], measures.reindex(known.index), level),
+            _outcome(name, shares[name], rows, level),
             _gain(name, shares[name]),
             told[name],
         )

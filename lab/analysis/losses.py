@@ -15,7 +15,7 @@ from lab.analysis.attempts import Attempts, Numbers
 from lab.analysis.configurations import CONFIGURATION
 from lab.analysis.doubts import Examined, examine
 from lab.analysis.idle import idle_core_seconds
-from lab.analysis.intervals import LEVEL, Estimate, mean_against, mean_estimate
+from lab.analysis.intervals import LEVEL, Estimate, mean_against
 from lab.analysis.trials import sound
 from lab.data.store import Run
 
@@ -58,15 +58,6 @@ class Account:
 
     nodes: pd.DataFrame
     trials: pd.DataFrame
-
-
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """The largest loss: its term, its share of the core time, and a term that may be as large, if any."""
-
-    term: str
-    share: Estimate
-    rival: str | None
 
 
 def account(run: Run) -> Account:
@@ -145,22 +136,6 @@ def alone_error(trials: pd.DataFrame, term: str) -> tuple[float, int]:
     first = trials.iloc[0]
     share = (trials[WORK] / trials["available"]).mean()
     return float(first["alone_error"] * share), int(first["alone_trials"]) - 1
-
-
-def largest_loss(trials: pd.DataFrame) -> Loss | None:
-    """Return the largest loss of one configuration, from its rows of `Account.trials`; None if unknown.
-
-    The rival is the second largest, where the paired difference over the blocks does not tell them apart.
-    """
-    found = shares(trials[trials["sound"]])
-    losses = found[[term for term in TERMS if term != "useful"]].dropna(axis="columns", how="all")
-    means = losses.mean().sort_values(ascending=False, kind="stable")
-    if means.empty or not means.iloc[0] > 0:
-        return None
-    first, second = means.index[0], means.index[1]
-    apart = mean_estimate((losses[first] - losses[second]).tolist())
-    told = apart.low is not None and apart.low > 0
-    return Loss(str(first), mean_estimate(losses[first].tolist()), None if told else str(second))
 
 
 def _terms(places: pd.DataFrame, attempts: Attempts, cpu: Numbers) -> dict[str, Numbers]:

@@ -17,6 +17,23 @@ NAMES: Mapping[str, str] = {WORK: "useful and slower work", **TERMS}
 SHOWN = 20
 """Nodes that a table shows."""
 
+CAUSES: Mapping[str, str] = {
+    "cores": "all cores at work",
+    "unused": "cores without a worker",
+    "slower": "slower work",
+    "short": "short tasks",
+    "tail": "unequal tasks, the tail",
+    "threads": "threads of libraries",
+    "waiting": "waiting inside tasks",
+    "driver": "the driver's limit",
+    "startup": "start-up",
+    "data": "data that travels",
+    "throttled": "throttled by a quota",
+    "slow_node": "a slow node",
+    "neighbours": "noisy neighbours",
+}
+"""What pages call the causes of `lab.analysis.causes`."""
+
 MEANINGS: Mapping[str, str] = {
     "useful": "processor time that the same tasks took on one worker alone, the mean over all blocks",
     "slower": "processor time of the tasks beyond that: shared caches, SMT, frequency, attempts that failed; "

@@ -6,23 +6,15 @@ from collections.abc import Sequence
 import pandas as pd
 
 from lab.analysis.alone import SOURCES
-from lab.analysis.intervals import mean_estimate
-from lab.analysis.losses import (
-    PARTS,
-    TERMS,
-    WORK,
-    Account,
-    Loss,
-    largest_loss,
-    loss_estimates,
-    shares,
-)
+from lab.analysis.causes import causes, main
+from lab.analysis.losses import WORK, Account, loss_estimates, share_estimate
 from lab.figures.losses import Bar, stacked
 from lab.formats import count, fixed
 from lab.report.decision import account_of
 from lab.report.doubts import doubts as doubts_of
 from lab.report.levels import intervals
 from lab.report.loss_tables import (
+    CAUSES,
     NAMES,
     SIZE,
     meanings,
@@ -43,9 +35,6 @@ VIEW = ["mode", "schedule", "cluster"]
 
 SHOWN = 20
 """Doubts that stand on the page."""
-
-TOLD = 0.0005
-"""Shares of parts that the sentence leaves out."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +86,7 @@ def where_the_time_went(study: Study) -> Markdown:
     view, *others = selected.views
     estimates = loss_estimates(selected.main)
     return paragraphs(
-        in_one_sentence(selected),
+        in_one_sentence(study, selected),
         figure(_drawn(selected.main, estimates, view), _caption(study, view)),
         _compared(selected.main),
         folded("What the terms mean", meanings()),
@@ -125,18 +114,15 @@ def drawn(study: Study) -> str:
     return figure(_drawn(selected.main, loss_estimates(selected.main), view), _caption(study, view))
 
 
-def in_one_sentence(selected: Selected) -> str:
-    """Return the sentence of a run that has known accounts; see `sentence`."""
-    part = shares(selected.largest)
-    useful, work = (mean_estimate(part[term].tolist()) for term in ("useful", WORK))
+def in_one_sentence(study: Study, selected: Selected) -> str:
+    """Say how much of the core time of the largest configuration was useful, and what cost most."""
+    useful, work = (share_estimate(selected.largest, term) for term in ("useful", WORK))
     did = (
         f"{share_in_prose(useful)} was useful work"
         if useful.n
         else f"{share_in_prose(work)} was work of the tasks, useful or slower (no worker was measured alone)"
     )
-    loss = largest_loss(selected.largest)
-    cost = "nothing else was lost" if loss is None else f"the largest loss was {_lost(part, loss)}"
-    return f"Of the core time of {_in_prose(*selected.size)}, {did}; {cost}."
+    return f"Of the core time of {_in_prose(*selected.size)}, {did}; {_lost(study, selected)}."
 
 
 def doubts(study: Study) -> Markdown:
@@ -182,20 +168,16 @@ def _named(view: Sequence[str]) -> str:
     return f"{shortened(mode)}, {schedule}, cluster {cluster}"
 
 
-def _lost(part: pd.DataFrame, loss: Loss) -> str:
-    """Say how large a loss is, what it consists of as far as the counters tell, and what may be as large."""
-    said = f"{TERMS[loss.term]}, {share_in_prose(loss.share)}"
-    told = [
-        f"{name.split(': ')[1]} up to {fixed(100 * part[key].mean(), 1)} %"
-        for key, name in PARTS.items()
-        if key.startswith(f"{loss.term}_") and not key.endswith("_rest") and part[key].mean() > TOLD
-    ]
-    if told:
-        said += f" (in it, of all core time: {', '.join(told)})"
-    if loss.rival is not None:
-        rival = share_in_prose(mean_estimate(part[loss.rival].tolist()))
-        said += f", though {TERMS[loss.rival]}, {rival}, may be as large"
-    return said
+def _lost(study: Study, selected: Selected) -> str:
+    """Say what cost most, or which part no loss exceeds."""
+    every = causes(study.run, selected.account, study.measures, selected.largest.index)
+    found = main(tuple(cause for cause in every if cause.name != "cores"))
+    if found.causes:
+        first = found.causes[0]
+        return f"the largest loss was {CAUSES[first.name]}, {share_in_prose(first.share)}"
+    if found.bound is None:
+        return "with one block, no loss can be told from noise"
+    return f"no single loss is shown, and none seen above {fixed(100 * found.bound, 1)} %"
 
 
 def _drawn(main: pd.DataFrame, estimates: pd.DataFrame, view: Sequence[str]) -> str:

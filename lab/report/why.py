@@ -7,6 +7,7 @@ from lab.analysis.causes import LEAST, Cause
 from lab.formats import count, fixed, number, percent, seconds
 from lab.report import losses
 from lab.report.decision import Decision, decide
+from lab.report.loss_tables import CAUSES
 from lab.report.markdown import Markdown, folded, paragraphs, table
 from lab.report.nodes import at_size
 from lab.report.page import no_run
@@ -78,22 +79,6 @@ TOLD: Mapping[str, Callable[[Facts], str]] = {
 }
 """Each cause in words, from its facts."""
 
-NAMES: Mapping[str, str] = {
-    "cores": "all cores at work",
-    "unused": "cores without a worker",
-    "slower": "slower work",
-    "short": "short tasks",
-    "tail": "unequal tasks, the tail",
-    "threads": "threads of libraries",
-    "waiting": "waiting inside tasks",
-    "driver": "the driver's limit",
-    "startup": "start-up",
-    "data": "data that travels",
-    "throttled": "throttled by a quota",
-    "slow_node": "a slow node",
-    "neighbours": "noisy neighbours",
-}
-
 REMEDIES: Mapping[str, Callable[[Facts], str]] = {
     "cores": lambda _: "only more cores help",
     "unused": lambda facts: f"try up to {_whole(facts, 'cores')} workers",
@@ -153,7 +138,7 @@ def in_short(decision: Decision) -> tuple[str, str]:
         return f"{at}no single cause of {percent(LEAST, 1)} or more is certain: {none}.", "not decided"
     first = holding[0]
     told = f"{at}{TOLD[first.name](first.facts)}: {percent(first.share.value, 2)} of the core time"
-    others = [f"{NAMES[one.name]} {percent(one.share.value, 2)}" for one in holding[1:3]]
+    others = [f"{CAUSES[one.name]} {percent(one.share.value, 2)}" for one in holding[1:3]]
     more = f"; then {', '.join(others)}" if others else ""
     return f"{told}{more}. {_capital(REMEDIES[first.name](first.facts))}.", level
 
@@ -172,7 +157,7 @@ def causes_table(decision: Decision) -> Markdown:
     others = [one for one in decision.causes if one.outcome != "holds"]
     head = ("cause", "of the core time", "what to change", "expected gain")
     shown = table(head, [_row(one) for one in holding]) if holding else None
-    rest = [(NAMES[one.name], _share(one), one.outcome) for one in others]
+    rest = [(CAUSES[one.name], _share(one), one.outcome) for one in others]
     return paragraphs(
         shown,
         folded(
@@ -190,7 +175,7 @@ def _told(one: Cause) -> str:
 
 def _row(one: Cause) -> tuple[str, ...]:
     gain = "" if one.gain is None or one.gain.value is None else f"× {_between(one)}"
-    return f"**{NAMES[one.name]}**: {_told(one)}", _share(one), REMEDIES[one.name](one.facts), gain
+    return f"**{CAUSES[one.name]}**: {_told(one)}", _share(one), REMEDIES[one.name](one.facts), gain
 
 
 def _between(one: Cause) -> str:
