@@ -24,6 +24,7 @@ from lab.measure.environment import code_facts, machine_facts, session_facts, ut
 from lab.measure.node import (
     Reading,
     cpu_seconds,
+    delay_seconds,
     find_cgroup,
     host_id,
     private_memory_bytes,
@@ -413,6 +414,22 @@ def test_a_station_watches_a_window():
     # one that is gone is left out
     watch.begin("000-2", "node", [worker.pid], "host", 0.05)
     assert watch.end().counters.workers == 0
+
+
+@pytest.mark.timed
+def test_the_time_without_a_processor_is_known():
+    """A process that shares one processor with another is ready and waits for about as long as it runs."""
+    pinned = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nwhile True: pass"
+    both = [subprocess.Popen([sys.executable, "-c", pinned]) for _ in range(2)]
+    try:
+        processes = [psutil.Process(one.pid) for one in both]
+        assert comes_true(lambda: min(cpu_seconds([one]) for one in processes) > 0.5)
+        assert delay_seconds(processes) > cpu_seconds(processes) / 2
+    finally:
+        for one in both:
+            one.kill()
+            one.wait()
+    assert delay_seconds(processes) is None
 
 
 def test_a_worker_that_watches_its_node_is_counted_once():

@@ -8,6 +8,7 @@ import pandas as pd
 from lab.analysis.alone import one_worker
 from lab.analysis.costs import Costs, physical_cores
 from lab.analysis.losses import WORK, Account, shares
+from lab.analysis.nodes import others_part
 from lab.analysis.slow_node import SlowNode
 from lab.data.store import Run
 
@@ -56,7 +57,7 @@ def facts_of(
         "data": _data(run, found, rows),
         "throttled": {},
         "slow_node": {"node": slow.node_id[-6:], "ratio": slow.ratio} if slow.node_id else {},
-        "neighbours": {"others": found.most["neighbours"].mean()},
+        "neighbours": {"others": _others(run, known.index)},
     }
     return {name: _known(facts) for name, facts in every.items()}
 
@@ -97,6 +98,11 @@ def _short(run: Run, found: Costs, known: pd.DataFrame, tasks: pd.Series, rows: 
     if cost >= 0 and length > 0:
         facts["batch"] = float(max(1, ceil(cost * now / (CALL_COST * length))))
     return facts
+
+
+def _others(run: Run, trials: pd.Index) -> float:
+    windows = run.windows[run.windows["trial_id"].isin(trials)]
+    return float(others_part(run.trials, windows, run.nodes).mean())
 
 
 def _waiting(account: Account, known: pd.DataFrame) -> Facts:

@@ -7,7 +7,7 @@ from math import inf
 import numpy as np
 import pandas as pd
 
-from lab.analysis.cause_facts import facts_of
+from lab.analysis.cause_facts import CALL_COST, facts_of
 from lab.analysis.costs import Costs, costs
 from lab.analysis.intervals import LEVEL, Estimate, mean_against
 from lab.analysis.losses import Account, alone_error
@@ -68,11 +68,11 @@ class Reasons:
 
 
 def causes(run: Run, account: Account, measures: pd.DataFrame, trials: pd.Index) -> tuple[Cause, ...]:
-    """Return every cause in the order of NAMES, for the trials of one configuration, one in each block.
+    """Return every cause in the order of NAMES, for the trials of one configuration.
 
-    Takes the run with its account and its measures, both indexed by trial_id. The interval of a share goes
-    over blocks, from what the cause costs at least to what it may cost at most; its level is shared by the
-    causes of which something is known.
+    Takes the run with its account and its measures, both indexed by trial_id. Where a block has several of
+    the trials, as those of the A/A arm, their mean counts. The interval of a share goes over blocks, from
+    what the cause costs at least to what it may cost at most; all causes share one error rate.
 
     - cores: all cores are at work, at least FULL of their time, so that only more of them help
     - unused: cores without a worker, so that more workers help
@@ -91,15 +91,9 @@ def causes(run: Run, account: Account, measures: pd.DataFrame, trials: pd.Index)
     """
     sound = account.trials.loc[trials]
     known = sound[sound["sound"] & sound["available"].notna()]
-    found = costs(run, account, known.index)
-    tested = 1 + int((found.least.notna() & found.most.notna()).any().sum())
-    level = shared_level(tested)
-    slow = slowest(account, known, level)
-    shares = {name: _share(name, found, known, level) for name in NAMES if name in found.least}
-    slow_holds = judge(slow.share, at_least(LEAST)) == "holds"
-    if slow_holds:
-        shares["slower"] = _beside(found, known, slow, level)
-    shares["slow_node"] = slow.share
+    found, slow = costs(run, account, known.index), slowest(account, known)
+    level = _level(_shares(found, slow, known, LEVEL))
+    shares = _shares(found, slow, known, level)
     rows = measures[measures.index.isin(known.index)].reindex(known.index)
     told = facts_of(run, account, rows, known, found, slow)
     return tuple(
@@ -125,15 +119,25 @@ def main(found: tuple[Cause, ...]) -> Reasons:
     return Reasons((), max(highs, default=None))
 
 
-def _share(name: str, found: Costs, known: pd.DataFrame, level: float) -> Estimate:
-    error = alone_error(known, "useful" if name == "cores" else name)
-    return bounded(found.least[name], found.most[name], known["block"], *error, level)
+def _level(alone: Mapping[str, Estimate]) -> float:
+    """Return the level of each interval, from the shares at the level that one claim alone would have.
+
+    It is shared by the causes that this does not rule out: one that it does cannot come to hold.
+    """
+    return shared_level(sum(judge(share, at_least(LEAST)) != "does not hold" for share in alone.values()))
 
 
-def _beside(found: Costs, known: pd.DataFrame, slow: SlowNode, level: float) -> Estimate:
-    """Return the share of slower work without that of the slow node."""
-    rest = found.least["slower"] - np.minimum(slow.shares, found.least["slower"].clip(lower=0))
-    return bounded(rest, rest, known["block"], *alone_error(known, "slower"), level)
+def _shares(found: Costs, slow: SlowNode, known: pd.DataFrame, level: float) -> dict[str, Estimate]:
+    """Return the share of every cause of which something is known or might be, with intervals of a level."""
+    shares = {"slow_node": slow.share(known["block"], level)}
+    slower = found.least["slower"]
+    if judge(shares["slow_node"], at_least(LEAST)) == "holds":
+        slower = slower - np.minimum(slow.shares.fillna(0.0), slower.clip(lower=0))
+    for name in found.least:
+        least, most = (slower, slower) if name == "slower" else (found.least[name], found.most[name])
+        error = alone_error(known, "useful" if name == "cores" else str(name))
+        shares[str(name)] = bounded(least, most, known["block"], *error, level)
+    return shares
 
 
 def bounded(
@@ -176,10 +180,12 @@ def _outcome(name: str, share: Estimate, rows: pd.DataFrame, level: float) -> Ou
 
 
 def _gain(name: str, share: Estimate) -> Estimate | None:
-    """Return 1 / (1 - share): the same work in the core time that is left."""
+    """Return 1 / (1 - share), the same work in the core time that is left; batches leave CALL_COST of it."""
     if share.n == 0 or name in ("cores", "threads"):
         return None
     value, low, high = (None if one is None else _ratio(one) for one in (share.value, share.low, share.high))
+    if name == "short" and low is not None:
+        low /= 1 + CALL_COST
     return Estimate(share.n, value, low, high, share.level)
 
 

@@ -9,8 +9,9 @@ from math import inf
 
 import pandas as pd
 
+from lab.analysis.displaced import displaced
 from lab.analysis.losses import WORK, Account, shares
-from lab.analysis.nodes import node_windows, others_by_node
+from lab.analysis.nodes import node_windows
 from lab.data.store import Run
 
 FASTEST_BYTES = 5e9
@@ -36,39 +37,41 @@ class Costs:
 
 def costs(run: Run, account: Account, trials: pd.Index) -> Costs:
     """Return what each cause may have cost these trials; nodes are not compared here."""
-    terms = shares(account.trials.loc[trials])
     available = account.trials.loc[trials, "available"]
-    bodies, repeated = _bodies(run, trials)
+    terms = shares(account.trials.loc[trials])
     windows = run.windows[run.windows["trial_id"].isin(trials) & (run.windows["workers"] > 0)]
-    of_workers = windows.groupby("trial_id")["workers_cpu_seconds"].sum(min_count=1).reindex(trials)
-    beside = of_workers.astype(float) / available - terms[WORK]
-    workers = windows.groupby("trial_id")["workers"].sum().reindex(trials)
-    seconds = run.trials.drop_duplicates("trial_id", keep="last").set_index("trial_id").loc[trials]
-    outside = (workers * seconds["duration_seconds"] - bodies).clip(lower=0) / available
-    threads = ((beside - outside).clip(lower=0), beside.clip(lower=0))
-    others = _others(run, trials, terms)
-    held = _throttled(run, trials, terms)
-    moved = _moved_bytes(run, trials)
+    totals = windows.groupby("trial_id")[["workers", "workers_cpu_seconds"]].sum(min_count=1).reindex(trials)
+    totals = totals.astype(float)
+    bodies, recurring = _bodies(run, trials)
+    counted = (windows["ended_seconds"] - windows["began_seconds"]).astype(float) * windows["workers"]
+    alive = counted.groupby(windows["trial_id"]).sum(min_count=1).reindex(trials)
+    beside = (totals["workers_cpu_seconds"] / available - terms[WORK]).clip(lower=0)
+    outside = (alive - bodies).clip(lower=0) / available
+    # one thread each can use no more beside its tasks than the time outside of them
+    threads = ((beside - outside).clip(lower=0), beside)
+    held, moved = _throttled(run, trials, terms), _moved_bytes(run, trials)
     idle = terms[["gaps", "startup", "waiting"]].sum(axis="columns", skipna=False)
     data = tuple((moved / rate / available).clip(upper=idle) for rate in (FASTEST_BYTES, SLOWEST_BYTES))
-    waits = terms["waiting_rest"] - others[1].fillna(0.0) - held.fillna(0.0) - threads[1].fillna(0.0)
-    per_task = terms["gaps"] + terms["waiting_ray"] + terms["waiting_sampler"]
+    pushed = displaced(windows, run, terms, available, threads[1])
+    waits = terms["waiting"] - pushed.most - held.fillna(0.0) - threads[1].fillna(0.0)
+    per_task = (terms["waiting_ray"] + terms["waiting_sampler"]).clip(upper=pushed.most)
+    work = terms["useful"].fillna(terms[WORK]).mask(totals["workers"] > physical_cores(run), terms[WORK])
     ends = {
-        "cores": (terms["useful"].fillna(terms[WORK]).mask(workers > physical_cores(run), terms[WORK]),) * 2,
+        "cores": (work, work),
         "unused": (terms["unused"],) * 2,
         "slower": (terms["slower"],) * 2,
-        "short": ((terms["gaps"] * repeated - data[0].fillna(0.0)).clip(lower=0), per_task),
+        "short": ((terms["gaps"] * recurring - data[0].fillna(0.0)).clip(lower=0), terms["gaps"] + per_task),
         "tail": (terms["tail"],) * 2,
         "threads": threads,
-        "waiting": (waits.clip(lower=0), terms["waiting"] - threads[0].fillna(0.0)),
+        "waiting": (waits.clip(lower=0), terms["waiting"] - pushed.least - threads[0].fillna(0.0)),
         "driver": (terms["gaps"],) * 2,
         "startup": (terms["startup"],) * 2,
         "data": data,
         "throttled": (held,) * 2,
-        "neighbours": others,
+        "neighbours": (pushed.by_others_least, pushed.by_others_most),
     }
     least, most = (pd.DataFrame({name: pair[end] for name, pair in ends.items()}) for end in (0, 1))
-    return Costs(least, most, of_workers.astype(float) / bodies, moved)
+    return Costs(least, most.clip(lower=least), totals["workers_cpu_seconds"] / bodies, moved)
 
 
 def physical_cores(run: Run) -> float:
@@ -93,29 +96,6 @@ def _bodies(run: Run, trials: pd.Index) -> tuple[pd.Series, pd.Series]:
     recurring = ((total - longest) / total.where(total > 0)).fillna(0.0)
     bodies = (finished - started).groupby(rows["trial_id"]).sum()
     return bodies.reindex(trials), recurring.reindex(trials)
-
-
-def _others(run: Run, trials: pd.Index, terms: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Return what processes of others and the hypervisor took from tasks: at least, and at most.
-
-    Who comes while a core is idle displaces nobody. With the part C of the cores at work and the part I idle,
-    that is likely to C / (C + I); at most all that tasks waited for.
-    """
-    found = others_by_node(run.trials, run.windows, run.nodes)
-    found = found[found["trial_id"].isin(trials)]
-    stolen = found["steal_seconds"].astype(float) / (found["seconds"] * found["cores"])
-    busy = found["cpu_seconds"].astype(float) / (found["own_cores"] * found["seconds"])
-    parts = pd.DataFrame(
-        {"trial_id": found["trial_id"], "others": found["others"], "stolen": stolen.fillna(0)}
-    )
-    parts["idle"] = (1 - busy - parts["stolen"]).clip(lower=0)
-    # a mean over the nodes, of which all have to be known
-    mean = parts.groupby("trial_id").mean(skipna=False).reindex(trials)
-    together = mean["others"] + mean["stolen"]
-    work = terms[WORK]
-    met = together * (work / (work + mean["idle"]).where(work + mean["idle"] > 0))
-    waiting = terms["waiting"].clip(lower=0)
-    return met.clip(upper=waiting), together.clip(upper=waiting)
 
 
 def _throttled(run: Run, trials: pd.Index, terms: pd.DataFrame) -> pd.Series:

@@ -89,10 +89,10 @@ def others_part(trials: pd.DataFrame, windows: pd.DataFrame, nodes: pd.DataFrame
 
 
 def others_by_node(trials: pd.DataFrame, windows: pd.DataFrame, nodes: pd.DataFrame) -> pd.DataFrame:
-    """Return `node_windows` with a column others: the part of its cores that was not the lab's use.
+    """Return `node_windows` with columns lab and others: parts of its cores that were no worker's use.
 
-    That is all processor time of a whole machine, less that of workers, Ray, samplers and, on its node, the
-    driver. NaN where a reading is missing, and of nodes that are no whole machine.
+    `lab` is the processor time of Ray, samplers and, on its node, the driver; `others` all of a whole machine
+    less that of workers and `lab`. NaN where a reading is missing; others of nodes that are no machine, too.
     """
     found = node_windows(windows, nodes).merge(
         trials[["trial_id", "driver_cpu_seconds", "sampler_cpu_seconds"]],
@@ -103,10 +103,13 @@ def others_by_node(trials: pd.DataFrame, windows: pd.DataFrame, nodes: pd.DataFr
     drives = found["sampler_cpu_seconds"].isna()
     driver = found["driver_cpu_seconds"].astype(float) + found["sampler_cpu_seconds_of_driver"].astype(float)
     watching = found["sampler_cpu_seconds"].astype(float).where(~drives, driver)
-    lab = found["workers_cpu_seconds"] + found["ray_cpu_seconds"] + watching
-    part = (found["cpu_seconds"] - lab) / (found["own_cores"] * found["seconds"])
+    core_seconds = found["own_cores"] * found["seconds"]
+    lab = (found["ray_cpu_seconds"] + watching).astype(float)
+    others = found["cpu_seconds"] - found["workers_cpu_seconds"] - lab
     whole = found["cpu_source"] == "host"
-    return found.assign(others=part.astype(float).clip(lower=0).where(whole))
+    return found.assign(
+        lab=lab / core_seconds, others=(others / core_seconds).astype(float).clip(lower=0).where(whole)
+    )
 
 
 def placement(windows: pd.DataFrame, nodes: pd.DataFrame) -> Placement:

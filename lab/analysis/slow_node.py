@@ -13,18 +13,23 @@ from lab.analysis.verdicts import shared_level
 class SlowNode:
     """The node that costs most against the mean of the others: its name, '' where nothing is known.
 
-    `share` is its cost as a part of the core time of all nodes, `shares` the same of each trial, and `ratio`
-    how long it takes for a task beside the others.
+    `shares` are its cost in each trial as a part of the core time of all nodes, NaN where unknown; `ratio` is
+    how long it takes for a task beside the others; `nodes` is how many were compared.
     """
 
     node_id: str
-    share: Estimate
     shares: pd.Series
     ratio: float
+    nodes: int
+
+    def share(self, block: pd.Series, level: float) -> Estimate:
+        """Return the mean of its shares over blocks; the level is shared by all nodes."""
+        by_block = self.shares.groupby(block).mean()
+        return mean_estimate(by_block.tolist(), shared_level(self.nodes, level))
 
 
-def slowest(account: Account, known: pd.DataFrame, level: float) -> SlowNode:
-    """Return the slowest node of these trials (rows of `Account.trials`); the level is shared by the nodes.
+def slowest(account: Account, known: pd.DataFrame) -> SlowNode:
+    """Return the slowest node of these trials (rows of `Account.trials`).
 
     The pace of a node is the core time inside its tasks for what they take one worker alone; it is compared
     with that of all other nodes of the trial together.
@@ -38,11 +43,8 @@ def slowest(account: Account, known: pd.DataFrame, level: float) -> SlowNode:
     lost = (inside - useful * others) / of_trial.map(known["available"])
     table = nodes.assign(lost=lost, ratio=inside / useful / others).dropna(subset=["lost", "ratio"])
     if table.empty:
-        nothing = Estimate(0, None, None, None, level)
-        return SlowNode("", nothing, pd.Series(0.0, known.index), float("nan"))
+        return SlowNode("", pd.Series(float("nan"), known.index), float("nan"), 0)
     means = table.groupby("node_id")["lost"].mean()
     worst = str(means.idxmax())
     mine = table[table["node_id"] == worst].set_index("trial_id")
-    by_block = mine["lost"].groupby(known["block"].reindex(mine.index)).mean()
-    share = mean_estimate(by_block.tolist(), shared_level(len(means), level))
-    return SlowNode(worst, share, mine["lost"].reindex(known.index).fillna(0.0), float(mine["ratio"].mean()))
+    return SlowNode(worst, mine["lost"].reindex(known.index), float(mine["ratio"].mean()), len(means))

@@ -76,6 +76,11 @@ class NodeWindow:
     workers_cpu_seconds: float | None = column(
         "CPU s", "processor time of the trial's worker processes on the node, sampling excluded", default=None
     )
+    workers_delay_seconds: float | None = column(
+        "s",
+        "time for which the workers' main threads were ready and waited for a processor, as Linux counts it",
+        default=None,
+    )
     ray_cpu_seconds: float | None = column(
         "CPU s", "processor time of Ray's own processes on the node", default=None
     )

@@ -84,6 +84,7 @@ def machine_facts(cgroup: Cgroup) -> dict[str, Any]:
     return {
         "cpu_model": cpu_model(),
         "cores": os.cpu_count(),
+        "physical_cores": psutil.cpu_count(logical=False),
         "quota_cores": usable_cores(cgroup),
         "memory_bytes": usable_memory_bytes(cgroup),
         "gpus": len(gpu_handles()),

@@ -144,6 +144,24 @@ def private_memory_bytes(processes: Iterable[psutil.Process]) -> int:
     return total
 
 
+def delay_seconds(processes: Iterable[psutil.Process]) -> float | None:
+    """Return for how long their main threads were ready to run and had no processor, None where not known.
+
+    Source: the second number of `schedstat`, Documentation/scheduler/sched-stats in the kernel's source.
+    """
+    total = 0.0
+    for process in processes:
+        try:
+            ran, waited, _ = Path(f"/proc/{process.pid}/schedstat").read_text().split()
+        except (OSError, ValueError):
+            return None
+        # a kernel that does not count has only zeros
+        if ran == "0":
+            return None
+        total += int(waited) / 1e9
+    return total
+
+
 def cpu_seconds(processes: Iterable[psutil.Process]) -> float:
     """Return the processor time of the processes so far, in seconds; ended ones count 0."""
     total = 0.0

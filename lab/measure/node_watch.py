@@ -17,6 +17,7 @@ from lab.measure.environment import code_facts, cpu_model, versions
 from lab.measure.node import (
     cpu_megahertz,
     cpu_seconds,
+    delay_seconds,
     find_cgroup,
     gpu_handles,
     host_id,
@@ -60,9 +61,10 @@ class Window:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Counters:
-    """Processor seconds so far of the workers, of Ray's own processes, and of this one."""
+    """Processor seconds so far of the workers, of Ray's own processes, and of this one; workers' delay."""
 
     workers: float
+    delay: float | None
     ray: float
     own: float
 
@@ -145,6 +147,7 @@ class NodeWatch:
             status="ok",
             cpu_seconds=last.cpu_seconds - first.cpu_seconds,
             workers_cpu_seconds=after.workers - before.workers - (sampling if self._own_is_worker else 0.0),
+            workers_delay_seconds=_difference(after.delay, before.delay),
             ray_cpu_seconds=after.ray - before.ray,
             sampler_cpu_seconds=sampling,
             throttled_seconds=_difference(last.throttled_seconds, first.throttled_seconds),
@@ -162,7 +165,8 @@ class NodeWatch:
             self._sampler = None
 
     def _counters(self) -> _Counters:
-        return _Counters(cpu_seconds(self._workers), cpu_seconds(self._ray), time.process_time())
+        workers, delay = cpu_seconds(self._workers), delay_seconds(self._workers)
+        return _Counters(workers, delay, cpu_seconds(self._ray), time.process_time())
 
 
 def processes_of_ray() -> tuple[psutil.Process, ...]:
