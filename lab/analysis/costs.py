@@ -54,7 +54,7 @@ def costs(run: Run, account: Account, trials: pd.Index) -> Costs:
     data = tuple((moved / rate / available).clip(upper=idle) for rate in (FASTEST_BYTES, SLOWEST_BYTES))
     pushed = displaced(windows, run, terms, available, threads[1])
     waits = terms["waiting"] - pushed.most - held.fillna(0.0) - threads[1].fillna(0.0)
-    per_task = (terms["waiting_ray"] + terms["waiting_sampler"]).clip(upper=pushed.most)
+    per_task = (terms["waiting_ray"] + terms["waiting_sampler"]).fillna(inf).clip(upper=pushed.most)
     work = terms["useful"].fillna(terms[WORK]).mask(totals["workers"] > physical_cores(run), terms[WORK])
     ends = {
         "cores": (work, work),

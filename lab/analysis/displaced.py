@@ -1,6 +1,7 @@
 """How long ready tasks waited for a processor, told apart from all else that they waited for."""
 
 from dataclasses import dataclass
+from math import inf
 
 import pandas as pd
 
@@ -47,7 +48,7 @@ def displaced(
     known = terms["waiting_ray"] + terms["waiting_sampler"] + mean["others"].fillna(0.0) + mean["stolen"]
     return Displaced(
         least=told.fillna(0.0),
-        most=(told + mean["stolen"]).fillna(known).clip(upper=waiting),
+        most=(told + mean["stolen"]).fillna(known).fillna(inf).clip(upper=waiting),
         by_others_least=(told * of_others).fillna(0.0).where(mean["others"].notna()),
         by_others_most=(told * of_others + mean["stolen"]).clip(upper=waiting).fillna(used),
     )
