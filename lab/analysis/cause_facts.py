@@ -63,12 +63,8 @@ def facts_of(
 
 
 def _known(facts: Facts) -> Facts:
-    plain = {
-        key: value if isinstance(value, str) else float(value)
-        for key, value in facts.items()
-        if not pd.isna(value)
-    }
-    return {key: value for key, value in plain.items() if isinstance(value, str) or isfinite(value)}
+    there = {key: value for key, value in facts.items() if pd.notna(value)}
+    return {key: value if isinstance(value, str) else float(value) for key, value in there.items()}
 
 
 def _bodies(run: Run, trials: pd.Index) -> pd.Series:

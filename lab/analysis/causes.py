@@ -116,7 +116,7 @@ def main(found: tuple[Cause, ...]) -> Reasons:
         ordered = sorted(holding, key=lambda cause: -(cause.share.value or 0.0))
         return Reasons(tuple(ordered), None)
     highs = [one.share.high for one in found if one.name != "cores" and one.share.high is not None]
-    return Reasons((), max(highs, default=None))
+    return Reasons((), min(1.0, max(highs)) if highs else None)
 
 
 def _level(alone: Mapping[str, Estimate]) -> float:

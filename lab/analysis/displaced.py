@@ -29,26 +29,30 @@ def displaced(
 
     The kernel counts for how long a worker was ready and had no processor. Where workers have a core each,
     that is what others took; who of them, is told by the processor time of each. `threads` is that of the
-    workers' own beside their tasks. Where it was not counted, or workers share cores, it is at least nothing,
-    and at most what others used. No more than all waiting is ever displaced.
+    workers' own beside their tasks. Where workers share cores, they wait for each other, too, and it is at
+    most that; where it was not counted, it is at most what others used, or all waiting if that is not known.
     """
     waiting = terms["waiting"].clip(lower=0)
     parts = others_by_node(run.trials, windows, run.nodes)
     stolen = parts["steal_seconds"].astype(float) / (parts["seconds"] * parts["cores"])
-    of_trial = parts.assign(stolen=stolen.fillna(0.0)).groupby("trial_id")
-    # a mean over the nodes, of which all have to be known
-    mean = of_trial[["others", "lab", "stolen"]].mean(skipna=False).reindex(terms.index)
-    delay = parts["workers_delay_seconds"].astype(float).where(parts["workers"] <= parts["quota_cores"])
-    counted = delay.groupby(parts["trial_id"]).agg("sum", min_count=1)
-    complete = delay.notna().groupby(parts["trial_id"]).all().reindex(terms.index, fill_value=False)
-    told = (counted.reindex(terms.index) / available).where(complete).clip(upper=waiting)
+    cores = (parts["quota_cores"] / parts["workers"]).clip(upper=1)
+    parts = parts.assign(
+        stolen=stolen.fillna(0.0),
+        delay=parts["workers_delay_seconds"].astype(float) * cores,
+        own_core=(cores == 1).astype(float),
+    )
+    of_trial = parts.groupby("trial_id")
+    # of all nodes, each of which has to be known
+    mean = of_trial[["others", "lab", "stolen", "delay", "own_core"]].mean(skipna=False).reindex(terms.index)
+    told = (mean["delay"] * of_trial.size().reindex(terms.index) / available).clip(upper=waiting)
     everybody = mean["others"] + mean["lab"] + threads.fillna(0.0)
-    of_others = (mean["others"] / everybody.where(everybody > 0)).fillna(0.0).where(mean["others"].notna())
-    used = (mean["others"] + mean["stolen"]).clip(upper=waiting)
-    known = terms["waiting_ray"] + terms["waiting_sampler"] + mean["others"].fillna(0.0) + mean["stolen"]
+    by_others = told * (mean["others"] / everybody.where(everybody > 0)).fillna(0.0)
+    used = terms["waiting_ray"] + terms["waiting_sampler"] + mean["others"] + mean["stolen"]
+    own_core = mean["own_core"] == 1
+    known = mean["others"].notna()
     return Displaced(
-        least=told.fillna(0.0),
-        most=(told + mean["stolen"]).fillna(known).fillna(inf).clip(upper=waiting),
-        by_others_least=(told * of_others).fillna(0.0).where(mean["others"].notna()),
-        by_others_most=(told * of_others + mean["stolen"]).clip(upper=waiting).fillna(used),
+        least=told.where(own_core).fillna(0.0),
+        most=(told + mean["stolen"]).fillna(used).fillna(inf).clip(upper=waiting),
+        by_others_least=by_others.where(own_core).fillna(0.0).where(known),
+        by_others_most=by_others.fillna(mean["others"]).add(mean["stolen"]).clip(upper=waiting).where(known),
     )

@@ -148,7 +148,7 @@ def trial_row(
 
 
 def window_row(trial_id: str, number: int, node: Node, rows: Sequence[TaskRecord]) -> NodeWindow:
-    """Return the window of a node: no counter misses what its tasks and it itself were planted to use."""
+    """Return the window of a node: no counter misses what was planted to use it, and who waits sleeps."""
     mine = [row for row in rows if not row.warmup and row.node_id == node_id(number)]
     tasks = sum(row.cpu_seconds or 0.0 for row in mine)
     return NodeWindow(
@@ -162,6 +162,7 @@ def window_row(trial_id: str, number: int, node: Node, rows: Sequence[TaskRecord
         ended_seconds=WINDOW_SECONDS,
         cpu_seconds=tasks,
         workers_cpu_seconds=tasks + node.upkeep_cores * WINDOW_SECONDS,
+        workers_delay_seconds=0.0,
         ray_cpu_seconds=node.ray_cores * WINDOW_SECONDS,
         sampler_cpu_seconds=node.sampler_cores * WINDOW_SECONDS,
         throttled_seconds=0.0,

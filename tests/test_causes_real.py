@@ -1,0 +1,77 @@
+"""Tests of causes that real work has: the examples on an embedded Ray show those that are known of them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import paths, run
+from lab.analysis.causes import Cause, causes, main
+from lab.analysis.losses import account
+from lab.analysis.measures import measures
+from lab.data.store import Run
+
+REPEATS = 5
+
+
+def measured(tmp_path: Path, work: str, **parameters: Any) -> dict[str, Cause]:
+    """Return the causes of two Ray workers on an example, both of the A/A arm."""
+    made = run(
+        str(paths.ROOT / "examples" / work),
+        data=tmp_path,
+        engines=["ray"],
+        workers=[1, 2],
+        repeats=REPEATS,
+        **parameters,
+    )
+    assert isinstance(made, Run)
+    found = account(made)
+    rows = measures(made.trials, made.tasks, made.samples, made.windows, made.nodes)
+    two = found.trials.index[found.trials["workers"] == 2]
+    return {cause.name: cause for cause in causes(made, found, rows, two)}
+
+
+def wrongly_named(found: dict[str, Cause], *planted: str) -> set[str]:
+    """Return the causes that hold and were not planted; neighbours of the machine are no mistake."""
+    named = {cause.name for cause in main(tuple(found.values())).causes}
+    return named - {*planted, "neighbours"}
+
+
+@pytest.mark.ray
+@pytest.mark.timed
+def test_one_long_item_at_the_end_is_a_tail(tmp_path: Path) -> None:
+    """An item 60 times as long as the others, the last, leaves a worker idle: the tail, and nothing else."""
+    found = measured(tmp_path, "unequal.py:work", items=[1] * 20 + [60])
+    assert found["tail"].outcome == "holds"
+    assert found["tail"].facts["largest_seconds"] > 5 * found["tail"].facts["mean_seconds"]
+    assert wrongly_named(found, "tail") == set()
+
+
+@pytest.mark.ray
+@pytest.mark.timed
+def test_tiny_tasks_one_a_call_are_short(tmp_path: Path) -> None:
+    """Tasks shorter than what it takes to hand them over cost more than they do; batches of several help."""
+    found = measured(tmp_path, "spin.py:spin", items=[500] * 20_000)
+    assert found["short"].outcome == "holds"
+    assert found["short"].facts["batch"] > 1
+    assert wrongly_named(found, "short", "driver") == set()
+
+
+@pytest.mark.ray
+@pytest.mark.timed
+@pytest.mark.parametrize(("example", "items"), [("shared_lock.py", 60), ("serial_share.py", 24)])
+def test_work_that_others_wait_for_is_waiting(tmp_path: Path, example: str, items: int) -> None:
+    """Two workers wait inside tasks for what only one of them can have, more than one worker alone does."""
+    found = measured(tmp_path, f"{example}:work", items=list(range(items)))
+    assert found["waiting"].outcome == "holds"
+    assert found["waiting"].facts["here"] > found["waiting"].facts["alone"]
+    assert wrongly_named(found, "waiting") == set()
+
+
+@pytest.mark.ray
+@pytest.mark.timed
+def test_libraries_with_threads_of_their_own_are_threads(tmp_path: Path) -> None:
+    """Matrix products on two threads in each worker use more processor time than one thread could."""
+    found = measured(tmp_path, "blas.py:work", items=list(range(12)), threads=2)
+    assert found["threads"].outcome == "holds"
+    assert wrongly_named(found, "threads", "slower") == set()
