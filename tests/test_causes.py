@@ -227,3 +227,11 @@ def test_the_error_of_the_worker_alone_is_in_the_interval() -> None:
     differing = joined([planted_run((Node(slower=0.1),) * 2, seed=0, noise=noise) for noise in (0, 0.2, 0.4)])
     wide = share_estimate(account(differing).trials.query("nodes == 2"), "useful")
     assert wide.high - wide.low > 0.1
+
+
+def test_nothing_is_said_of_trials_without_an_account() -> None:
+    """Where no trial has a known account, all causes stand there without a value, and none is decided."""
+    run = planted_run(GAPS, blocks=3)
+    found = found_in(dataclasses.replace(run, windows=run.windows.head(0)))
+    assert tuple(found) == NAMES
+    assert {(cause.share.n, cause.outcome) for cause in found.values()} == {(0, "not decided")}

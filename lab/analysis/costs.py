@@ -37,41 +37,43 @@ class Costs:
 
 def costs(run: Run, account: Account, trials: pd.Index) -> Costs:
     """Return what each cause may have cost these trials; nodes are not compared here."""
-    available = account.trials.loc[trials, "available"]
-    terms = shares(account.trials.loc[trials])
+    available, terms = account.trials.loc[trials, "available"], shares(account.trials.loc[trials])
     windows = run.windows[run.windows["trial_id"].isin(trials) & (run.windows["workers"] > 0)]
-    totals = windows.groupby("trial_id")[["workers", "workers_cpu_seconds"]].sum(min_count=1).reindex(trials)
-    totals = totals.astype(float)
     bodies, recurring = _bodies(run, trials)
-    counted = (windows["ended_seconds"] - windows["began_seconds"]).astype(float) * windows["workers"]
-    alive = counted.groupby(windows["trial_id"]).sum(min_count=1).reindex(trials)
-    beside = (totals["workers_cpu_seconds"] / available - terms[WORK]).clip(lower=0)
-    outside = (alive - bodies).clip(lower=0) / available
+    of_workers = _total(windows, windows["workers_cpu_seconds"], trials)
+    beside = (of_workers / available - terms[WORK]).clip(lower=0)
+    alive = _total(
+        windows, (windows["ended_seconds"] - windows["began_seconds"]) * windows["workers"], trials
+    )
     # one thread each can use no more beside its tasks than the time outside of them
-    threads = ((beside - outside).clip(lower=0), beside)
+    threads = ((beside - (alive - bodies).clip(lower=0) / available).clip(lower=0), beside)
     held, moved = _throttled(run, trials, terms), _moved_bytes(run, trials)
     idle = terms[["gaps", "startup", "waiting"]].sum(axis="columns", skipna=False)
     data = tuple((moved / rate / available).clip(upper=idle) for rate in (FASTEST_BYTES, SLOWEST_BYTES))
     pushed = displaced(windows, run, terms, available, threads[1])
     waits = terms["waiting"] - pushed.most - held.fillna(0.0) - threads[1].fillna(0.0)
     per_task = (terms["waiting_ray"] + terms["waiting_sampler"]).fillna(inf).clip(upper=pushed.most)
-    work = terms["useful"].fillna(terms[WORK]).mask(totals["workers"] > physical_cores(run), terms[WORK])
+    work = terms["useful"].fillna(terms[WORK])
+    hyperthreads = _total(windows, windows["workers"], trials) > physical_cores(run)
     ends = {
-        "cores": (work, work),
-        "unused": (terms["unused"],) * 2,
-        "slower": (terms["slower"],) * 2,
+        "cores": (work.mask(hyperthreads, terms[WORK]),) * 2,
+        **{name: (terms[name],) * 2 for name in ("unused", "slower", "tail", "startup")},
         "short": ((terms["gaps"] * recurring - data[0].fillna(0.0)).clip(lower=0), terms["gaps"] + per_task),
-        "tail": (terms["tail"],) * 2,
+        "driver": (terms["gaps"],) * 2,
         "threads": threads,
         "waiting": (waits.clip(lower=0), terms["waiting"] - pushed.least - threads[0].fillna(0.0)),
-        "driver": (terms["gaps"],) * 2,
-        "startup": (terms["startup"],) * 2,
         "data": data,
         "throttled": (held,) * 2,
         "neighbours": (pushed.by_others_least, pushed.by_others_most),
     }
     least, most = (pd.DataFrame({name: pair[end] for name, pair in ends.items()}) for end in (0, 1))
-    return Costs(least, most.clip(lower=least), totals["workers_cpu_seconds"] / bodies, moved)
+    return Costs(least, most.clip(lower=least), of_workers / bodies, moved)
+
+
+def _total(windows: pd.DataFrame, values: pd.Series, trials: pd.Index) -> pd.Series:
+    """Return the sum over the nodes of each trial; unknown where that of a node is."""
+    sums = values.astype(float).groupby(windows["trial_id"]).agg("sum", skipna=False)
+    return sums.reindex(trials)
 
 
 def physical_cores(run: Run) -> float:
