@@ -17,8 +17,8 @@ from lab.synthetic.runs import WINDOW_SECONDS, Node
 
 PLANTED: Mapping[str, tuple[tuple[Node, ...], set[str]]] = {
     "nothing": ((Node(), Node()), {"cores"}),
-    "a stall": ((Node(), Node(stall=0.2)), set()),
-    "a slow node": ((Node(), Node(slower=0.3)), {"slow_node"}),
+    "a stall": ((Node(), Node(stall=0.4)), set()),
+    "a slow node": ((Node(), Node(slower=0.4)), {"slow_node"}),
     "slower everywhere": ((Node(slower=0.3), Node(slower=0.3)), {"slower"}),
     "a cold start": ((Node(startup=0.25), Node(startup=0.1)), {"startup"}),
     "waiting": ((Node(waiting=0.3), Node(waiting=0.3)), {"waiting"}),
