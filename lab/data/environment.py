@@ -64,7 +64,7 @@ PARAMETERS = {
 CODE = {"version": TEXT, "digest": TEXT}
 MACHINE = {
     **dict.fromkeys(("cpu_model", "architecture", "system", "kernel"), TEXT),
-    **dict.fromkeys(("cores", "gpus", "memory_bytes"), COUNT),
+    **dict.fromkeys(("cores", "physical_cores", "gpus", "memory_bytes"), COUNT),
     "quota_cores": NUMBER,
     **dict.fromkeys(("hypervisor", "container"), FLAG),
 }
