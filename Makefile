@@ -192,7 +192,7 @@ of_experiment = $(if $(filter-out single_node,$(EXPERIMENT)), EXPERIMENT=$(EXPER
 # of a log: the warnings of Sphinx, or the message of the lab's own error without the traceback, or the end
 define error_of
 sed 's/\x1b\[[0-9;]*m//g' $(1) | awk '/WARNING: / {print; shown = 1} \
-	/^(lab\.errors\.)?(Lab|Parameter|Data|Cluster|Engine|Claim)Error: / && !shown {inside = 1; shown = 1} \
+	/^(lab\.errors\.)?(Lab|Parameter|Work|Data|Version|Cluster|Engine|Claim)Error: / && !shown {inside = 1; shown = 1} \
 	/^$$/ {inside = 0} inside {print} END {exit !shown}' >&2 || tail -n 20 $(1) >&2
 endef
 
