@@ -119,6 +119,7 @@ docker-build: ## Build the image of the Ray cluster, or bring it up to date with
 
 docker-up: ## Start the Ray cluster, or change its size, and wait until it is ready (NODES=5)
 	@$(docker_ready)
+	@$(own_cluster)
 	@mkdir -p out
 	@docker image inspect $(image) >/dev/null 2>&1 || $(compose) build ray-head
 	@echo "==> Starting $(NODES) nodes"
@@ -135,11 +136,13 @@ docker-report: ## Measure on containers of this machine, over nodes and against 
 
 docker-token: ## Print the token that the cluster asks for
 	@$(docker_ready)
+	@$(own_cluster)
 	@$(compose) exec -T ray-head cat /run/ray-token/token 2>/dev/null || { \
 		echo "No cluster of this folder runs: make docker-up" >&2; exit 1; }
 
 docker-down: ## Remove the cluster: containers, network, token (the image stays)
 	@$(docker_ready)
+	@$(own_cluster)
 	@$(compose) down --volumes --remove-orphans
 	@echo "==> Removed: containers, network and token. The image stays: docker image rm $(image)"
 
@@ -189,7 +192,7 @@ of_experiment = $(if $(filter-out single_node,$(EXPERIMENT)), EXPERIMENT=$(EXPER
 # of a log: the warnings of Sphinx, or the message of the lab's own error without the traceback, or the end
 define error_of
 sed 's/\x1b\[[0-9;]*m//g' $(1) | awk '/WARNING: / {print; shown = 1} \
-	/^(lab\.errors\.)?(Lab|Parameter|Data|Cluster|Engine|Claim)Error: / && !shown {inside = 1; shown = 1} \
+	/^(lab\.errors\.)?(Lab|Parameter|Work|Data|Version|Cluster|Engine|Claim)Error: / && !shown {inside = 1; shown = 1} \
 	/^$$/ {inside = 0} inside {print} END {exit !shown}' >&2 || tail -n 20 $(1) >&2
 endef
 
@@ -207,6 +210,20 @@ profiles = $(strip $(if $(filter single_node,$(EXPERIMENT)),$(foreach one,$(all_
 # Everything here is asked of Docker alone: no .venv is needed. `docker-compose` is compose before version 2.
 compose = $(if $(shell docker compose version 2>/dev/null),docker compose,docker-compose)
 image = ray-scaling-lab:$(or $(LAB_IMAGE_TAG),latest)
+
+# compose reads .env, where the shell's environment has no such variable: everything else here does the same
+settings = $(shell sed -n 's/^ *\(LAB_[A-Z_]*\)=.*/\1/p' .env 2>/dev/null)
+setting = $(shell sed -n 's/^ *$(1)=//p' .env | sed 's/ \#.*//; s/ *$$//; s/^["'"'"']//; s/["'"'"']$$//' | tail -n 1)
+$(foreach one,$(settings),$(if $(filter undefined,$(origin $(one))),$(eval export $(one) := $(call setting,$(one)))))
+
+# a project is called after the last part of its folder's path, and another folder may have the same one
+define own_cluster
+one=$$($(compose) ps --all --quiet 2>/dev/null | head -n 1); \
+where=$$([ -z "$$one" ] || docker inspect --format '{{index .Config.Labels "com.docker.compose.project.working_dir"}}' "$$one"); \
+case $$where in "$$PWD"|"$$(pwd -P)") ;; /*|[A-Za-z]:*) \
+	echo "A cluster of the same name is there, that of $$where: it is not touched. Rename this folder, or give" >&2; \
+	echo "this cluster another name: export COMPOSE_PROJECT_NAME=another" >&2; exit 1;; esac
+endef
 
 define docker_ready
 command -v docker >/dev/null || { \

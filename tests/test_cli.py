@@ -534,6 +534,16 @@ def test_a_folder_without_pages_is_refused(tmp_path: Path) -> None:
         book_command.build(tmp_path)
 
 
+def test_a_folder_with_brackets_is_refused(tmp_path: Path) -> None:
+    """Sphinx reads brackets as a pattern and finds no page: that is said before anything is built."""
+    folder = tmp_path / "brackets [x]"
+    folder.mkdir()
+    (folder / "_config.yml").touch()
+    with pytest.raises(DataError, match=r"without \[ or \] in its path"):
+        book_command.build(folder)
+    assert [path.name for path in folder.iterdir()] == ["_config.yml"]
+
+
 def test_book_says_what_it_does_and_where_the_first_page_is(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

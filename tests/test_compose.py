@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -74,12 +75,12 @@ def test_containers_have_the_settings_of_the_embedded_ray(name: str) -> None:
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
-    """.env.example lists the variables of docker-compose.yml, each with the default that it has there."""
+    """.env.example lists the variables of docker-compose.yml with their defaults, and where the runs are."""
     text = (ROOT / "docker-compose.yml").read_text()
     used = dict(part.split("}")[0].split(":-", 1) for part in text.split("${")[1:])
     lines = [line for line in (ROOT / ".env.example").read_text().splitlines() if line.startswith("#LAB_")]
     documented = dict(line[1:].split("=", 1) for line in lines)
-    assert used == {**documented, "LAB_IMAGE_TAG": "latest"}
+    assert used | {"LAB_DATA": "data"} == documented
 
 
 def test_the_image_is_given_what_it_needs_and_no_more() -> None:
@@ -297,3 +298,26 @@ def test_a_check_of_a_well_node_rests_first(cluster: Compose) -> None:
         check = service["healthcheck"]
         # a rest is no hang, and what Ray's answer may take comes on top of it
         assert int(check["timeout"].removesuffix("s")) >= int(check["test"][-1]) + 10
+
+
+@pytest.mark.parametrize("target", ["docker-up", "docker-token", "docker-down"])
+def test_a_cluster_of_another_folder_is_not_touched(tmp_path: Path, target: str) -> None:
+    """Two clones whose folders have one name have one project: the other's cluster is left alone."""
+    docker = 'echo "$*" >>asked; case "$*" in inspect*) echo /elsewhere/lab; exit 0;; esac'
+    done = make(tmp_path, docker, target)
+    assert done.returncode != 0
+    assert "that of /elsewhere/lab: it is not touched" in done.stderr
+    assert "COMPOSE_PROJECT_NAME" in done.stderr
+    asked = (tmp_path / "asked").read_text()
+    assert not re.search("compose (up|down|exec)", asked)
+
+
+def test_a_setting_of_env_counts_for_make_as_for_compose(tmp_path: Path) -> None:
+    """.env is read where the shell has no such variable, with quotes and comments as compose reads them."""
+    (tmp_path / ".env").write_text("# of mine\nLAB_IMAGE_TAG=\"mine\"\nLAB_DATA='my data' # elsewhere\n")
+    (tmp_path / "more.mk").write_text('include Makefile\nshow:\n\t@echo "$(image) of $$LAB_DATA"\n')
+    done = make(tmp_path, "", "-f", "more.mk", "show")
+    assert done.stdout.strip() == "ray-scaling-lab:mine of my data"
+    shutil.rmtree(tmp_path / "bin")
+    done = make(tmp_path, "", "-f", "more.mk", "show", "LAB_IMAGE_TAG=shell")
+    assert done.stdout.strip() == "ray-scaling-lab:shell of my data"

@@ -326,3 +326,20 @@ def test_a_real_taken_port_is_told() -> None:
     with socket.create_server(("127.0.0.1", int(os.environ["LAB_DASHBOARD_PORT"]))):
         assert "LAB_DASHBOARD_PORT=" in refused(1, 0.25)
     assert run("docker", "compose", "ps", "--all", "--quiet") == ""
+
+
+def test_a_cluster_of_another_folder_is_refused(docker: FakeDocker) -> None:
+    """Where a clone of the same folder name has a cluster, a run neither uses, scales nor ends it."""
+    labels = {"com.docker.compose.project.working_dir": "/elsewhere/lab"}
+    found = [
+        {
+            "HostConfig": {"NanoCpus": 0},
+            "Image": "a",
+            "State": {"Running": True},
+            "Config": {"Labels": labels},
+        }
+    ]
+    docker.answer("compose ps --quiet ray-head", "one")
+    docker.answer("inspect one", json.dumps(found))
+    assert "that of /elsewhere/lab: it is not touched" in refused()
+    assert docker.asked("up", "down") == []

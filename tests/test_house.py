@@ -1,5 +1,6 @@
 """The house: set-up, shortcuts, workflows and the files around the code."""
 
+import importlib.metadata
 import os
 import re
 import shutil
@@ -13,6 +14,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from lab.measure.environment import code_facts
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -404,3 +407,36 @@ def test_links_between_documents_lead_somewhere() -> None:
 def test_the_changelog_has_a_place_for_what_is_next() -> None:
     """Changes are noted under Unreleased as they are made."""
     assert "\n## [Unreleased]\n" in read("CHANGELOG.md")
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no clone")
+def test_scripts_of_the_image_keep_their_line_ends_in_any_clone(tmp_path: Path) -> None:
+    """A clone that turns line ends, as on Windows, leaves those of what a container or make runs."""
+    clone = tmp_path / "crlf"
+    command = [
+        "git",
+        "clone",
+        "--quiet",
+        "--depth",
+        "1",
+        "-c",
+        "core.autocrlf=true",
+        ROOT.as_uri(),
+        str(clone),
+    ]
+    subprocess.run(command, check=True, timeout=120)
+    kept = [*(clone / "docker").iterdir(), clone / "Makefile", *clone.rglob("*.py")]
+    assert b"\r" in (clone / "README.md").read_bytes()
+    assert [path for path in kept if b"\r\n" in path.read_bytes()] == []
+    (measured, *_) = clone.glob("data/single_node/*/trials.csv")
+    assert measured.read_bytes() == (ROOT / measured.relative_to(clone)).read_bytes()
+
+
+def test_a_lab_that_is_not_installed_has_its_facts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by PYTHONPATH alone, without the metadata of a package, the lab says so in place of a version."""
+
+    def version(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert code_facts()["version"] == "not installed"

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import yaml
 
+from lab import paths
 from lab.clusters.addresses import check_jobs_address
 from lab.clusters.docker import ASK_SECONDS, ask, compose_command, engine_cores, said
 from lab.errors import ClusterError
@@ -20,6 +21,8 @@ CHANGE_SECONDS = 600.0
 """For Docker to start, scale or remove containers: each worker that is replaced has 40 s to end."""
 QUOTA_TOLERANCE = 1_000_000
 """In billionths of a core."""
+FOLDER = "com.docker.compose.project.working_dir"
+"""The label by which compose tells whose container it is."""
 DIGEST = "from lab.measure.environment import code_facts; print(code_facts()['digest'])"
 
 
@@ -148,9 +151,20 @@ def _running(project: _Project, service: str) -> tuple[_Node, ...]:
     ids = _containers(project, service)
     # one that ends between the two questions is left out
     found: list[Any] = json.loads(ask(["docker", "inspect", *ids], ASK_SECONDS).stdout) if ids else []
+    for one in found:
+        _refuse_foreign(one.get("Config", {}).get("Labels", {}).get(FOLDER, ""))
     return tuple(
         _Node(one["HostConfig"]["NanoCpus"], one["Image"]) for one in found if one["State"]["Running"]
     )
+
+
+def _refuse_foreign(folder: str) -> None:
+    """Raise for a container of another folder: compose calls a project after the last part of its path."""
+    if folder and os.path.realpath(folder) != os.path.realpath(paths.ROOT):
+        raise ClusterError(
+            f"a cluster of the same name runs, that of {folder}: it is not touched. Rename this folder, or "
+            "give this cluster another name: export COMPOSE_PROJECT_NAME=another"
+        )
 
 
 def _too_little(before: _State, nodes: int, node_cores: float, wanted: _Node) -> ClusterError:

@@ -54,7 +54,7 @@ RUN = {
 }
 REQUIRED = ("planned_trials", "sessions")
 PARAMETERS = {
-    **dict.fromkeys(("profile", "work", "items"), TEXT),
+    "profile": TEXT,
     **dict.fromkeys(("search_bits", "search_tasks", "factor_bits", "factor_tasks"), COUNT),
     **dict.fromkeys(("find_bits", "find_tasks"), COUNTS),
     **dict.fromkeys(("modes", "workloads"), TEXTS),

@@ -118,34 +118,30 @@ def read_table(path: Path) -> pd.DataFrame:
 def _typed(path: Path, texts: pd.Series, column: Column) -> pd.Series:
     """Return a column with its type; raises `DataError` that names the line of what does not fit."""
     empty = texts == ""
-    kind = column.kind
     if not column.optional:
         _refuse_first(path, column, texts, empty, "empty, where a value is required")
-    values = texts.mask(empty) if column.optional else texts
-    wrong, told = _misfits(values.dropna(), column)
-    _refuse_first(path, column, texts, wrong.reindex(texts.index, fill_value=False), told)
-    if kind is bool:
-        values = values.map({"true": True, "false": False})
-    elif kind is not str:
-        values = pd.to_numeric(values, errors="coerce").astype("float64")
-    return values.astype(_DTYPES[kind])  # type: ignore[call-overload, no-any-return]
+    values, fits, told = _parsed(texts, column)
+    _refuse_first(path, column, texts, ~fits & ~empty, told)
+    values = values.mask(empty) if column.optional and column.kind is str else values
+    return values.astype(_DTYPES[column.kind])  # type: ignore[call-overload, no-any-return]
 
 
-def _misfits(texts: pd.Series, column: Column) -> tuple[pd.Series, str]:
-    """Return which of the texts cannot stand in a column, and what is to be said of one."""
-    if column.choices:
-        return ~texts.isin(column.choices), f"is none of {', '.join(column.choices)}"
-    if column.unit == MOMENT:
-        return ~texts.map(is_moment).astype(bool), "is no moment with its zone"
-    if column.kind is str:
-        return texts.isna(), ""
+def _parsed(texts: pd.Series, column: Column) -> tuple[pd.Series, pd.Series, str]:
+    """Return the values of texts, which of them fit the column, and what is said of one that does not."""
     if column.kind is bool:
-        return ~texts.isin(("true", "false")), "is not of type bool"
+        truths = texts.map({"true": True, "false": False})
+        return truths, truths.notna(), "is not of type bool"
+    if column.choices:
+        return texts, texts.isin(column.choices), f"is none of {', '.join(column.choices)}"
+    if column.unit == MOMENT:
+        return texts, texts.map(is_moment).astype(bool), "is no moment with its zone"
+    if column.kind is str:
+        return texts, texts.notna(), ""
     numbers = pd.to_numeric(texts, errors="coerce").astype("float64")
     fits = numbers.abs() <= LARGEST
     if column.kind is float:
-        return ~fits, f"is not a number up to {LARGEST:.0e}"
-    return ~(fits & (numbers % 1 == 0)), f"is not of type int up to {LARGEST:.0e}"
+        return numbers, fits, f"is not a number up to {LARGEST:.0e}"
+    return numbers, fits & (numbers % 1 == 0), f"is not of type int up to {LARGEST:.0e}"
 
 
 def _refuse_first(path: Path, column: Column, texts: pd.Series, wrong: pd.Series, told: str) -> None:

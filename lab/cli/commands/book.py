@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lab import paths
-from lab.errors import DataError, LabError
+from lab.errors import DataError, LabError, VersionError
 
 EXAMPLE = "  lab book"
 FIRST_PAGE = Path("_build", "html", "index.html")
@@ -18,7 +18,7 @@ LOG = Path("out", "book.log")
 OPTIONS = ("-W", "-n", "--keep-going", "-q")
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-KINDS: list[type[LabError]] = [LabError, *LabError.__subclasses__()]
+KINDS: list[type[LabError]] = [LabError, *LabError.__subclasses__(), VersionError]
 OWN_ERRORS = "|".join(kind.__name__ for kind in KINDS)
 OWN_ERROR = re.compile(rf"^(lab\.errors\.)?({OWN_ERRORS}): ")
 LAST_LINES = 20
@@ -47,6 +47,9 @@ def build(root: Path = paths.ROOT, data: Path | None = None, builder: Sequence[s
         raise DataError(
             f"{root} has no pages to build: run this in a clone of the lab, installed with pip -e"
         )
+    if set("[]") & set(str(root)):
+        # Sphinx would read the path as a pattern, and miss the pages
+        raise DataError(f"the book cannot be built in {root}: move it to a folder without [ or ] in its path")
     log = root / LOG
     log.parent.mkdir(exist_ok=True)
     shutil.rmtree(root / FIRST_PAGE.parts[0], ignore_errors=True)
