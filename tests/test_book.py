@@ -182,7 +182,7 @@ def test_links_inside_the_book_lead_somewhere(book: Path, page: str) -> None:
 
 def test_the_newer_run_took_the_older_one_s_place(book: Path) -> None:
     """Pages name the newer run and its machine; the older one is in the list of other runs."""
-    assert "the-newer : search, find, factor; Newer processor" in words(book / "book" / "how_many.html")
+    assert "the-newer : search, find; Newer processor" in words(book / "book" / "how_many.html")
     assert "Older" not in words(book / "book" / "how_many.html")
     page = words(book / "book" / "single_node.html")
     assert page.index("Newer processor") < page.index("Other runs") < page.index("the-older")

@@ -317,10 +317,10 @@ def test_the_summary_counts_the_claims(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("LAB_DATA", str(tmp_path))
     made = pages(tmp_path)
     text = validation.summary(made).text
-    assert text.startswith("Of 6 claims about the measurements in this book, 1 holds and 5 are not decided.")
+    assert text.startswith("Of 7 claims about the measurements in this book, 1 holds and 6 are not decided.")
     write_checks(tmp_path, rows_of("memory", "B", [(2.0, 1.0), (2.01, 1.0), (2.02, 1.0)]))
     assert validation.summary(made).text.startswith(
-        "Of 9 claims about the measurements in this book, 1 holds, 1 does not and 7 are not decided."
+        "Of 10 claims about the measurements in this book, 1 holds, 1 does not and 8 are not decided."
     )
 
 

@@ -11,7 +11,7 @@ from lab.data.environment import ENVIRONMENT
 from lab.data.listing import all_listed
 from lab.data.store import read_table
 from lab.formats import count, estimate, listing, percent, seconds, short_estimate
-from lab.report import laws, proofs, simulations
+from lab.report import choices, laws, proofs, simulations
 from lab.report.book import Book
 from lab.report.markdown import Markdown, literal, paragraphs, table
 from lab.report.page import NO_RUN, not_shown
@@ -33,7 +33,7 @@ LEAST_THROUGHPUT = 0.99
 """The limits of the claims: median difference of task times, ratio of memory, throughput while measuring."""
 
 
-CLAIMS = 9
+CLAIMS = 10
 """Claims on the page, which share one error rate; a test counts them."""
 
 WORDS = {
@@ -67,6 +67,7 @@ def summary(book: Book) -> Markdown:
         simulations.alarm_verdict(book, level),
         laws.law_verdict(book, level),
         laws.curve_verdict(book, level),
+        choices.choice_verdict(book, level),
         *(() if checks is None else verdicts(checks, level)),
     ]
     by = {outcome: sum(one.outcome == outcome for one in judged) for outcome in WORDS}
