@@ -19,7 +19,7 @@ import psutil
 import pytest
 from fakes import NO_LIMITS, comes_true, fail_on_three, no_outcome, slow_square, square
 
-from lab.measure import node, node_watch
+from lab.measure import gpus, node_watch
 from lab.measure.environment import code_facts, machine_facts, session_facts, utc_now, versions
 from lab.measure.node import (
     Reading,
@@ -28,7 +28,6 @@ from lab.measure.node import (
     find_cgroup,
     host_id,
     private_memory_bytes,
-    read_gpus,
     read_node,
     usable_cores,
     usable_memory_bytes,
@@ -234,8 +233,8 @@ class FakeNvml:
 def test_gpus_are_read_where_they_answer(monkeypatch, use, expected):
     """Mean use and memory of all; empty where there is none, and where one of them does not tell."""
     monkeypatch.setitem(sys.modules, "pynvml", FakeNvml(use))
-    monkeypatch.setattr(node, "gpu_handles", lambda: tuple(range(len(use))))
-    assert read_gpus() == expected
+    monkeypatch.setattr(gpus, "gpu_handles", lambda: tuple(range(len(use))))
+    assert gpus.read_gpus() == expected
 
 
 # --- processes ---

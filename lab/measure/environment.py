@@ -12,7 +12,8 @@ from typing import Any
 import psutil
 
 from lab import paths
-from lab.measure.node import Cgroup, gpu_handles, host_id, usable_cores, usable_memory_bytes
+from lab.measure.gpus import gpu_handles
+from lab.measure.node import Cgroup, host_id, usable_cores, usable_memory_bytes
 
 PACKAGES = (
     "ray",

@@ -6,7 +6,6 @@ Sources: psutil for the host; the cgroup files of Linux, version 1 (`cpuacct.usa
 
 import contextlib
 import dataclasses
-import functools
 import hashlib
 import os
 import sys
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
+from lab.measure.gpus import read_gpus
 
 UNLIMITED_BYTES = 2**60
 """Above this a cgroup's memory limit means that there is none."""
@@ -178,33 +179,6 @@ def cpu_megahertz() -> float | None:
         found = psutil.cpu_freq()
         return None if found is None or not found.current else float(found.current)
     return None
-
-
-@functools.cache
-def gpu_handles() -> tuple[Any, ...]:
-    """Return NVML's handles of the GPUs: none where NVML does not answer."""
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-        return tuple(pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount()))
-    except pynvml.NVMLError:
-        return ()
-
-
-def read_gpus() -> tuple[float | None, int | None]:
-    """Return mean use in percent and memory in bytes over the node's GPUs, or two `None` if one is silent."""
-    handles = gpu_handles()
-    if not handles:
-        return None, None
-    import pynvml
-
-    try:
-        use = [pynvml.nvmlDeviceGetUtilizationRates(handle).gpu for handle in handles]
-        memory = [pynvml.nvmlDeviceGetMemoryInfo(handle).used for handle in handles]
-    except pynvml.NVMLError:
-        return None, None
-    return sum(use) / len(use), sum(memory)
 
 
 def host_id() -> str:

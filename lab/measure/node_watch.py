@@ -14,12 +14,12 @@ import psutil
 
 from lab.data.records import NodeWindow, Sample
 from lab.measure.environment import code_facts, cpu_model, versions
+from lab.measure.gpus import gpu_handles
 from lab.measure.node import (
     cpu_megahertz,
     cpu_seconds,
     delay_seconds,
     find_cgroup,
-    gpu_handles,
     host_id,
     read_node,
     usable_cores,

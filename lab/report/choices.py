@@ -42,7 +42,7 @@ def choice_verdict(book: Book, level: float = LEVEL) -> Verdict:
     worst = max(found, key=lambda one: one.wrong)
     evidence = (
         f"{SWEEPS} sweeps of {BLOCKS} blocks each, with recorded noise; the most wrong choices, "
-        f"{worst.wrong}, were on {worst.name}. Right is the smallest size within {percent(PART, 1)} of the best."
+        f"{worst.wrong}, were on {worst.name}. Right is the smallest within {percent(PART, 1)} of the best."
     )
     return Verdict(claim, rule, outcome, evidence)
 

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def carry_out(given: argparse.Namespace) -> None:
     """Build the book and say where its first page is."""
-    print("==> Building the book from data/ (about half a minute)", flush=True)
+    print("==> Building the book from data/ (about a minute)", flush=True)
     print(f"==> Done. The first page: {build(data=given.data)}")
 
 
