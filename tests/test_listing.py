@@ -172,3 +172,11 @@ def test_what_is_no_plain_file_is_not_read(tmp_path: Path, small: Frames, name: 
     assert chosen.run.run_id == "good"
     (other,) = (one for one in chosen.runs if one.run_id == "bad")
     assert f"{name} cannot be read: {name} is no plain file" in other.reason
+
+
+@pytest.mark.parametrize("items", ["my_job.py:items", 60, [1, -2.5, "three"]])
+def test_items_may_be_named_counted_or_listed(tmp_path: Path, small: Frames, items: Any) -> None:
+    """A run whose items were given as a text, a number or a list is one that its page shows."""
+    run = write_run(tmp_path / "single_node" / "run", small)
+    change(run, parameters={"items": items})
+    assert shown(tmp_path) == "run"
