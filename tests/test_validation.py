@@ -294,7 +294,7 @@ def test_each_check_has_its_verdict(
     found = validation.read_checks(tmp_path)
     assert found is not None
     place = ("task times", "memory", "measuring on/off").index(check)
-    judged = validation.verdicts(found)
+    judged = validation.verdicts(found, 0.95)
     assert judged[place].outcome == outcome
     assert [one.outcome for one in judged].count("not decided") >= 2
 

@@ -142,6 +142,11 @@ def sheet(
 def svg(figure: Figure, title: str, description: str) -> str:
     """Return the figure as inline SVG; `title` and `description` are what a screen reader says."""
     text = io.StringIO()
+    layout = figure.get_layout_engine()
+    if layout is not None:
+        # laid out once: with an engine, matplotlib draws a figure a second time to find its layout
+        layout.execute(figure)
+        figure.set_layout_engine("none")
     figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     body = text.getvalue()
     inside = body[body.index(">", body.index("<svg")) + 1 :]

@@ -7,7 +7,7 @@ from lab.formats import fixed, percent
 from lab.report.book import Book
 from lab.report.markdown import Markdown, paragraphs, table
 from lab.report.page import NO_RUN
-from lab.report.proofs import studies
+from lab.report.proofs import EACH, studies
 from lab.report.verdicts import in_one_line
 from lab.synthetic.choices import BLOCKS, SWEEPS, Chosen, of_curves
 from lab.synthetic.sweeps import Noise, recorded_noise
@@ -30,7 +30,7 @@ def choices(book: Book) -> Markdown:
     return paragraphs(told, table(head, rows, right=(1, 2, 3)))
 
 
-def choice_verdict(book: Book, level: float = LEVEL) -> Verdict:
+def choice_verdict(book: Book, level: float = EACH) -> Verdict:
     """Judge whether a wrong size is chosen seldom enough, for every kind of curve."""
     noise = _noise(book)
     claim = "the number to use is right or left open"

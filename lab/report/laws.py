@@ -5,13 +5,13 @@ from itertools import chain
 
 import numpy as np
 
-from lab.analysis.intervals import LEVEL, Estimate, mean_estimate
+from lab.analysis.intervals import Estimate, mean_estimate
 from lab.analysis.verdicts import Verdict, all_of, at_most, judge, within
 from lab.formats import UNKNOWN, count, fixed, listing, percent
 from lab.report.book import Book
 from lab.report.markdown import Markdown, folded, paragraphs, table
 from lab.report.page import NO_RUN
-from lab.report.proofs import studies
+from lab.report.proofs import EACH, studies
 from lab.report.verdicts import in_one_line
 from lab.synthetic.bands import BLOCKS, Covered, of_curves, of_laws
 from lab.synthetic.sweeps import Noise, recorded_noise
@@ -38,7 +38,7 @@ def laws(book: Book) -> Markdown:
     )
 
 
-def law_verdict(book: Book, level: float = LEVEL) -> Verdict:
+def law_verdict(book: Book, level: float = EACH) -> Verdict:
     """Judge whether the bands of laws cover what they promise, over all laws; the evidence tells each."""
     claim = f"{percent(PROMISED, 2)} bands of laws hold the truth as often as they promise"
     rule = (
@@ -67,7 +67,7 @@ def _told(pooled: Estimate, parts: Sequence[tuple[float, ...]]) -> str:
     return f"{percent(pooled.value, 3)} (from law to law {between} %)"
 
 
-def curve_verdict(book: Book, level: float = LEVEL) -> Verdict:
+def curve_verdict(book: Book, level: float = EACH) -> Verdict:
     """Judge whether sweeps of curves that follow no law mislead beyond the largest size."""
     limit = 1 - PROMISED
     claim = "where throughput follows none of the laws, a refusal or the band says so"

@@ -26,7 +26,7 @@ from lab.report import (
     usage,
     waiting,
 )
-from lab.report.markdown import Markdown, folded, literal, paragraphs, safe, table
+from lab.report.markdown import Markdown, folded, literal, paragraphs, safe, shortened, table
 from lab.report.page import no_run
 from lab.report.selection import Selection
 from lab.report.study import Study
@@ -197,8 +197,13 @@ def _told(study: Study) -> list[str]:
 
 
 def titled(study: Study) -> str:
-    """Return the names of a run's works for prose."""
-    return ", ".join(map(study.name, study.every_mode)) or literal(study.run.run_id)
+    """Return what a run's works are called in headings: where each is from, or its name."""
+    sources = (study.works.get(mode, {}).get("source") for mode in study.every_mode)
+    named = [
+        safe(shortened(str(source))) if source else study.name(mode)
+        for source, mode in zip(sources, study.every_mode, strict=True)
+    ]
+    return ", ".join(named) or literal(study.run.run_id)
 
 
 def _place(place: int) -> str:

@@ -4,9 +4,9 @@ import functools
 import time
 
 from lab.analysis.counters import FEWEST_SECONDS, PARTS, Counted, counted
-from lab.analysis.intervals import LEVEL, Estimate, median_estimate
+from lab.analysis.intervals import Estimate, median_estimate
 from lab.analysis.losses import TERMS, account
-from lab.analysis.verdicts import Verdict, all_of, judge, within
+from lab.analysis.verdicts import Verdict, all_of, judge, shared_level, within
 from lab.formats import UNKNOWN, count, estimate, fixed, listing, number, percent
 from lab.invariants import require
 from lab.report.book import Book
@@ -16,6 +16,12 @@ from lab.report.study import Study
 from lab.report.verdicts import in_one_line
 from lab.synthetic.large import large_run
 from lab.synthetic.losses import POINT, SCENARIOS, recovered
+
+CLAIMS = 10
+"""Claims on the page, which share one error rate; a test counts them."""
+
+EACH = shared_level(CLAIMS)
+"""The level of the interval of each."""
 
 SHOWN = 1e-9
 """Planted shares below which a term is left out of the table."""
@@ -92,7 +98,7 @@ def processor_time(book: Book) -> Markdown:
     )
 
 
-def processor_verdict(book: Book, level: float = LEVEL) -> Verdict:
+def processor_verdict(book: Book, level: float = EACH) -> Verdict:
     """Judge whether workers, Ray and sampler together are what the cgroup counted, at the median."""
     medians = {
         study.experiment: median_estimate(counted(study.run).ratios.tolist(), level)

@@ -11,7 +11,7 @@ from lab.report.book import Book
 from lab.report.markdown import Markdown, paragraphs, table
 from lab.report.noise import rate_in_prose
 from lab.report.page import NO_RUN
-from lab.report.proofs import studies
+from lab.report.proofs import EACH, studies
 from lab.report.study import Study
 from lab.report.verdicts import in_one_line
 
@@ -41,7 +41,7 @@ def intervals(book: Book) -> Markdown:
     )
 
 
-def coverage_verdict(book: Book, level: float = LEVEL) -> Verdict:
+def coverage_verdict(book: Book, level: float = EACH) -> Verdict:
     """Judge whether intervals cover what they promise, on noise in units of each configuration's spread."""
     found = [
         (f"{kind} of {study.experiment}", parts[0])
@@ -92,7 +92,7 @@ def false_alarms(book: Book) -> Markdown:
     return paragraphs(in_one_line(alarm_verdict(book)))
 
 
-def alarm_verdict(book: Book, level: float = LEVEL) -> Verdict:
+def alarm_verdict(book: Book, level: float = EACH) -> Verdict:
     """Judge whether the false-alarm rate is at most what the intervals promise, as far as can be told."""
     found = [study.copies for study in studies(book)]
     groups = [_of_mode(every, mode) for every in found for mode in sorted({one.mode for one in every})]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from lab.analysis.intervals import LEVEL, Estimate, median_estimate, ratio_estimate
-from lab.analysis.verdicts import Verdict, at_least, at_most, judge, shared_level, within
+from lab.analysis.verdicts import Verdict, at_least, at_most, judge, within
 from lab.data.environment import ENVIRONMENT
 from lab.data.listing import all_listed
 from lab.data.store import read_table
@@ -33,9 +33,6 @@ LEAST_THROUGHPUT = 0.99
 """The limits of the claims: median difference of task times, ratio of memory, throughput while measuring."""
 
 
-CLAIMS = 10
-"""Claims on the page, which share one error rate; a test counts them."""
-
 WORDS = {
     "holds": ("holds", "hold"),
     "does not hold": ("does not", "do not"),
@@ -59,16 +56,15 @@ class Checks:
 def summary(book: Book) -> Markdown:
     """Say how many of the claims about the laboratory hold, and list them with their evidence."""
     checks = read_checks(book.data)
-    level = shared_level(CLAIMS)
     judged = [
         proofs.planted_verdict(),
-        proofs.processor_verdict(book, level),
-        simulations.coverage_verdict(book, level),
-        simulations.alarm_verdict(book, level),
-        laws.law_verdict(book, level),
-        laws.curve_verdict(book, level),
-        choices.choice_verdict(book, level),
-        *(() if checks is None else verdicts(checks, level)),
+        proofs.processor_verdict(book),
+        simulations.coverage_verdict(book),
+        simulations.alarm_verdict(book),
+        laws.law_verdict(book),
+        laws.curve_verdict(book),
+        choices.choice_verdict(book),
+        *(() if checks is None else verdicts(checks)),
     ]
     by = {outcome: sum(one.outcome == outcome for one in judged) for outcome in WORDS}
     told = [
@@ -106,7 +102,7 @@ def instruments(book: Book) -> Markdown:
     )
 
 
-def verdicts(found: Checks, level: float = LEVEL) -> tuple[Verdict, ...]:
+def verdicts(found: Checks, level: float = proofs.EACH) -> tuple[Verdict, ...]:
     """Return what a validation run says of each claim, by intervals of that level."""
     times, memory, cost = (found.of(check) for check in (TASK_TIMES, MEMORY, COST))
     apart, beside, left = difference_seconds(times, level), ratio(memory, level), ratio(cost, level)
