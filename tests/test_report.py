@@ -168,9 +168,7 @@ def test_a_damaged_newest_run_is_told_of_on_the_page_of_an_older_one(tmp_path: P
     made = shown(tmp_path)
     text = made.show(provenance.which_run).text
     assert "Run `older`" in text
-    assert (
-        "Runs that cannot be shown: `newer` (`trials.csv was not written by this lab" in text
-    )
+    assert "Runs that cannot be shown: `newer` (`trials.csv was not written by this lab" in text
     assert "| damaged: `trials.csv was not" in made.show(provenance.other_runs).text
 
 
