@@ -39,7 +39,10 @@ MOST_TRIES = 1000
 
 SIMULATED_EFFICIENCY = (0.99, 0.88, 0.79, 0.73, 0.68, 0.62)
 """Node efficiency over 1..6 nodes, 1 worker each, of a simulation of the report's batches dealt out in equal
-shares, with its limit of tries and no cost of scheduling; made before this lab was. A test holds ours to it."""
+shares, with its limit of tries and no cost of scheduling.
+
+It was made before this lab was; a test holds our replay to it.
+"""
 
 
 def single_node() -> pd.DataFrame:
