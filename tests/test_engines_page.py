@@ -12,6 +12,7 @@ from written import write_run
 
 from lab.data.engines import ENGINES
 from lab.data.records import NodeFacts, NodeWindow, Sample, TaskRecord
+from lab.errors import ClaimError
 from lab.report import (
     break_even,
     claims_images,
@@ -152,13 +153,13 @@ def test_what_is_not_known_is_not_zero(tmp_path: Path, experiment: str) -> None:
 
 
 @pytest.mark.parametrize("experiment", list(SECTIONS))
-def test_a_run_of_unequal_results_is_not_shown(tmp_path: Path, experiment: str) -> None:
-    """That results are equal is a claim: one wrong digest, and the page says why it has no run."""
+def test_a_run_of_unequal_results_stops_the_build(tmp_path: Path, experiment: str) -> None:
+    """That results are equal is a claim: one wrong digest, and the page says which run and work has it."""
     timings = RUNS[experiment](blocks=2)
     timings.loc[3, "digest"] = "another"
     made = shown(tmp_path, experiment, timings)
-    text = made.show(engines.how_measured).text
-    assert "'All trials of the same work that ended well returned the same results" in text
+    with pytest.raises(ClaimError, match="returned the same results"):
+        made.show(engines.how_measured)
 
 
 @pytest.mark.parametrize("experiment", list(SECTIONS))

@@ -24,7 +24,7 @@ from lab.analysis.noise import (
 )
 from lab.figures.noise import drift as drift_figure
 from lab.report import disturbances as told
-from lab.report import error_rates, noise, scaling
+from lab.report import error_rates, noise
 from lab.report.page import Page, page
 
 Frames = list[pd.DataFrame]
@@ -368,7 +368,7 @@ def test_each_disturbance_is_named_with_number_and_limit(tmp_path: Path) -> None
     text = busy_before.mention(told.warning).text
     assert "The machine had just been busy" in text
     assert "The first trials of the run may be slow for it" in text
-    assert "not quiet" not in text + busy_before.show(scaling.summary).text
+    assert "not quiet" not in text
 
 
 # --- sections ----------------------------------------------------------------------------------------------

@@ -159,7 +159,12 @@ def _running(project: _Project, service: str) -> tuple[_Node, ...]:
 
 
 def _refuse_foreign(folder: str) -> None:
-    """Raise for a container of another folder: compose calls a project after the last part of its path."""
+    """Raise for a container of another folder: compose calls a project after the last part of its path.
+
+    Who names the project means it, whatever folder it was started from.
+    """
+    if os.environ.get("COMPOSE_PROJECT_NAME"):
+        return
     if folder and os.path.realpath(folder) != os.path.realpath(paths.ROOT):
         raise ClusterError(
             f"a cluster of the same name runs, that of {folder}: it is not touched. Rename this folder, or "
