@@ -8,6 +8,10 @@ import pytest
 from containers import Compose, own_project
 from hypothesis import settings
 
+from lab.clusters.embedded import set_up
+
+# Ray reads its settings when it is imported, by whichever test comes first in a process
+set_up()
 settings.register_profile("lab", deadline=None)  # a machine that stalls for a moment fails nothing
 settings.load_profile("lab")
 

@@ -414,5 +414,5 @@ def test_ray_says_when_workers_do_not_start(start, monkeypatch):
         with pytest.raises(EngineError, match=r"could not reserve 5 CPUs on each of 1 nodes within 1 s"):
             start("ray", SHARED_WORKERS + MOST_WORKERS + 1)
     monkeypatch.setattr(ray_actors, "READY_SECONDS", 0.0)
-    with pytest.raises(EngineError, match=r"1 Ray workers did not all start within 0 s.*GetTimeoutError"):
+    with pytest.raises(EngineError, match=r"1 Ray workers did not all start, in 0 s: .*GetTimeoutError"):
         start("ray", 1)
