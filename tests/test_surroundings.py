@@ -141,6 +141,19 @@ def test_other_cpus_than_asked_for_are_refused() -> None:
     assert "unset RAY_OVERRIDE_RESOURCES" in told
 
 
+@pytest.mark.ray
+def test_workers_that_the_memory_monitor_ends_are_told_of() -> None:
+    """The message has the seconds that were waited and what ended them, not a limit that was not reached."""
+    limits = {"RAY_memory_usage_threshold": "0.01", "RAY_memory_monitor_refresh_ms": "100"}
+    # a worker that starts between two looks of the monitor gets away: then another is tried
+    tries = (python(STARTED, **limits) for _ in range(8))
+    told = next(one for one in tries if "started" not in one)
+    assert "1 Ray workers did not all start, in " in told
+    assert "one of them ended (OutOfMemoryError: " in told
+    assert "low on memory" in told
+    assert "120 s" not in told
+
+
 # --- other runs -------------------------------------------------------------------------------------------
 
 

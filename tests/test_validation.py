@@ -194,13 +194,13 @@ def test_false_alarms_have_their_verdict(tmp_path: Path) -> None:
 
 def test_laws_and_curves_are_on_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each law has a row with its coverage, each curve one below it, and both claims a verdict."""
-    monkeypatch.setattr(laws, "of_laws", partial(of_laws, sweeps=8))
-    monkeypatch.setattr(laws, "of_curves", partial(of_curves, sweeps=8))
+    monkeypatch.setattr(laws, "of_laws", partial(of_laws, sweeps=40))
+    monkeypatch.setattr(laws, "of_curves", partial(of_curves, sweeps=40))
     text = laws.laws(pages(tmp_path, single_node=synthetic_run(workers=(1, 2), blocks=6))).text
     assert text.startswith("**Not decided**: 90 % bands of laws hold the truth as often as they promise.")
-    assert "In 8 sweeps of 5 blocks for each of 5 laws" in text
+    assert "In 40 sweeps of 5 blocks for each of 5 laws" in text
     for name in (*(law.name for law in LAWS), "Gustafson", *CURVES):
-        assert f"| {name} | 8 | " in text
+        assert f"| {name} | 40 | " in text
 
 
 def test_without_noise_laws_are_not_decided(tmp_path: Path) -> None:

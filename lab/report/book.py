@@ -1,13 +1,15 @@
 """The book: every run that its pages show, each read once."""
 
 import dataclasses
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
 from lab import paths
 from lab.report import provenance
+from lab.report.markdown import Markdown, paragraphs, table
 from lab.report.own import OwnPage, own_page
-from lab.report.page import Page, page
+from lab.report.page import Page, no_run, page
 from lab.report.selection import PINS
 from lab.report.study import Study
 
@@ -59,3 +61,15 @@ class Book:
         """Return whose run it is, and what was measured where and when, in one line."""
         whose = "Published run" if self.is_published(study) else "Your run"
         return f"**{whose}**, {provenance.in_short(study)}."
+
+    def of_sweeps(
+        self, shown: Callable[[Study], Markdown], head: str, in_short: Callable[[Study], str]
+    ) -> Markdown:
+        """Return a page of all sweeps: the first in full, and of every other a line under that head."""
+        if not self.sweeps:
+            return no_run(self.page("single_node").selection)
+        first, *others = self.sweeps
+        lines = [(provenance.named_briefly(one), in_short(one)) for one in others]
+        rows = [line for line in lines if line[1]]
+        more = f"**Other runs**\n\n{table(('run', head), rows)}" if rows else None
+        return paragraphs(self.badge(first), shown(first).text, more)

@@ -1,7 +1,6 @@
 """The page on how many to use: the choice, the laws, and what a target or a price asks for."""
 
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,8 +18,6 @@ from lab.report.answers import gain, how_many
 from lab.report.decision import Decision, decide
 from lab.report.levels import estimate_of
 from lab.report.markdown import Markdown, figure, folded, paragraphs, safe, table
-from lab.report.page import no_run
-from lab.report.provenance import named_briefly
 from lab.report.purposes import refused
 from lab.report.study import Study
 
@@ -35,19 +32,14 @@ POINTS = 60
 
 def page(book: "Book") -> Markdown:
     """Show how many to use in the first sweep of the book, the laws it follows, and the other sweeps."""
-    if not book.sweeps:
-        return no_run(book.page("single_node").selection)
-    first, *others = book.sweeps
-    decision = decide(first, first.main_mode)
-    return paragraphs(
-        book.badge(first),
-        how_many(decision).answer,
-        drawn(decision),
-        steps(decision),
-        laws(decision),
-        explorer(decision),
-        _others(others),
-    )
+    return book.of_sweeps(in_full, "how many", lambda study: how_many(decide(study, study.main_mode)).answer)
+
+
+def in_full(study: Study) -> Markdown:
+    """Show how many to use in a sweep: the choice, each size, the laws, and the form for a purpose."""
+    decision = decide(study, study.main_mode)
+    parts = (drawn(decision), steps(decision), laws(decision), explorer(decision))
+    return paragraphs(how_many(decision).answer, *parts)
 
 
 def drawn(decision: Decision) -> str:
@@ -180,8 +172,3 @@ def explorer(decision: Decision) -> str:
         'min="0" step="any"></label></p>\n<p><output aria-live="polite">Without JavaScript: '
         "<code>lab answer RUN --target 500 --price 0.40</code>.</output></p>\n</form>"
     )
-
-
-def _others(studies: Sequence[Study]) -> str | None:
-    rows = [(named_briefly(one), how_many(decide(one, one.main_mode)).answer) for one in studies]
-    return paragraphs("**Other runs**", table(("run", "how many"), rows)).text if rows else None

@@ -39,11 +39,11 @@ def laws(book: Book) -> Markdown:
 
 
 def law_verdict(book: Book, level: float = EACH) -> Verdict:
-    """Judge whether the bands of laws cover what they promise, over all laws; the evidence tells each."""
+    """Judge whether the bands of every law cover what they promise; the evidence has all together, too."""
     claim = f"{percent(PROMISED, 2)} bands of laws hold the truth as often as they promise"
     rule = (
-        f"they do in {percent(PROMISED, 2)} ± {100 * WITHIN:g} % of sweeps, of all laws together, at the "
-        "sizes measured and up to twice the largest"
+        f"they do in {percent(PROMISED, 2)} ± {100 * WITHIN:g} % of sweeps, for each law, at the sizes "
+        "measured and up to twice the largest"
     )
     noise = _noise(book)
     if noise is None:
@@ -51,7 +51,8 @@ def law_verdict(book: Book, level: float = EACH) -> Verdict:
     found = of_laws(noise)
     sides = [one.inside for one in found], [one.outside for one in found]
     pooled = [mean_estimate(chain.from_iterable(side), level) for side in sides]
-    outcome = all_of(judge(one, within(WITHIN, of=PROMISED)) for one in pooled)
+    each = (mean_estimate(law, level) for law in chain.from_iterable(sides))
+    outcome = all_of(judge(one, within(WITHIN, of=PROMISED)) for one in each)
     inside, outside = (_told(one, side) for one, side in zip(pooled, sides, strict=True))
     evidence = (
         f"In {found[0].sweeps:,} sweeps of {BLOCKS} blocks for each of {count(len(found), 'law')}, with the "

@@ -1,6 +1,6 @@
 """Why a run scales no further: each cause in words, what it costs, what to change and what that may bring."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lab.analysis.causes import LEAST, Cause
@@ -10,8 +10,6 @@ from lab.report.decision import Decision, decide
 from lab.report.loss_tables import CAUSES
 from lab.report.markdown import Markdown, folded, paragraphs, table
 from lab.report.nodes import at_size
-from lab.report.page import no_run
-from lab.report.provenance import named_briefly as named
 from lab.report.study import Study
 
 if TYPE_CHECKING:
@@ -99,27 +97,15 @@ REMEDIES: Mapping[str, Callable[[Facts], str]] = {
 
 def page(book: "Book") -> Markdown:
     """Show why the first sweep of the book scales no further, and the main cause of every other."""
-    if not book.sweeps:
-        return no_run(book.page("single_node").selection)
-    first, *others = book.sweeps
-    decision = decide(first, first.main_mode)
-    return paragraphs(
-        book.badge(first),
-        in_short(decision)[0],
-        losses.drawn(first),
-        causes_table(decision).text,
-        _others(others),
+    return book.of_sweeps(
+        in_full, "why no further", lambda study: in_short(decide(study, study.main_mode))[0]
     )
 
 
-def _others(studies: Sequence[Study]) -> str | None:
-    rows = []
-    for study in studies:
-        decision = decide(study, study.main_mode)
-        told, _ = in_short(decision)
-        if told:
-            rows.append((named(study), told))
-    return paragraphs("**Other runs**", table(("run", "why no further"), rows)).text if rows else None
+def in_full(study: Study) -> Markdown:
+    """Show why a sweep scales no further: the main cause, where the time went, and every cause."""
+    decision = decide(study, study.main_mode)
+    return paragraphs(in_short(decision)[0], losses.drawn(study), causes_table(decision).text)
 
 
 def in_short(decision: Decision) -> tuple[str, str]:
