@@ -43,14 +43,18 @@ class Decision:
     @cached_property
     def choice(self) -> Choice | None:
         """Return how many to use; None where nothing was measured, or nodes take each other's processors."""
+        return choose(self.sizes, np.log(self.throughputs)) if self.sweep.own_processors else None
+
+    @cached_property
+    def sweep(self) -> Sweep:
+        """Return the throughputs over sizes, and whether nodes take each other's processors."""
         own = self.study.axis.column != "nodes" or self.study.placement.own_processors
-        return choose(self.sizes, np.log(self.throughputs)) if own else None
+        return Sweep(self.sizes, self.throughputs, own_processors=own)
 
     @cached_property
     def fitted(self) -> Fitted | Refusal:
         """Return the laws that the sweep follows, or why there are none."""
-        own = self.study.axis.column != "nodes" or self.study.placement.own_processors
-        return fit(Sweep(self.sizes, self.throughputs, own_processors=own))
+        return fit(self.sweep)
 
     @property
     def size(self) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 
 from lab.analysis.intervals import Estimate
 from lab.analysis.purposes import CHANCE, Costs, Smallest, costs, smallest
-from lab.analysis.sweeps import Refusal, Sweep
+from lab.analysis.sweeps import Refusal
 from lab.formats import UNKNOWN, count, listing, number, percent, short_estimate
 from lab.report.decision import Decision
 from lab.report.markdown import safe
@@ -48,10 +48,10 @@ def as_values(decision: Decision, purpose: Purpose) -> dict[str, Any]:
         "loses_at_most": None if choice is None else choice.loss,
     }
     if purpose.target is not None:
-        found = smallest(sweep(decision), decision.fitted, purpose.target)
+        found = smallest(decision.sweep, decision.fitted, purpose.target)
         values["target"] = {"units_per_second": purpose.target, **_plain(found)}
     if purpose.price is not None:
-        found_costs = costs(sweep(decision), purpose.price)
+        found_costs = costs(decision.sweep, purpose.price)
         values["price"] = {"per_node_hour": purpose.price, **_plain(found_costs)}
     return values
 
@@ -61,15 +61,9 @@ def _plain(found: Smallest | Costs | Refusal) -> dict[str, Any]:
     return {**named, **dataclasses.asdict(found)}
 
 
-def sweep(decision: Decision) -> Sweep:
-    """Return the sweep of a decision."""
-    own = decision.study.axis.column != "nodes" or decision.study.placement.own_processors
-    return Sweep(decision.sizes, decision.throughputs, own_processors=own)
-
-
 def _for_target(decision: Decision, target: float) -> str:
     unit, study = safe(decision.study.unit(decision.mode)), decision.study
-    found = smallest(sweep(decision), decision.fitted, target)
+    found = smallest(decision.sweep, decision.fitted, target)
     wanted = f"{number(target)} {unit}"
     if isinstance(found, Refusal):
         return f"{wanted}: no answer. {refused(found, study.axis.label)}"
@@ -81,7 +75,7 @@ def _for_target(decision: Decision, target: float) -> str:
 
 
 def _for_price(decision: Decision, price: float) -> str:
-    found, study = costs(sweep(decision), price), decision.study
+    found, study = costs(decision.sweep, price), decision.study
     if isinstance(found, Refusal):
         return f"No cost. {refused(found, study.axis.label)}"
     unit = safe(study.unit(decision.mode).removesuffix("/s"))
