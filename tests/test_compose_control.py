@@ -328,8 +328,12 @@ def test_a_real_taken_port_is_told() -> None:
     assert run("docker", "compose", "ps", "--all", "--quiet") == ""
 
 
-def test_a_cluster_of_another_folder_is_refused(docker: FakeDocker) -> None:
-    """Where a clone of the same folder name has a cluster, a run neither uses, scales nor ends it."""
+def test_a_cluster_of_another_folder_is_refused(docker: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a clone of the same folder name has a cluster, a run neither uses, scales nor ends it.
+
+    Who names the project means that cluster: then its folder is not asked for.
+    """
+    monkeypatch.delenv("COMPOSE_PROJECT_NAME", raising=False)
     labels = {"com.docker.compose.project.working_dir": "/elsewhere/lab"}
     found = [
         {
@@ -343,3 +347,6 @@ def test_a_cluster_of_another_folder_is_refused(docker: FakeDocker) -> None:
     docker.answer("inspect one", json.dumps(found))
     assert "that of /elsewhere/lab: it is not touched" in refused()
     assert docker.asked("up", "down") == []
+    monkeypatch.setenv("COMPOSE_PROJECT_NAME", "shared")
+    with compose(3, 0.5, True, 60.0) as cluster:
+        assert cluster is not None
