@@ -141,16 +141,30 @@ def test_other_cpus_than_asked_for_are_refused() -> None:
     assert "unset RAY_OVERRIDE_RESOURCES" in told
 
 
+KILLED = (
+    """
+import os
+import signal
+from lab.engines import ray_actors
+class Killed(ray_actors.Worker):
+    def identity(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+ray_actors.Worker = Killed
+"""
+    + STARTED
+)
+
+
 @pytest.mark.ray
-def test_workers_that_the_memory_monitor_ends_are_told_of() -> None:
-    """The message has the seconds that were waited and what ended them, not a limit that was not reached."""
-    limits = {"RAY_memory_usage_threshold": "0.01", "RAY_memory_monitor_refresh_ms": "100"}
-    # a worker that starts between two looks of the monitor gets away: then another is tried
-    tries = (python(STARTED, **limits) for _ in range(8))
-    told = next(one for one in tries if "started" not in one)
+def test_a_worker_that_ends_at_its_start_is_told_of() -> None:
+    """The message has the seconds that were waited and what ended the worker, not a limit that was not reached.
+
+    The worker is killed as the kernel kills one that is out of memory: whether Ray's own memory monitor
+    acts depends on the machine.
+    """
+    told = python(KILLED)
     assert "1 Ray workers did not all start, in " in told
-    assert "one of them ended (OutOfMemoryError: " in told
-    assert "low on memory" in told
+    assert "one of them ended (ActorDiedError: " in told
     assert "120 s" not in told
 
 
