@@ -157,7 +157,7 @@ ray_actors.Worker = Killed
 
 @pytest.mark.ray
 def test_a_worker_that_ends_at_its_start_is_told_of() -> None:
-    """The message has the seconds that were waited and what ended the worker, not a limit that was not reached.
+    """The message has the seconds that were waited and what ended the worker, not a limit of no concern.
 
     The worker is killed as the kernel kills one that is out of memory: whether Ray's own memory monitor
     acts depends on the machine.
