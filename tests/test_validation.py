@@ -1,5 +1,7 @@
 """Tests of the Validation page: what it simulates, what it reads, and the verdicts that follow."""
 
+import ast
+import inspect
 import json
 from collections.abc import Sequence
 from functools import partial
@@ -19,10 +21,13 @@ from lab.analysis.measures import measures
 from lab.data.records import SCHEMA_VERSION
 from lab.data.store import read_run
 from lab.errors import ClaimError
-from lab.report import laws, proofs, simulations, validation
+from lab.report import laws, made_up, proofs, simulations, validation
 from lab.report.book import Book
+from lab.report.study import Study
+from lab.synthetic import bands, choices
 from lab.synthetic.bands import CURVES, of_curves, of_laws
 from lab.synthetic.losses import POINT, SCENARIOS, recovered
+from lab.synthetic.sweeps import recorded_noise
 
 ROW = {"check": "memory", "unit": "B", "block": 0, "node": "a", "lab_value": 1.0, "reference_value": 1.0}
 
@@ -194,8 +199,9 @@ def test_false_alarms_have_their_verdict(tmp_path: Path) -> None:
 
 def test_laws_and_curves_are_on_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each law has a row with its coverage, each curve one below it, and both claims a verdict."""
-    monkeypatch.setattr(laws, "of_laws", partial(of_laws, sweeps=40))
-    monkeypatch.setattr(laws, "of_curves", partial(of_curves, sweeps=40))
+    monkeypatch.setattr(bands, "of_laws", partial(of_laws, sweeps=40))
+    monkeypatch.setattr(bands, "of_curves", partial(of_curves, sweeps=40))
+    monkeypatch.setattr(choices, "of_curves", partial(choices.of_curves, sweeps=5))
     text = laws.laws(pages(tmp_path, single_node=synthetic_run(workers=(1, 2), blocks=6))).text
     assert text.startswith("**Not decided**: 90 % bands of laws hold the truth as often as they promise.")
     assert "In 40 sweeps of 5 blocks for each of 5 laws" in text
@@ -209,6 +215,59 @@ def test_without_noise_laws_are_not_decided(tmp_path: Path) -> None:
     for one in (laws.law_verdict(made), laws.curve_verdict(made)):
         assert one.outcome == "not decided"
         assert "too little noise" in one.evidence
+
+
+# --- the file of proofs ------------------------------------------------------------------------------------
+
+
+def test_the_published_proofs_are_of_this_code() -> None:
+    """The committed file is read and not computed anew; where this fails: `lab validate --proofs`."""
+    book = Book()
+    runs = tuple(one.name for one in made_up.noisy(book))
+    found = made_up._read(book.data / made_up.FILE, runs)
+    assert found is not None
+    noise = recorded_noise(Study(read_run(folder)).measures for folder in made_up.noisy(book))
+    assert noise is not None
+    name, curve = next(iter(choices.CURVES.items()))
+    assert found.choices[0] == choices._chosen(name, curve, noise, choices.SWEEPS)
+
+
+def test_proofs_are_read_as_they_were_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written is read again for the same runs; of other code or damaged it is computed."""
+    monkeypatch.setattr(bands, "of_laws", partial(of_laws, sweeps=5))
+    monkeypatch.setattr(bands, "of_curves", partial(of_curves, sweeps=5))
+    monkeypatch.setattr(choices, "of_curves", partial(choices.of_curves, sweeps=5))
+    made = pages(tmp_path, single_node=synthetic_run(workers=(1, 2), blocks=6))
+    computed, file = made_up.made_up(made), made_up.write(made)
+    assert computed is not None
+    assert [one.sweeps for one in computed.laws] == [5] * (len(LAWS) + 1)
+    computations: list[object] = []
+    monkeypatch.setattr(made_up, "compute", lambda *given: computations.append(given))
+    read = made_up.made_up(made)
+    assert read is not None
+    assert (read.choices, read.runs, computations) == (computed.choices, ("run",), [])
+    for one, other in zip((*computed.laws, *computed.curves), (*read.laws, *read.curves), strict=True):
+        assert (one.name, sorted(one.inside), sorted(one.outside)) == (
+            *(other.name, sorted(other.inside)),
+            sorted(other.outside),
+        )
+    key = file.read_text().splitlines()[1].split(",")[0]
+    for old, new in [(key, "of other code"), (",5\n", ",five\n"), ("flat", "hilly"), ("part", "parts")]:
+        file.write_text(file.read_text().replace(old, new))
+        assert made_up.made_up(made) is None
+    assert len(computations) == 4
+
+
+OF_PROOFS = ("lab.analysis.", "lab.synthetic.")
+
+
+def test_the_key_is_of_all_code_that_proofs_depend_on() -> None:
+    """A module of lab.analysis or lab.synthetic that one of them imports is one of them."""
+    known = {one.__name__ for one in made_up.CODE}
+    for module in made_up.CODE:
+        for node in ast.walk(ast.parse(inspect.getsource(module))):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith(OF_PROOFS):
+                assert node.module in known
 
 
 # --- other instruments -------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ WIDTH_INCHES = 5.0
 
 STYLE: Any = {
     "axes.edgecolor": INK,
+    "axes.facecolor": "none",
     "axes.grid": True,
     "axes.labelcolor": INK,
     "axes.labelsize": 11,
@@ -45,6 +46,8 @@ STYLE: Any = {
     "axes.titlesize": 11,
     "errorbar.capsize": 3,
     "figure.constrained_layout.use": True,
+    "figure.edgecolor": "none",
+    "figure.facecolor": "none",
     "font.family": "DejaVu Sans",
     "font.size": 11,
     "grid.alpha": 0.15,
@@ -134,7 +137,6 @@ def sheet(
 ) -> tuple[Figure, tuple[Axes, ...]]:
     """Return an empty figure and its panels, one above the other, each of that height."""
     figure = Figure(figsize=(width_inches, height_inches * rows))
-    FigureCanvasSVG(figure)
     axes = figure.subplots(rows, 1, squeeze=False)
     return figure, tuple(axes[:, 0])
 
@@ -144,10 +146,11 @@ def svg(figure: Figure, title: str, description: str) -> str:
     text = io.StringIO()
     layout = figure.get_layout_engine()
     if layout is not None:
-        # laid out once: with an engine, matplotlib draws a figure a second time to find its layout
         layout.execute(figure)
         figure.set_layout_engine("none")
-    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    # savefig would draw the figure a second time, to find the layout that it has already
+    canvas: Any = FigureCanvasSVG(figure)
+    canvas.print_svg(text, metadata={"Date": None, "Creator": None})
     body = text.getvalue()
     inside = body[body.index(">", body.index("<svg")) + 1 :]
     inside = re.sub(r"<metadata>.*?</metadata>", "", inside, flags=re.DOTALL)

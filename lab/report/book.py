@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lab import paths
 from lab.report import provenance
+from lab.report.made_up import MadeUp, made_up
 from lab.report.markdown import Markdown, paragraphs, table
 from lab.report.own import OwnPage, own_page
 from lab.report.page import Page, no_run, page
@@ -46,6 +47,11 @@ class Book:
         yours = [study for study in found if not self.is_published(study)]
         published = [study for study in found if self.is_published(study)]
         return (*sorted(yours, key=provenance.began, reverse=True), *published)
+
+    @cached_property
+    def made_up(self) -> MadeUp | None:
+        """Return what became of made-up sweeps; None where the runs recorded too little noise."""
+        return made_up(self)
 
     @cached_property
     def published(self) -> frozenset[str]:

@@ -9,8 +9,7 @@ from lab.report.markdown import Markdown, paragraphs, table
 from lab.report.page import NO_RUN
 from lab.report.proofs import EACH, studies
 from lab.report.verdicts import in_one_line
-from lab.synthetic.choices import BLOCKS, SWEEPS, Chosen, of_curves
-from lab.synthetic.sweeps import Noise, recorded_noise
+from lab.synthetic.choices import BLOCKS, Chosen
 
 MOST_WRONG = 0.05
 """The part of sweeps in which a wrong size may be chosen."""
@@ -20,35 +19,31 @@ def choices(book: Book) -> Markdown:
     """Show what was chosen on made-up sweeps of every kind."""
     if not studies(book):
         return Markdown(NO_RUN)
-    noise = _noise(book)
     told = in_one_line(choice_verdict(book))
-    if noise is None:
+    if book.made_up is None:
         return paragraphs(told)
     head = ("truth", "right, %", "left open, %", "wrong, % (95 % interval)")
-    found = of_curves(noise)
-    rows = [(one.name, _part(one, one.right), _part(one, one.left_open), _between(one)) for one in found]
+    rows = [
+        (one.name, _part(one, one.right), _part(one, one.left_open), _between(one))
+        for one in book.made_up.choices
+    ]
     return paragraphs(told, table(head, rows, right=(1, 2, 3)))
 
 
 def choice_verdict(book: Book, level: float = EACH) -> Verdict:
     """Judge whether a wrong size is chosen seldom enough, for every kind of curve."""
-    noise = _noise(book)
     claim = "the number to use is right or left open"
     rule = f"a wrong one is chosen in at most {percent(MOST_WRONG, 1)} of sweeps, of every kind"
-    if noise is None:
+    if book.made_up is None:
         return Verdict(claim, rule, "not decided", "The runs recorded too little noise to draw from.")
-    found = of_curves(noise)
+    found = book.made_up.choices
     outcome = all_of(judge(_wrong(one, level), at_most(MOST_WRONG)) for one in found)
     worst = max(found, key=lambda one: one.wrong)
     evidence = (
-        f"{SWEEPS} sweeps of {BLOCKS} blocks each, with recorded noise; the most wrong choices, "
+        f"{found[0].sweeps} sweeps of {BLOCKS} blocks each, with recorded noise; the most wrong choices, "
         f"{worst.wrong}, were on {worst.name}. Right is the smallest within {percent(PART, 1)} of the best."
     )
     return Verdict(claim, rule, outcome, evidence)
-
-
-def _noise(book: Book) -> Noise | None:
-    return recorded_noise(study.measures for study in studies(book))
 
 
 def _wrong(one: Chosen, level: float = LEVEL) -> Estimate:

@@ -9,12 +9,11 @@ from lab.analysis.intervals import Estimate, mean_estimate
 from lab.analysis.verdicts import Verdict, all_of, at_most, judge, within
 from lab.formats import UNKNOWN, count, fixed, listing, percent
 from lab.report.book import Book
-from lab.report.markdown import Markdown, folded, paragraphs, table
+from lab.report.markdown import Markdown, folded, literal, paragraphs, table
 from lab.report.page import NO_RUN
 from lab.report.proofs import EACH, studies
 from lab.report.verdicts import in_one_line
-from lab.synthetic.bands import BLOCKS, Covered, of_curves, of_laws
-from lab.synthetic.sweeps import Noise, recorded_noise
+from lab.synthetic.bands import BLOCKS, Covered
 
 PROMISED, WITHIN = 0.9, 0.03
 """The level of the bands, and what coverage may differ from it by."""
@@ -28,13 +27,14 @@ def laws(book: Book) -> Markdown:
     if not studies(book):
         return Markdown(NO_RUN)
     told = [in_one_line(one) for one in (law_verdict(book), curve_verdict(book))]
-    noise = _noise(book)
-    if noise is None:
+    found = book.made_up
+    if found is None:
         return paragraphs(*told)
     return paragraphs(
         *told,
-        _table(of_laws(noise)),
-        folded("Curves that follow no law", _table(of_curves(noise))),
+        f"The noise is that of {listing(literal(run) for run in found.runs)}.",
+        _table(found.laws),
+        folded("Curves that follow no law", _table(found.curves)),
     )
 
 
@@ -45,10 +45,9 @@ def law_verdict(book: Book, level: float = EACH) -> Verdict:
         f"they do in {percent(PROMISED, 2)} ± {100 * WITHIN:g} % of sweeps, for each law, at the sizes "
         "measured and up to twice the largest"
     )
-    noise = _noise(book)
-    if noise is None:
+    if book.made_up is None:
         return Verdict(claim, rule, "not decided", UNTOLD)
-    found = of_laws(noise)
+    found = book.made_up.laws
     sides = [one.inside for one in found], [one.outside for one in found]
     pooled = [mean_estimate(chain.from_iterable(side), level) for side in sides]
     each = (mean_estimate(law, level) for law in chain.from_iterable(sides))
@@ -76,19 +75,14 @@ def curve_verdict(book: Book, level: float = EACH) -> Verdict:
         f"for each curve, of all sweeps at most {percent(limit, 2)} have a band beyond the largest size that "
         "misses it"
     )
-    noise = _noise(book)
-    if noise is None:
+    if book.made_up is None:
         return Verdict(claim, rule, "not decided", UNTOLD)
-    curves = of_curves(noise)
+    curves = book.made_up.curves
     found = {one.name: mean_estimate(one.missed, level) for one in curves}
     outcomes = {name: judge(one, at_most(limit)) for name, one in found.items()}
     shares = listing(f"{name}: {percent(one.value, 2)}" for name, one in found.items())
     evidence = f"Of {curves[0].sweeps:,} sweeps each, these do: {shares}."
     return Verdict(claim, rule, all_of(outcomes.values()), evidence)
-
-
-def _noise(book: Book) -> Noise | None:
-    return recorded_noise(study.measures for study in studies(book))
 
 
 def _table(found: Sequence[Covered]) -> str:
