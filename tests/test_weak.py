@@ -56,7 +56,7 @@ def test_each_worker_has_all_items() -> None:
 
 
 def test_nodes_count_with_their_workers() -> None:
-    """On a cluster the items are there once for each worker of all nodes, and once for the baseline of one."""
+    """On a cluster the items are there once for each worker of all nodes; the baseline has them once."""
     asked = Own(scaling="weak", cluster="local", nodes=(2, 3), workers=(2,), repeats=1)
     plan = own_plan(asked, "work", 2, 5)
     found = {(one.configuration.nodes, one.configuration.workers, one.configuration.tasks) for one in plan}

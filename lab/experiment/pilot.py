@@ -210,7 +210,8 @@ def in_words(name: str, prepared: Prepared, plan: Plan, found: Pilot, cores: int
     kinds = {(one.configuration.engine, one.configuration.workers) for one in plan}
     engines = list(dict.fromkeys(engine for engine, _ in sorted(kinds)))
     lines = [
-        f"{name}: {count(items, 'item')}{each}, about {seconds(found.item_seconds)} each ({found.tried} tried)",
+        f"{name}: {count(items, 'item')}{each}, about {seconds(found.item_seconds)} each "
+        f"({found.tried} tried)",
         f"{count(len(plan), 'trial')}: {', '.join(engines)}, up to "
         f"{count(max(workers for _, workers in kinds), 'worker')}, {count(plan[-1].block + 1, 'block')}",
         f"this takes about {seconds(run_seconds(plan, items, found.item_seconds, cores))}",
