@@ -22,6 +22,7 @@ from lab.report import (
     noise,
     own_answers,
     provenance,
+    runs_alike,
     scaling,
     timeline,
     usage,
@@ -179,7 +180,8 @@ def in_full(study: Study, place: int) -> str:
         parts += [warning, scaling.drawn(study, mode)]
         numbers = "\n\n".join(scaling.tables(study, mode))
         parts.append(folded(f"Throughput in numbers, {study.name(mode)}", numbers))
-        parts.append(baselines.shown(decide(study, mode)))
+        decision = decide(study, mode)
+        parts += [runs_alike.shown(decision), baselines.shown(decision)]
     if not study.modes:
         parts += ["**No trial ended well.** What went wrong stands below.", own_answers.raised(study).text]
     parts.append(provenance.which_run(study).text)
