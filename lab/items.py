@@ -40,6 +40,16 @@ class Copied(Sequence[Any]):
         return pickle.loads(pickle.dumps(self._items[index], 5))
 
 
+def repeated(items: Sequence[Any], count: int) -> Sequence[Any]:
+    """Return so many items: all of them in order, over and over; raises `WorkError` for too many."""
+    if count > MOST_ITEMS:
+        raise WorkError(
+            f"{len(items):,} items for each worker are {count:,}, and {MOST_ITEMS:,} are accepted: "
+            "give fewer, or fewer workers"
+        )
+    return list(itertools.islice(itertools.cycle(items), count))
+
+
 def items_of(items: Any, find: Callable[[str], Any], memory_bytes: int | None = None) -> Sequence[Any]:
     """Return all items; `find` returns what `my_job.py:items` names, and N stands for 0 to N - 1."""
     if isinstance(items, bool) or items is None or (isinstance(items, Sequence) and not items):

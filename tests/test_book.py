@@ -306,6 +306,16 @@ def test_a_book_built_again_stops_at_new_data_that_contradict_a_claim(tmp_path: 
 # --- as a browser shows it ------------------------------------------------------------------------------
 
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+TOO_WIDE = """
+[...document.querySelectorAll("table")]
+  .filter(one => one.scrollWidth > one.parentElement.clientWidth)
+  .map(one => one.querySelector("tr").textContent)
+"""
+ABREAST = """
+Math.max(0, ...[...document.querySelectorAll("table tbody tr")].map(
+  row => new Set([...row.cells].map(one => one.offsetLeft)).size))
+"""
+"""How many cells of a row stand beside each other."""
 CONTRAST = """
 () => {
   const channels = colour => colour.match(/[\\d.]+/g).map(Number);
@@ -350,7 +360,7 @@ def browser() -> Iterator[Any]:
 def test_a_page_reads_with_the_network_cut(
     book: Path, browser: Any, tmp_path: Path, page: str, scheme: str, width: int
 ) -> None:
-    """From disk, offline: nothing sticks out sideways, no error, and all words of the figures can be read."""
+    """From disk, offline: all fits, also what is folded, no error, and all words of the figures can be read."""
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
     errors: list[str] = []
     asked: list[str] = []
@@ -364,7 +374,10 @@ def test_a_page_reads_with_the_network_cut(
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
     # the theme preloads its icon fonts as cross-origin, which Chromium refuses for files; it loads them after
     assert [one for one in errors if "font" not in one and "net::ERR_FAILED" not in one] == []
+    opened.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     assert opened.evaluate(OVERFLOW) <= 0
+    assert opened.evaluate(TOO_WIDE) == []
+    assert width > 390 or opened.evaluate(ABREAST) <= 2
     contrasts = opened.evaluate(CONTRAST)
     assert bool(contrasts) == (page in DRAWN)
     assert min(contrasts, default=21) >= 4.5

@@ -309,3 +309,14 @@ def test_engines_that_are_told_their_batches_are_measured_with_each(
     assert set(study.levels("squares", "throughput")["n"]) == {2}
     text = own_page(found.directory.parent.parent).works().text
     assert "multiprocessing.Pool, equal batches" in text
+
+
+def test_work_that_grows_is_done_whole(transcript: list[str], measured: Measured) -> None:
+    """A weak sweep does the items once for each worker, says so of itself, and units and digests agree."""
+    found = measured(ROOTS, None, engines=["ray", "serial"], scaling="weak")
+    assert {"ray x2: 10, dynamic", "ray x1: 5, dynamic", "serial x1: 5, static"} <= set(transcript)
+    assert found.environment["parameters"]["scaling"] == "weak"
+    assert found.environment["works"]["squares"]["items"] == 5
+    good = found.trials[found.trials["status"] == "ok"]
+    assert dict(zip(good["workers"], good["units"], strict=True)) == {1: 30, 2: 60}
+    assert good.groupby("planned_tasks")["digest"].nunique().tolist() == [1, 1]

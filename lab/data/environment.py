@@ -54,7 +54,7 @@ RUN = {
 }
 REQUIRED = ("planned_trials", "sessions")
 PARAMETERS = {
-    "profile": TEXT,
+    **dict.fromkeys(("profile", "scaling"), TEXT),
     **dict.fromkeys(("search_bits", "search_tasks", "factor_bits", "factor_tasks"), COUNT),
     **dict.fromkeys(("find_bits", "find_tasks"), COUNTS),
     **dict.fromkeys(("modes", "workloads"), TEXTS),

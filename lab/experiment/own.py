@@ -17,8 +17,9 @@ from lab.experiment.parameters import parameters_from
 from lab.experiment.pilot import Pilot, in_words, pilot, slowest_seconds
 from lab.experiment.plan import Plan, own_plan
 from lab.experiment.run import Sites, check_memory, run_plan
+from lab.experiment.session import Works
 from lab.experiment.sites import address_site, compose_site, embedded_site, local_site, thread_variables
-from lab.items import Copied
+from lab.items import Copied, repeated
 from lab.loading import prepare
 from lab.measure.node import find_cgroup, usable_cores, usable_memory_bytes
 from lab.workload import Prepared
@@ -71,8 +72,8 @@ def own_work(
         at_once = sum(_nodes_cores(parameters, cores))
         limit = min(parameters.deadline_seconds, parameters.stall_seconds / 2)
         found = pilot(mode, prepared, limit, with_ray=set(parameters.used_engines) == {"ray"})
-        items = Copied(prepared.items) if found.changes_items else prepared.items
-        prepared = dataclasses.replace(prepared, warm=found.warm, items=items)
+        prepared = dataclasses.replace(prepared, warm=found.warm)
+        works = _works(prepared, plan, found.changes_items)
         _refuse_unfit(parameters, mode, prepared, plan, found, at_once)
         print("\n".join(in_words(mode, prepared, plan, found, at_once)), flush=True)
         if dry_run:
@@ -86,7 +87,16 @@ def own_work(
                 "address": partial(address_site, parameters, run_id),
             }
 
-        return run_plan("own", parameters, {mode: prepared}, plan, data, cgroup, sites)
+        return run_plan("own", parameters, works, plan, data, cgroup, sites)
+
+
+def _works(prepared: Prepared, plan: Plan, changes_items: bool) -> Works:
+    """Return the work by name, with as many items as each trial has."""
+    found = {}
+    for name, tasks in {one.configuration.work: one.configuration.tasks for one in plan}.items():
+        items = prepared.items if tasks is None else repeated(prepared.items, tasks)
+        found[name] = dataclasses.replace(prepared, items=Copied(items) if changes_items else items)
+    return found
 
 
 def _own_prepared(parameters: Own, objects: Mapping[str, Any], memory_bytes: int) -> tuple[str, Prepared]:

@@ -18,6 +18,7 @@ from lab.experiment.parameters import (
 from lab.experiment.rules import Choice, Flag, Items, Real, Several, Text, Whole, parameter
 
 BATCHINGS = ("none", "equal")
+SCALINGS = ("strong", "weak")
 NAMED = Text(r"[^\x00-\x1f]{0,1000}", "text, such as my_job.py:name")
 ITEMS = Items()
 PHRASE = Text(r"[^\x00-\x1f]{0,300}", "a line of text, up to 300 characters")
@@ -56,6 +57,11 @@ class Own(Experiment):
     )
     nodes: tuple[int, ...] = parameter(
         Several(Whole(1, MOST_NODES)), "nodes", "nodes with workers", default=(1,)
+    )
+    scaling: str = parameter(
+        Choice(SCALINGS),
+        meaning="the work of a trial: strong (the items once), weak (the items once for each worker)",
+        default="strong",
     )
     cluster: str = parameter(
         Choice(CLUSTERS),
@@ -131,6 +137,11 @@ class Own(Experiment):
     def used_engines(self) -> tuple[str, ...]:
         """Return the engines that were asked for, or those that suit the kind of cluster."""
         return self.engines or (("ray", "processes", "serial") if self.cluster == "embedded" else ("ray",))
+
+    @property
+    def grows(self) -> bool:
+        """Tell whether the work of a trial grows with its workers."""
+        return self.scaling == "weak"
 
     def batchings_of(self, engine: str) -> tuple[str, ...]:
         """Return how an engine gets its items; empty where it chooses itself."""

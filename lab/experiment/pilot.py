@@ -192,22 +192,26 @@ def run_seconds(plan: Plan, items: int, item_seconds: float, cores: int) -> floa
         it = one.configuration
         at_once = min(it.workers, max(1, cores))
         starts = it.workers * WORKER_SECONDS.get(it.engine, WORKER_SECONDS["ray"])
-        total += (items + it.workers) * item_seconds / at_once + starts / max(1, min(cores, it.workers)) + 0.3
+        worked = ((it.tasks or items) + it.workers) * item_seconds / at_once
+        total += worked + starts / max(1, min(cores, it.workers)) + 0.3
     return total
 
 
 def slowest_seconds(plan: Plan, items: int, item_seconds: float, cores: int) -> float:
     """Return about how long the longest window takes."""
-    return max(items * item_seconds / min(one.configuration.workers, max(1, cores)) for one in plan)
+    each = (one.configuration for one in plan)
+    return max((it.tasks or items) * item_seconds / min(it.workers, max(1, cores)) for it in each)
 
 
 def in_words(name: str, prepared: Prepared, plan: Plan, found: Pilot, cores: int) -> Sequence[str]:
     """Return what a run will do and how long it will take, a line each."""
     items = len(prepared.items)
+    each = " for each worker" * any(one.configuration.tasks for one in plan)
     kinds = {(one.configuration.engine, one.configuration.workers) for one in plan}
     engines = list(dict.fromkeys(engine for engine, _ in sorted(kinds)))
     lines = [
-        f"{name}: {count(items, 'item')}, about {seconds(found.item_seconds)} each ({found.tried} tried)",
+        f"{name}: {count(items, 'item')}{each}, about {seconds(found.item_seconds)} each "
+        f"({found.tried} tried)",
         f"{count(len(plan), 'trial')}: {', '.join(engines)}, up to "
         f"{count(max(workers for _, workers in kinds), 'worker')}, {count(plan[-1].block + 1, 'block')}",
         f"this takes about {seconds(run_seconds(plan, items, found.item_seconds, cores))}",

@@ -119,20 +119,24 @@ def docker_plan(parameters: Docker) -> Plan:
 def own_plan(parameters: Own, mode: str, cores: int, items: int) -> Plan:
     """Return one's own work on every engine, with every number of workers on every number of nodes.
 
-    Engines that are told how many of so many items a call carries have each batching. One worker on one node
+    Engines that are told how many of so many items a call carries have each batching. Where the work grows
+    with the workers (weak scaling), a trial has the items once for each. One worker on one node
     is in every plan, as the baseline of Ray where it is not asked for. The A/A arm copies the first engine
     that is no baseline, on all nodes, with as many workers as a node has cores.
     """
 
     def configurations(mode: str) -> list[Configuration]:
         found = [
-            one for engine in parameters.used_engines for one in _on_engine(engine, mode, parameters, items)
+            dataclasses.replace(one, tasks=items * one.workers) if parameters.grows else one
+            for engine in parameters.used_engines
+            for one in _on_engine(engine, mode, parameters, items)
         ]
         asked = [one for one in found if one.arm == "experiment"]
         if not asked:
             return found
         first = [one for one in asked if one.engine == asked[0].engine]
-        alone = dataclasses.replace(first[0], arm="baseline", nodes=1, workers_per_node=1)
+        tasks = items if parameters.grows else None
+        alone = dataclasses.replace(first[0], arm="baseline", nodes=1, workers_per_node=1, tasks=tasks)
         several = len(parameters.nodes) > 1 and dataclasses.replace(alone, arm="experiment") not in first
         copied = max(first, key=lambda one: (one.nodes, -abs(one.workers_per_node - cores)))
         return [*found, *([alone] if several else []), dataclasses.replace(copied, arm="copy")]
@@ -152,10 +156,13 @@ def _on_engine(engine: str, mode: str, parameters: Own, items: int) -> list[Conf
         Configuration(mode, arm, engine, BASELINE_SCHEDULE, parameters.cluster, 1, count)
         for count in parameters.workers
     ]
+
+    def batch(batching: str, workers: int) -> int:
+        tasks = items * workers if parameters.grows else items
+        return 1 if batching == "none" else equal_batch(tasks, workers)
+
     return [
-        dataclasses.replace(
-            one, batching=batching, batch=1 if batching == "none" else equal_batch(items, one.workers)
-        )
+        dataclasses.replace(one, batching=batching, batch=batch(batching, one.workers))
         for batching in parameters.batchings_of(engine)
         for one in found
     ] or found

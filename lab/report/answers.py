@@ -9,6 +9,7 @@ from lab.analysis.intervals import LEVEL, Estimate
 from lab.analysis.verdicts import at_least, at_most, judge, within
 from lab.figures.scaling import LOOP
 from lab.formats import decimals, fixed, listing, number, percent, short_estimate
+from lab.report import baselines
 from lab.report.decision import Decision, decide
 from lab.report.markdown import Markdown, table
 from lab.report.nodes import at_size
@@ -63,18 +64,13 @@ def how_far(decision: Decision) -> Answer:
     if one is None or gained.value is None:
         measured = f"only {listing(decision.sizes)} were measured" if len(decision.sizes) > 1 else "one size"
         return Answer(question, f"That takes trials with 1 and with more: {measured}.", "not decided")
-    each = "" if one[0] == decision.series else " with one worker"
+    if study.grows:
+        return Answer(question, f"{_capital(baselines.grown(decision, size, gained, one))}.", _sure(gained))
+    each = baselines.each(decision, one)
     first = f"{_capital(at_size(study, size))}: {_times(gained)} times as fast as one{each}"
-    ideal = _ideal(decision, size, one)
+    ideal = baselines.ideal(decision, size, one)
     part = f", {percent(gained.value / ideal, 2)} of the ideal of {ideal}" if ideal > 1 else ""
     return Answer(question, f"{first}{part}.", _sure(gained))
-
-
-def _ideal(decision: Decision, size: int, one: tuple[str, int]) -> int:
-    """Return how many times as fast it would be if nothing were lost: as workers, up to the cores."""
-    if decision.study.axis.column == "workers":
-        return min(size, decision.study.cores)
-    return size if one[0] == decision.series else size * int(decision.series.split(" ")[0])
 
 
 def how_many(decision: Decision) -> Answer:
@@ -227,9 +223,10 @@ def in_one_line(study: Study) -> str:
     gained, choice = decision.beside(decision.one, size), decision.choice
     told = "How far it scales is not decided"
     if gained.value is not None and decision.one is not None:
-        ideal = _ideal(decision, size, decision.one)
+        ideal = baselines.ideal(decision, size, decision.one)
         part = f", {percent(gained.value / ideal, 2)} of the ideal" if ideal > 1 else ""
         told = f"{at_size(study, size)} do the work {number(gained.value)} times as fast as one{part}"
+        told = baselines.grown(decision, size, gained, decision.one) if study.grows else told
     what = study.placement.several if study.axis.column == "nodes" else "workers"
     if choice is None or len(decision.sizes) < 2:
         return f"{_capital(told)}."

@@ -2,6 +2,7 @@
 
 import dataclasses
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +50,8 @@ class Decision:
     def sweep(self) -> Sweep:
         """Return the throughputs over sizes, and whether nodes take each other's processors."""
         own = self.study.axis.column != "nodes" or self.study.placement.own_processors
-        return Sweep(self.sizes, self.throughputs, own_processors=own)
+        work: Literal["fixed", "grows"] = "grows" if self.study.grows else "fixed"
+        return Sweep(self.sizes, self.throughputs, work, own_processors=own)
 
     @cached_property
     def fitted(self) -> Fitted | Refusal:

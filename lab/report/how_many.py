@@ -14,6 +14,7 @@ from lab.figures.curves import lines_of
 from lab.figures.lines import Line, Panel, chart
 from lab.figures.style import INK, Look
 from lab.formats import fixed, listing, number, percent, short_estimate
+from lab.report import baselines, runs_alike
 from lab.report.answers import gain, how_many
 from lab.report.decision import Decision, decide
 from lab.report.levels import estimate_of
@@ -38,7 +39,8 @@ def page(book: "Book") -> Markdown:
 def in_full(study: Study) -> Markdown:
     """Show how many to use in a sweep: the choice, each size, the laws, and the form for a purpose."""
     decision = decide(study, study.main_mode)
-    parts = (drawn(decision), steps(decision), laws(decision), explorer(decision))
+    beside = (baselines.shown(decision), runs_alike.shown(decision))
+    parts = (drawn(decision), steps(decision), laws(decision), *beside, explorer(decision))
     return paragraphs(how_many(decision).answer, *parts)
 
 

@@ -17,6 +17,9 @@ NAMES: Mapping[str, str] = {WORK: "useful and slower work", **TERMS}
 SHOWN = 20
 """Nodes that a table shows."""
 
+ABREAST = 6
+"""Configurations that have room beside each other in a table; more of them make a further table."""
+
 CAUSES: Mapping[str, str] = {
     "cores": "all cores at work",
     "unused": "cores without a worker",
@@ -83,8 +86,13 @@ def _between(found: Estimate) -> str:
 
 
 def share_table(estimates: pd.DataFrame) -> str:
-    """Return terms and their parts over configurations, with intervals, and n at the end."""
+    """Return terms and their parts over configurations, with intervals, and n at the end; as several tables."""
     sizes = sizes_of(estimates)
+    parts = (sizes[start : start + ABREAST] for start in range(0, len(sizes), ABREAST))
+    return "\n\n".join(_share_table(estimates, part) for part in parts)
+
+
+def _share_table(estimates: pd.DataFrame, sizes: list[tuple[int, int]]) -> str:
     rows = []
     for term, name in {**NAMES, **PARTS}.items():
         here = estimates[estimates["term"] == term]

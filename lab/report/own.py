@@ -12,6 +12,7 @@ from lab.data.store import read_run
 from lab.errors import LabError
 from lab.report import (
     answers,
+    baselines,
     disturbances,
     error_rates,
     failures,
@@ -21,15 +22,17 @@ from lab.report import (
     noise,
     own_answers,
     provenance,
+    runs_alike,
     scaling,
     timeline,
     usage,
     waiting,
 )
+from lab.report.decision import decide
 from lab.report.markdown import Markdown, folded, literal, paragraphs, safe, shortened, table
 from lab.report.page import no_run
 from lab.report.selection import Selection
-from lab.report.study import Study
+from lab.report.study import GROWING, Study
 
 if TYPE_CHECKING:
     from lab.report.book import Book
@@ -158,11 +161,13 @@ def own_page(data: Path | None = None) -> OwnPage:
 
 
 def _work(one: Listed) -> object:
-    """Return what tells a run's work from others: names and sources; None for a damaged run."""
+    """Return what tells a run's work from others: names, sources, whether it grows; None if damaged."""
     if one.state != "complete":
         return None
-    works = read_environment(one.directory).get("works", {})
-    return tuple((mode, str(facts.get("source"))) for mode, facts in works.items()) or one.directory
+    found = read_environment(one.directory)
+    scaling = found.get("parameters", {}).get("scaling", "strong")
+    works = [(mode, str(facts.get("source"))) for mode, facts in found.get("works", {}).items()]
+    return (scaling, *works) if works else one.directory
 
 
 def in_full(study: Study, place: int) -> str:
@@ -175,6 +180,8 @@ def in_full(study: Study, place: int) -> str:
         parts += [warning, scaling.drawn(study, mode)]
         numbers = "\n\n".join(scaling.tables(study, mode))
         parts.append(folded(f"Throughput in numbers, {study.name(mode)}", numbers))
+        decision = decide(study, mode)
+        parts += [runs_alike.shown(decision), baselines.shown(decision)]
     if not study.modes:
         parts += ["**No trial ended well.** What went wrong stands below.", own_answers.raised(study).text]
     parts.append(provenance.which_run(study).text)
@@ -203,7 +210,7 @@ def titled(study: Study) -> str:
         safe(shortened(str(source))) if source else study.name(mode)
         for source, mode in zip(sources, study.every_mode, strict=True)
     ]
-    return ", ".join(named) or literal(study.run.run_id)
+    return f"{', '.join(named) or literal(study.run.run_id)}{GROWING * study.grows}"
 
 
 def _place(place: int) -> str:

@@ -17,7 +17,7 @@ from lab.report.markdown import Markdown, literal, paragraphs, safe, table
 from lab.report.nodes import own_cores, sized, workers_nodes
 from lab.report.page import not_shown
 from lab.report.series import COUNTED
-from lab.report.study import Study
+from lab.report.study import GROWING, Study
 
 SYSTEM = ("system", "kernel", "architecture")
 
@@ -52,7 +52,7 @@ def named_briefly(study: Study) -> str:
     source = study.works.get(study.main_mode, {}).get("source")
     told = f"{literal(str(source))}" if source else work
     where = "nodes" if study.axis.column == "nodes" else count(study.cores, "core")
-    return f"{told}, {where} ({literal(study.run.run_id)})"
+    return f"{told}, {where}{GROWING * study.grows} ({literal(study.run.run_id)})"
 
 
 def began(study: Study) -> float:
@@ -66,7 +66,7 @@ def began(study: Study) -> float:
 def in_short(study: Study) -> str:
     """Return what was measured, where and when, as a line below a title."""
     machine = one_machine(study) if study.embedded else _cluster(study)
-    work = ", ".join(map(study.name, study.every_mode))
+    work = f"{', '.join(map(study.name, study.every_mode))}{GROWING * study.grows}"
     return (
         f"{literal(study.run.run_id)}: {work}; {machine}; {day(_first(study).get('started_at'))}; "
         f"{count(study.blocks, 'repeat')}; Ray {safe(_version(study, 'ray'))}"
@@ -125,7 +125,8 @@ def works(study: Study) -> str:
     }
     own = study.experiment not in COUNTED
     listed = "; ".join(_own(study, mode) if own else told.get(mode, study.name(mode)) for mode in study.modes)
-    same = "same items in every trial" if own else "same in every trial of its mode"
+    each = " for each worker" * study.grows
+    same = f"same items{each} in every trial" if own else "same in every trial of its mode"
     return f"The work, the {same}: {listed}." if listed else ""
 
 

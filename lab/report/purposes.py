@@ -7,6 +7,7 @@ from lab.analysis.intervals import Estimate
 from lab.analysis.purposes import CHANCE, Costs, Smallest, costs, smallest
 from lab.analysis.sweeps import Refusal
 from lab.formats import UNKNOWN, count, listing, number, percent, short_estimate
+from lab.report import baselines, runs_alike
 from lab.report.decision import Decision
 from lab.report.markdown import safe
 from lab.report.nodes import at_size
@@ -46,6 +47,9 @@ def as_values(decision: Decision, purpose: Purpose) -> dict[str, Any]:
         "use": None if choice is None else choice.size,
         "possible": None if choice is None else list(choice.possible),
         "loses_at_most": None if choice is None else choice.loss,
+        "scaling": "weak" if decision.study.grows else "strong",
+        "speed_up_over": baselines.as_values(decision),
+        "levels": runs_alike.as_values(decision),
     }
     if purpose.target is not None:
         found = smallest(decision.sweep, decision.fitted, purpose.target)

@@ -102,10 +102,11 @@ def tables(study: Study, mode: str) -> list[str]:
         return parts
     relative = level_table(speedups, report_columns(study, "ratio"), axis=axis)
     parts.append(folded(f"Relative to {ONE[axis.column]}, {name}", relative))
-    if axis.column == "nodes":
-        ends = {end: speedups[end] / speedups["nodes"].astype(float) for end in ("value", "low", "high")}
+    if axis.column == "nodes" or study.grows:
+        ends = {end: speedups[end] / speedups[axis.column].astype(float) for end in ("value", "low", "high")}
         found = level_table(speedups.assign(**ends), report_columns(study, "scaling"), axis=axis)
-        parts.append(folded(f"Scaling efficiency: relative to one node, divided by nodes, {name}", found))
+        title = f"Scaling efficiency: relative to {ONE[axis.column]}, divided by {axis.column}, {name}"
+        parts.append(folded(title, found))
     return parts
 
 

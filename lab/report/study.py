@@ -23,6 +23,9 @@ from lab.figures.style import looks_of
 from lab.report.markdown import safe, shortened
 from lab.report.series import COUNTED, UNITS, Wanted, kind_of, series_of
 
+GROWING = ", which grows with the workers (weak scaling)"
+"""What is said of the work of a weak sweep."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Study:
@@ -82,6 +85,11 @@ class Study:
         """Return the parameters that the run was given."""
         found: Mapping[str, Any] = self.run.environment.get("parameters", {})
         return found
+
+    @property
+    def grows(self) -> bool:
+        """Tell whether the work of a trial grows with its workers; a run that does not say has fixed work."""
+        return self.parameters.get("scaling") == "weak"
 
     @property
     def machine(self) -> Mapping[str, Any]:
@@ -168,7 +176,7 @@ class Study:
 
     def lead(self, mode: str) -> str:
         """Return how the caption of a figure of a mode begins."""
-        return f"{'Mode' if mode in UNITS else 'Work:'} {self.name(mode)}"
+        return f"{'Mode' if mode in UNITS else 'Work:'} {self.name(mode)}{GROWING * self.grows}"
 
     def title(self, mode: str) -> str:
         """Return the name of a mode as a line begins with it; that of somebody's work stays as it is."""

@@ -26,6 +26,7 @@ def carry_out(given: argparse.Namespace) -> None:
     """Print the answers of every piece of the run's work."""
     # the analysis takes a second to import
     from lab.data.store import read_run
+    from lab.report import baselines, runs_alike
     from lab.report.answers import answers
     from lab.report.decision import decide
     from lab.report.purposes import Purpose, as_values, in_words
@@ -43,7 +44,7 @@ def carry_out(given: argparse.Namespace) -> None:
         print(f"{one.mode}, {one.series}")
         for found in answers(study, one.mode):
             print(f"  {found.question} {found.answer} ({found.sure})")
-        for line in in_words(one, purpose):
+        for line in (baselines.in_words(one), runs_alike.in_words(one), *in_words(one, purpose)):
             print(f"  {line}")
 
 

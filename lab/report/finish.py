@@ -1,0 +1,52 @@
+"""A Sphinx extension: what is done to every page's HTML once it is made."""
+
+import html
+import itertools
+import re
+from typing import Any
+
+TABLE = re.compile(r'<table class="table">.*?</table>', re.DOTALL)
+HEAD = re.compile(r"<th\b[^>]*>(.*?)</th>", re.DOTALL)
+INTERVAL = re.compile(r"(<p>(?:<strong>)?[-+−]?[\d.,]+)( %)? (\([^()<]* to [^()<]*\))([^<]*)")
+"""A number, its unit, its interval in brackets, and a unit that stands behind that."""
+CARDS_FROM = 3
+"""Columns from which on a narrow screen shows the rows of a table as cards, with two columns at most."""
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Connect to Sphinx; called by it."""
+    app.connect("html-page-context", finish_body)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def finish_body(_app: Any, _page: str, _template: str, context: dict[str, Any], _tree: Any) -> None:
+    """Make the tables of a page fit for narrow screens."""
+    if "body" in context:
+        context["body"] = with_labels(context["body"])
+
+
+def with_labels(body: str) -> str:
+    """Return HTML in which each cell of a table knows the head of its column, and intervals stand apart.
+
+    The roles are those that the elements have anyway; a browser forgets them where they are shown as cards.
+    """
+    return TABLE.sub(lambda found: _labelled(found[0]), body)
+
+
+def _labelled(table: str) -> str:
+    head = [html.escape(_plain(one)) for one in HEAD.findall(table)]
+    first, *rows = re.split(r"(?=<tr\b)", table)
+    lines = [_row(INTERVAL.sub(r'\1\2\4 <span class="lab-interval">\3</span>', row), head) for row in rows]
+    kind = f"table lab-columns-{len(head)}" + " lab-cards" * (len(head) >= CARDS_FROM)
+    first = first.replace('class="table"', f'class="{kind}" role="table"')
+    return first + "".join(lines).replace("<th ", '<th role="columnheader" ')
+
+
+def _row(row: str, head: list[str]) -> str:
+    labels = itertools.chain(head, itertools.repeat(""))
+    row = re.sub(r"<td\b", lambda _: f'<td role="cell" data-label="{next(labels)}"', row)
+    return row.replace("<tr ", '<tr role="row" ')
+
+
+def _plain(text: str) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", "", text)).split())

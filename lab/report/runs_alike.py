@@ -1,0 +1,121 @@
+"""What a level is of: this run alone, or this machine, where several runs of one configuration were made."""
+
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+
+from lab.analysis.intervals import Estimate, geometric_estimate
+from lab.analysis.laws import Numbers
+from lab.data.listing import all_listed
+from lab.data.store import read_run
+from lab.errors import LabError
+from lab.formats import count, short_estimate
+from lab.report.decision import Decision, decide
+from lab.report.levels import estimate_of
+from lab.report.markdown import folded, paragraphs, safe, table
+from lab.report.nodes import at_size
+from lab.report.study import Study
+
+OF_ONE_RUN = ("run_id", "profile", "seed", "repeats", "words", "deadline_seconds", "stall_seconds")
+"""Parameters that may differ between runs of one configuration."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Level:
+    """Throughput (units/s) at a size: of this run over its blocks, and of this machine over several runs.
+
+    `between` has no interval with fewer than two runs; its n counts runs, as that of `within` counts blocks.
+    """
+
+    size: int
+    within: Estimate
+    between: Estimate
+
+
+def configuration(study: Study) -> str | None:
+    """Return what runs of one configuration have in common; None where the machine is not known.
+
+    That is the code and the items of the work by their digests, all parameters but OF_ONE_RUN, and the hosts.
+    """
+    hosts = sorted(set(study.run.nodes["host_id"].dropna()))
+    parameters = {name: value for name, value in study.parameters.items() if name not in OF_ONE_RUN}
+    works = {
+        mode: {name: facts.get(name) for name in ("unit", "digest", "items_digest")}
+        for mode, facts in study.works.items()
+    }
+    found = study.experiment, hosts, parameters, works
+    return json.dumps(found, sort_keys=True) if hosts else None
+
+
+def alike(study: Study) -> tuple[Study, ...]:
+    """Return the complete runs of a run's configuration beside it, itself among them, newest first."""
+    if "alike" not in study.done:
+        folder, mine = study.run.directory.parent, configuration(study)
+        listed = all_listed(folder.parent, folder.name) if mine is not None else ()
+        names = (one.directory for one in listed if one.state == "complete")
+        others = filter(None, map(_read, (one for one in names if one != study.run.directory)))
+        study.done["alike"] = (study, *(one for one in others if configuration(one) == mine))
+    found: tuple[Study, ...] = study.done["alike"]
+    return found
+
+
+def _read(directory: Any) -> Study | None:
+    try:
+        return Study(read_run(directory))
+    except LabError:
+        return None
+
+
+def levels(decision: Decision) -> list[Level]:
+    """Return the level of every size of a sweep."""
+    study, column = decision.study, decision.study.axis.column
+    rows = study.levels(decision.mode, "throughput", (decision.series,)).set_index(column)
+    others = [one for one in alike(study) if decision.series in one.series(decision.mode)]
+    decisions = [decision if one is study else decide(one, decision.mode) for one in others]
+    found = []
+    for size in decision.sizes:
+        there = (one for one in decisions if one.series == decision.series and size in one.sizes)
+        between = geometric_estimate(float(_logs(one, size).mean()) for one in there if len(_logs(one, size)))
+        found.append(Level(size, estimate_of(rows.loc[[size]]), between))
+    return found
+
+
+def _logs(decision: Decision, size: int) -> Numbers:
+    column: Numbers = np.log(decision.throughputs[:, decision.sizes.index(size)])
+    return column[np.isfinite(column)]
+
+
+def in_words(decision: Decision) -> str:
+    """Say whether the throughput is of this run or of this machine, with both intervals."""
+    one = next(one for one in levels(decision) if one.size == decision.size)
+    unit = safe(decision.study.unit(decision.mode))
+    within = f"{short_estimate(one.within)} {unit} with {at_size(decision.study, one.size)}"
+    if one.between.low is None:
+        return (
+            f"The level, {within}, is of this run: no other run of the same work, parameters and machine is "
+            "here. The same `lab run` once more tells what runs differ by."
+        )
+    return (
+        f"The level is of this machine: {short_estimate(one.between)} {unit} over "
+        f"{count(one.between.n, 'run')}; of this run it is {within}."
+    )
+
+
+def shown(decision: Decision) -> str:
+    """Return the sentence, and with several runs a folded table of both intervals at every size."""
+    found = levels(decision)
+    if not any(one.between.low is not None for one in found):
+        return in_words(decision)
+    rows = [
+        (one.size, short_estimate(one.within), short_estimate(one.between), one.between.n) for one in found
+    ]
+    head = (decision.study.axis.label, "this run, over blocks", "this machine, over runs", "runs")
+    title = f"Between runs and within, {safe(decision.study.unit(decision.mode))}"
+    return paragraphs(in_words(decision), folded(title, table(head, rows, right=range(len(head))))).text
+
+
+def as_values(decision: Decision) -> list[dict[str, Any]]:
+    """Return the levels as plain values, for JSON."""
+    return [dataclasses.asdict(one) for one in levels(decision)]
