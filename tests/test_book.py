@@ -360,7 +360,7 @@ def browser() -> Iterator[Any]:
 def test_a_page_reads_with_the_network_cut(
     book: Path, browser: Any, tmp_path: Path, page: str, scheme: str, width: int
 ) -> None:
-    """From disk, offline: all fits, also what is folded, no error, and all words of the figures can be read."""
+    """From disk, offline: all fits, also what is folded, no error, and all words of figures can be read."""
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
     errors: list[str] = []
     asked: list[str] = []
