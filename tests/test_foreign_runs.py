@@ -30,7 +30,6 @@ from lab.invariants import (
     work_fits_window,
 )
 from lab.report.selection import select_run
-from lab.report.study import Study
 
 FUZZED = int(os.environ.get("LAB_FUZZ", "32"))
 """How many damaged folders are tried; `make fuzz` tries 10,000."""
@@ -109,7 +108,7 @@ def state_of(data: Path, experiment: str, files: Files) -> str:
                 claim(chosen.run)
             if experiment != "break_even":
                 tasks_add_up(chosen.run)
-            work_fits_window(Study(chosen.run).measures, "here")
+            work_fits_window(chosen.run)
         except ClaimError:
             # what the run that is shown contradicts stops the build, in words
             return "contradicted"

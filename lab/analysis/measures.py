@@ -137,18 +137,26 @@ def _usage(done: pd.DataFrame, samples: pd.DataFrame, in_use: pd.DataFrame) -> p
 
 
 def _efficiencies(done: pd.DataFrame, window: pd.DataFrame, in_use: pd.DataFrame) -> pd.DataFrame:
-    work = window["finished_seconds"].astype(float) - window["started_seconds"].astype(float)
-    # an attempt lost with its worker leaves no times and is left out; a successful one has to have them
-    counted = (window["status"] == "ok") | work.notna()
-    work_seconds = work[counted].groupby(window["trial_id"]).sum(skipna=False)
     cores = in_use.groupby("trial_id")["own_cores"].sum(skipna=False)
     seconds = _window_seconds(done)
     return pd.DataFrame(
         {
-            "node_efficiency": work_seconds / (done["workers"] * seconds),
+            "node_efficiency": node_efficiency(done, window),
             "cpu_efficiency": done["task_cpu_seconds"].astype(float) / (cores * seconds),
         }
     )
+
+
+def node_efficiency(done: pd.DataFrame, window: pd.DataFrame) -> pd.Series:
+    """Return work time over workers times window (1 where all work all the time) of each trial.
+
+    `done` are sound trials by trial_id, `window` the rows of their tasks without warm-ups.
+    """
+    work = window["finished_seconds"].astype(float) - window["started_seconds"].astype(float)
+    # an attempt lost with its worker leaves no times and is left out; a successful one has to have them
+    counted = (window["status"] == "ok") | work.notna()
+    work_seconds = work[counted].groupby(window["trial_id"]).sum(skipna=False)
+    return work_seconds / (done["workers"] * _window_seconds(done))
 
 
 def _attempts(window: pd.DataFrame) -> pd.DataFrame:

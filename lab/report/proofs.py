@@ -10,10 +10,11 @@ from lab.analysis.verdicts import Verdict, all_of, judge, shared_level, within
 from lab.formats import UNKNOWN, count, estimate, fixed, listing, number, percent
 from lab.invariants import require
 from lab.report.book import Book
-from lab.report.markdown import Markdown, folded, paragraphs, table
+from lab.report.markdown import Markdown, folded, literal, paragraphs, table
 from lab.report.page import NO_RUN
 from lab.report.study import Study
 from lab.report.verdicts import in_one_line
+from lab.synthetic.changes import CONTRADICTIONS, HARMLESS, first_blocks, stopped
 from lab.synthetic.large import large_run
 from lab.synthetic.losses import POINT, SCENARIOS, recovered
 
@@ -28,6 +29,9 @@ SHOWN = 1e-9
 
 COUNTED_WITHIN = 0.02
 """What the processes' time and the cgroup's may differ by at the median."""
+
+CHANGES = 50
+"""Changes of each sort that are made when the book is built; a test makes more."""
 
 ROWS, NODES = 200_000, 1000
 """Size of the made-up run whose account is timed when the book is built."""
@@ -75,6 +79,24 @@ def planted() -> Markdown:
         f"them, is {fixed(apart.max(), 3)} points."
     )
     return paragraphs(told, folded("Every planted loss", table(head, rows, right=(2, 3, 4))))
+
+
+def changes(book: Book) -> Markdown:
+    """Change a run's rows, and say how many changes that contradict a sentence stop the build, and others."""
+    if not studies(book):
+        return Markdown(NO_RUN)
+    run = first_blocks(studies(book)[0].run)
+    wrong, harmless = (stopped(run, kind, CHANGES) for kind in (CONTRADICTIONS, HARMLESS))
+    missed = [name for name, (stops, every) in wrong.items() if stops < every]
+    alarmed = [name for name, (stops, _) in harmless.items() if stops]
+    told = require(
+        f"Of {CHANGES} changes of its rows that contradict a sentence, all stop the build; of {CHANGES} that "
+        "contradict none, none does.",
+        not missed and not alarmed,
+        str(run.directory),
+        f"not noticed: {listing(missed)}; noticed without need: {listing(alarmed)}",
+    )
+    return Markdown(f"{told} The run: {literal(run.run_id)}.")
 
 
 def studies(book: Book) -> tuple[Study, ...]:

@@ -11,7 +11,7 @@ from lab.data.environment import ENVIRONMENT
 from lab.data.records import FILES
 from lab.data.store import TRIALS
 from lab.formats import UNKNOWN, count, memory, number, seconds
-from lab.invariants import nothing_left_out, one_trial_per_block, same_results, tasks_add_up, work_fits_window
+from lab.invariants import claims
 from lab.published import report_a as reference
 from lab.report.markdown import Markdown, literal, paragraphs, safe, table
 from lab.report.nodes import own_cores, sized, workers_nodes
@@ -100,10 +100,10 @@ def _cluster(study: Study) -> str:
 
 def how_measured(study: Study) -> Markdown:
     """Say what was run and check that the data bear the sentences that hold in every honest run."""
-    where = str(study.run.directory)
+    blocks, counted, *others = claims(study.run)
     return paragraphs(
-        f"{works(study)} {one_trial_per_block(study.run)} {nothing_left_out(study.run)}",
-        f"{same_results(study.run)} {tasks_add_up(study.run)} {work_fits_window(study.measures, where)}",
+        f"{works(study)} {blocks} {counted}",
+        " ".join(others),
         "Within a block the order is shuffled by the seed, so that drift of the machine hits every "
         "configuration alike. Workers are started and warmed before the clock starts. "
         f"{sampler_cost(study)} {cold_start(study)} The terms are defined on the page [Method](method.md).",
