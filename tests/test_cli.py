@@ -493,7 +493,7 @@ def test_the_book_is_built_anew(clone: Path) -> None:
     page = book_command.build(clone, clone / "rows", builder(clone, GOOD))
     assert page == clone / "_build" / "html" / "index.html"
     assert not (clone / "_build" / "old").exists()
-    options = ["build", ".", "-W", "-n", "--keep-going", "-q"]
+    options = ["build", ".", "-W", "-n", "--keep-going"]
     assert page.read_text() == f"{options} {clone / 'rows'}"
 
 
@@ -520,6 +520,34 @@ def test_a_failed_build_says_why(clone: Path, log: str, shown: str) -> None:
     assert told == f"the book was not built; the whole log is {clone / 'out' / 'book.log'}"
     assert reason == shown
     assert (clone / "out" / "book.log").read_text() == log
+
+
+def test_pages_are_told_as_they_are_read(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line for each page, with the part that is read; of all else that Sphinx says, nothing."""
+    said = "loading\nreading sources... [ 50%] book/index\n\x1b[01mreading sources... \x1b[39m[100%] book/own"
+    book_command.build(clone, None, builder(clone, f"{GOOD}print({said!r})"))
+    assert capsys.readouterr().out == "     50 %  book/index\n    100 %  book/own\n"
+
+
+def test_what_was_built_stays_until_the_settings_change_or_a_build_fails(clone: Path) -> None:
+    """Sphinx keeps pages as they were; settings may change them all, and a warning would not come again."""
+    old, built = clone / "_build" / "old", clone / "_build" / ".doctrees" / "environment.pickle"
+    again = builder(
+        clone,
+        "Path('_build/html').mkdir(parents=True, exist_ok=True)\nPath('_build/html/index.html').touch()",
+    )
+    built.parent.mkdir()
+    built.touch()
+    os.utime(clone / "_config.yml", (1, 1))
+    book_command.build(clone, None, again)
+    assert old.exists()
+    (clone / "_toc.yml").touch()
+    os.utime(built, (1, 1))
+    book_command.build(clone, None, again)
+    assert not old.exists()
+    with pytest.raises(LabError, match="was not built"):
+        book_command.build(clone, None, builder(clone, "sys.exit(1)"))
+    assert not (clone / "_build").exists()
 
 
 def test_a_book_without_a_first_page_is_no_book(clone: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic import synthetic_run
+from synthetic import own_run, synthetic_run
 from written import PARAMETERS, write_run
 
 from lab import paths
@@ -33,6 +33,7 @@ from lab.report.disturbances import warning
 from lab.report.handbook import KINDS, parameters_of, refusal
 from lab.report.markdown import Markdown, figure, folded, literal, table
 from lab.report.method import columns_of
+from lab.report.own import own_page
 from lab.report.page import Page, page
 from lab.report.selection import select_run
 from lab.report.study import Study
@@ -467,3 +468,14 @@ def test_files_are_linked_inside_the_project_only(tmp_path: Path, monkeypatch: p
     assert provenance.link(tmp_path, "trials.csv") == "`trials.csv`"
     monkeypatch.setattr(paths, "ROOT", tmp_path.parent)
     assert provenance.link(tmp_path, "trials.csv") == f"[trials.csv](/{tmp_path.name}/trials.csv)"
+
+
+def test_an_example_that_was_published_is_told_in_short(tmp_path: Path) -> None:
+    """A reader's own run has every section; one that was published with the lab has the answer and why."""
+    found = write_run(tmp_path / "own" / "one", own_run(blocks=2))
+    text, short = own_page(tmp_path).works().text, own_page(tmp_path, {found.name}).works().text
+    assert "Latency and queue" in text
+    assert "Latency and queue" not in short
+    for one in (text, short):
+        assert "How far does it scale?" in one
+        assert "Where the time went" in one

@@ -37,7 +37,7 @@ class Book:
     @cached_property
     def own(self) -> OwnPage:
         """Return the page of somebody's own work."""
-        return own_page(self.data)
+        return own_page(self.data, self.published)
 
     @cached_property
     def sweeps(self) -> tuple[Study, ...]:

@@ -1,7 +1,7 @@
 """The page of own work: the newest complete run of each piece of work in full, and the others as a list."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,6 +89,12 @@ FOLDED: Mapping[str, tuple[str, tuple[Section, ...]]] = {
 }
 """What is folded below the answer: title -> words before it, and sections."""
 
+OF_EXAMPLES = (
+    *("Where the time went", "Items that raised, and failed trials", "How it was measured", "Limits"),
+    "Data",
+)
+"""What is folded below a run that was published with the lab; a reader's own has all."""
+
 
 @dataclasses.dataclass(frozen=True)
 class OwnPage:
@@ -140,8 +146,11 @@ def other_runs(book: "Book") -> Markdown:
     return book.own.other_runs()
 
 
-def own_page(data: Path | None = None) -> OwnPage:
-    """Return the page of the newest complete run of each work; what cannot be read or shown is listed."""
+def own_page(data: Path | None = None, published: Collection[str] = ()) -> OwnPage:
+    """Return the page of the newest complete run of each work; what cannot be read or shown is listed.
+
+    Of runs that were published with the lab it has the answer and OF_EXAMPLES.
+    """
     shown: list[tuple[Study, str]] = []
     others: list[Listed] = []
     seen: set[object] = set()
@@ -152,7 +161,8 @@ def own_page(data: Path | None = None) -> OwnPage:
             continue
         try:
             study = Study(read_run(one.directory))
-            shown.append((study, in_full(study, len(shown))))
+            folds = OF_EXAMPLES if one.run_id in published else tuple(FOLDED)
+            shown.append((study, told(study, len(shown), folds)))
             seen.add(work)
         except LabError as error:
             # one run that cannot be shown must not keep those of other people from being shown
@@ -170,8 +180,8 @@ def _work(one: Listed) -> object:
     return (scaling, *works) if works else one.directory
 
 
-def in_full(study: Study, place: int) -> str:
-    """Return all that is said of a run: heading, answer, figure and table; the rest folded."""
+def told(study: Study, place: int, folds: Collection[str]) -> str:
+    """Return what is said of a run: heading, answer, figure and table; below, these of FOLDED."""
     warning = disturbances.warning(study).text
     parts = [f'<h2 id="{_place(place)}">{titled(study)}</h2>', *_told(study)]
     for mode in study.modes:
@@ -185,7 +195,8 @@ def in_full(study: Study, place: int) -> str:
     if not study.modes:
         parts += ["**No trial ended well.** What went wrong stands below.", own_answers.raised(study).text]
     parts.append(provenance.which_run(study).text)
-    for title, (words, sections) in FOLDED.items():
+    for title in folds:
+        words, sections = FOLDED[title]
         texts = [section(study).text for section in sections]
         if any(texts):
             parts.append(folded(title, "\n\n".join(text for text in (words, *texts) if text)))
