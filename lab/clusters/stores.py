@@ -1,5 +1,7 @@
 """What the object store of each node holds, watched from the driver over a window."""
 
+import bisect
+import operator
 import time
 from collections.abc import Mapping
 
@@ -36,10 +38,8 @@ class Stores:
 
         Before the first reading it is that one. `None` where the node was not known then.
         """
-        before = [used for at, used in self._readings if at <= moment] or [
-            used for _, used in self._readings[:1]
-        ]
-        return before[-1].get(node) if before else None
+        last = bisect.bisect_right(self._readings, moment, key=operator.itemgetter(0))
+        return self._readings[max(0, last - 1)][1].get(node) if self._readings else None
 
 
 def bytes_in_use() -> int | None:

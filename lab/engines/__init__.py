@@ -104,13 +104,19 @@ class Watch:
         """Take note that a task ended."""
         self._last = time.monotonic()
 
+    def is_late(self) -> bool:
+        """Tell whether the deadline has passed, or nothing moved for too long."""
+        now = time.monotonic()
+        return now > self._work.deadline or now - self._last > self._work.stall_seconds
+
     def check(self, open_tasks: int, where: str = "") -> None:
         """Raise `EngineError` where the work takes too long; `where` tells who has the open tasks."""
-        now, left = time.monotonic(), f"{open_tasks} of {len(self._work.payloads)} tasks open{where}"
-        if now > self._work.deadline:
+        if not self.is_late():
+            return
+        left = f"{open_tasks} of {len(self._work.payloads)} tasks open{where}"
+        if time.monotonic() > self._work.deadline:
             raise EngineError(f"the deadline passed with {left}")
-        if now - self._last > self._work.stall_seconds:
-            raise EngineError(f"stalled: no task ended for {self._work.stall_seconds:g} s, with {left}")
+        raise EngineError(f"stalled: no task ended for {self._work.stall_seconds:g} s, with {left}")
 
 
 def shares(tasks: int, workers: int) -> list[list[int]]:
