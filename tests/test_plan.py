@@ -6,7 +6,8 @@ from fakes import tiny, tiny_docker, tiny_nodes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.experiment.plan import Configuration, docker_plan, multi_node_plan, single_node_plan
+from lab.experiment.own_parameters import Own
+from lab.experiment.plan import Configuration, docker_plan, multi_node_plan, own_plan, single_node_plan
 
 
 def lines(parameters, cores=2):
@@ -43,6 +44,26 @@ def test_every_configuration_once_in_every_block():
     assert set(blocks[0].values()) == {1}
     assert [one.slot for one in plan] == list(range(len(plan)))
     assert [one.block for one in plan] == sorted(one.block for one in plan)
+
+
+def test_trials_on_as_many_workers_stand_together():
+    """In a block all modes and schedules of one engine and size are a turn; the A/A arm is one of its own."""
+    plan = single_node_plan(tiny(repeats=3, workers=[1, 2, 3]), cores=2)
+    turns = [one.turn for one in plan]
+    assert turns == sorted(turns)
+    sizes = [
+        {(o.block, c.arm, c.engine, c.workers) for o in plan if o.turn == turn for c in [o.configuration]}
+        for turn in sorted(set(turns))
+    ]
+    assert all(len(one) == 1 for one in sizes)
+    assert len(set.union(*sizes)) == len(sizes) == 3 * (1 + 3 + 3 + 1)
+
+
+def test_a_function_of_somebodys_never_meets_its_own_workers_again():
+    """Each trial of own work has workers of its own: what a function keeps there would speed up the next."""
+    parameters = Own(work="a.py:f", items="a.py:g", schedules=("dynamic", "static"), workers=(1, 2))
+    turns = [one.turn for one in own_plan(parameters, "work", 2, 10)]
+    assert len(set(turns)) == len(turns)
 
 
 def test_each_block_holds_baselines_and_the_copy():

@@ -80,8 +80,9 @@ def test_a_run_does_the_plan(engines, tmp_path, capsys):
     run = single_node(TINY, tmp_path)
     check_whole(run, TRIALS)
     plan = single_node_plan(tiny(), cores=int(environment.usable_cores(lab.experiment.run.find_cgroup())))
+    first_of_turns = {one.turn: one.configuration for one in reversed(plan)}
     assert [line for line in engines.transcript if "starts" in line] == [
-        f"{one.configuration.engine} starts {one.configuration.workers}" for one in plan
+        f"{one.engine} starts {one.workers}" for _, one in sorted(first_of_turns.items())
     ]
     assert set(run.trials["status"]) == {"ok"}
     assert (run.trials.groupby("mode")["digest"].nunique() == 1).all()
@@ -89,6 +90,23 @@ def test_a_run_does_the_plan(engines, tmp_path, capsys):
     printed = capsys.readouterr()
     assert f"{TRIALS} of {TRIALS} trials to do" in printed.out
     assert f"{TRIALS}/{TRIALS}" in printed.err
+
+
+def test_a_lost_worker_ends_its_team(engines, monkeypatch, tmp_path):
+    """After a trial that lost a worker the next one on as many workers gets new ones."""
+    few = {"repeats": 1, "modes": ["search"], "workers": [2]}
+    single_node(TINY | few | {"run_id": "whole"}, tmp_path)
+    starts = engines.transcript.count("ray starts 2")
+
+    class Losing(FakeTeam):
+        lost_workers = 1
+
+    losing = FakeEngines("ray", team=Losing)
+    engines.table["ray"] = losing.table["ray"]
+    stand_in(monkeypatch, engines)
+    single_node(TINY | few, tmp_path)
+    assert starts == 2, "one for both schedules, one for the copy"
+    assert losing.transcript.count("ray starts 2") == 3
 
 
 def test_a_run_tells_its_circumstances(engines, tmp_path):  # noqa: ARG001

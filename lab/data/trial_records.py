@@ -42,12 +42,14 @@ class Trial:
     error_kind: str | None = column("", "type of the error that ended the trial", default=None)
     error_message: str | None = column("", "first line of that error", default=None)
     started_at: str | None = column(
-        "UTC", "when the trial began, before its workers were started; empty after a kill", default=None
+        "UTC",
+        "when the trial began, before any workers were started for it; empty after a kill",
+        default=None,
     )
     startup_seconds: float | None = column(
         "s",
-        "cold start: from asking for workers to all answering; with Ray itself where each engine has a "
-        "process of its own, in which one start serves all trials of a block",
+        "cold start: from asking for workers to all answering, with Ray itself where each engine has a process "
+        "of its own; one start serves all trials of a block on as many workers of an engine, but for own work",
         default=None,
     )
     warmup_seconds: float | None = column("s", "one warm-up task on every worker", default=None)

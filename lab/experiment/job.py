@@ -74,7 +74,12 @@ def assignments_of(trials: Sequence[Mapping[str, Any]]) -> list[Assignment]:
     names = [field.name for field in dataclasses.fields(Configuration)]
     return [
         Assignment(
-            PlannedTrial(one["slot"], one["block"], Configuration(**{name: one[name] for name in names})),
+            PlannedTrial(
+                one["slot"],
+                one["block"],
+                Configuration(**{name: one[name] for name in names}),
+                one["turn"],
+            ),
             one["attempt"],
         )
         for one in trials

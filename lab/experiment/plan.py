@@ -55,12 +55,14 @@ class PlannedTrial:
     slot: int
     block: int
     configuration: Configuration
+    turn: int | None = None
+    """Trials of one turn follow each other on the same workers; None: it has workers of its own."""
 
 
 Plan = tuple[PlannedTrial, ...]
 
 Turn = Sequence[Configuration]
-"""Configurations that stand together in every block, since an engine is started once for all of them."""
+"""Configurations that stand together in every block, since workers are started once for all of them."""
 
 
 def single_node_plan(parameters: SingleNode, cores: int) -> Plan:
@@ -125,7 +127,7 @@ def own_plan(parameters: Own, mode: str, cores: int, items: int) -> Plan:
     that is no baseline, on all nodes, with as many workers as a node has cores.
     """
 
-    def configurations(mode: str) -> list[Configuration]:
+    def configurations() -> list[Configuration]:
         found = [
             dataclasses.replace(one, tasks=items * one.workers) if parameters.grows else one
             for engine in parameters.used_engines
@@ -141,7 +143,8 @@ def own_plan(parameters: Own, mode: str, cores: int, items: int) -> Plan:
         copied = max(first, key=lambda one: (one.nodes, -abs(one.workers_per_node - cores)))
         return [*found, *([alone] if several else []), dataclasses.replace(copied, arm="copy")]
 
-    return _in_blocks(parameters, (mode,), configurations)
+    # what a function of somebody's keeps in a worker must not make the next trial faster
+    return in_blocks(parameters, [(one,) for one in configurations()])
 
 
 def _on_engine(engine: str, mode: str, parameters: Own, items: int) -> list[Configuration]:
@@ -199,13 +202,13 @@ def _copy(asked: Sequence[Configuration]) -> Configuration:
 def in_blocks(parameters: Experiment, turns: Sequence[Turn]) -> Plan:
     """Return every configuration once per block; the seed shuffles turns, and what is in them."""
     seeded = random.Random(parameters.seed)
-    order = [
-        (block, configuration)
+    in_order = [
+        (block, shuffled(seeded, turn))
         for block in range(parameters.repeats)
         for turn in shuffled(seeded, turns)
-        for configuration in shuffled(seeded, turn)
     ]
-    return tuple(PlannedTrial(slot, block, one) for slot, (block, one) in enumerate(order))
+    trials = [(block, one, place) for place, (block, turn) in enumerate(in_order) for one in turn]
+    return tuple(PlannedTrial(slot, *trial) for slot, trial in enumerate(trials))
 
 
 def shuffled(seeded: random.Random, ones: Iterable[One]) -> list[One]:
@@ -218,5 +221,13 @@ def shuffled(seeded: random.Random, ones: Iterable[One]) -> list[One]:
 def _in_blocks(
     parameters: Experiment, modes: Sequence[str], configurations: Callable[[str], list[Configuration]]
 ) -> Plan:
-    """Return the configurations of every mode, each with workers of its own."""
-    return in_blocks(parameters, [(one,) for mode in modes for one in configurations(mode)])
+    """Return the configurations of every mode; those on as many workers of an engine share them.
+
+    The A/A arm has workers of its own, since its noise is to be that of two starts, too.
+    """
+    every = [one for mode in modes for one in configurations(mode)]
+    turns: dict[tuple[object, ...], list[Configuration]] = {}
+    for one in every:
+        size = one.arm, one.engine, one.cluster, one.nodes, one.workers_per_node
+        turns.setdefault(size, []).append(one)
+    return in_blocks(parameters, list(turns.values()))

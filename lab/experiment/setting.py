@@ -74,7 +74,7 @@ class Nodes(Protocol):
 
 
 class Kept:
-    """A team that stays up from trial to trial, and is started anew after a trial that failed.
+    """A team that stays up from trial to trial, and is started anew after one that failed or lost a worker.
 
     Where it does not start, all of its trials fail by that, without another try.
     """
@@ -102,6 +102,8 @@ class Kept:
         except BaseException:
             self.end()
             raise
+        if self._started is not None and self._started[0].lost_workers:
+            self.end()
 
     def end(self) -> None:
         """End the team."""

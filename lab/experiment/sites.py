@@ -148,6 +148,7 @@ def request_for(
             {
                 "slot": one.planned.slot,
                 "block": one.planned.block,
+                "turn": one.planned.turn,
                 "attempt": one.attempt,
                 **dataclasses.asdict(one.planned.configuration),
             }

@@ -60,7 +60,7 @@ class InTurns:
 
     def carry_out(self, job: Job) -> None:
         """Run the trials; where a process dies its trial has failed, and another process does the rest."""
-        for _, ones in groupby(job.assignments, key=_turn_of):
+        for _, ones in groupby(job.assignments, key=lambda one: one.planned.turn):
             left = list(ones)
             while left:
                 left = self._turn(job, left)
@@ -107,11 +107,6 @@ class InTurns:
         if trial.status != "ok" and said not in self._told:
             self._told.add(said)
             tqdm.write(said, file=sys.stderr)
-
-
-def _turn_of(one: Assignment) -> tuple[Any, ...]:
-    it = one.planned.configuration
-    return one.planned.block, it.arm, it.engine, it.nodes, it.workers_per_node
 
 
 @contextlib.contextmanager

@@ -162,7 +162,7 @@ def cold_start(study: Study) -> str:
     who = "Ray itself" if study.embedded else "the cluster"
     return (
         f"Cold starts are outside every window: {who} took {seconds(float(starts.median()))}, its "
-        f"workers took {seconds(float(ray['startup_seconds'].median()))} per trial (medians)."
+        f"workers took {seconds(float(ray['startup_seconds'].median()))} (medians)."
     )
 
 
