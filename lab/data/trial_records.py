@@ -48,8 +48,9 @@ class Trial:
     )
     startup_seconds: float | None = column(
         "s",
-        "cold start: from asking for workers to all answering, with Ray itself where each engine has a process "
-        "of its own; one start serves all trials of a block on as many workers of an engine, but for own work",
+        "cold start: from asking for workers to all answering, with Ray itself where each engine has a "
+        "process of its own; one start serves all trials of a block on as many workers of an engine, but "
+        "for own work",
         default=None,
     )
     warmup_seconds: float | None = column("s", "one warm-up task on every worker", default=None)
