@@ -92,7 +92,7 @@ def _in_words(every: list[Foretold]) -> str:
     near = sum(abs(value - 1) <= NEAR for value in values)
     sure, wrong = (sum(one.outcome == found for one in every) for found in ("holds", "does not hold"))
     return (
-        f"Of {count(len(every), 'size')} after the first four, {len(values)} were predicted, {near} to within "
+        f"Of {count(len(every), 'size')} after the first four, {len(values)} were foretold, {near} to within "
         f"{percent(NEAR, 1)} of the mean that was measured. For certain, {sure} are, and {wrong} are not. "
         f"{sum(map(_misses, every))} of the bands miss the interval of what was measured."
     )
