@@ -7,24 +7,30 @@ import pytest
 
 from lab import paths, run
 from lab.analysis.causes import Cause, causes, main
+from lab.analysis.intervals import Estimate, ratio_estimate
 from lab.analysis.losses import account
 from lab.analysis.measures import measures
+from lab.analysis.verdicts import Range, at_least, judge
 from lab.data.store import Run
 
 REPEATS = 5
 
 
+def made_by(tmp_path: Path, work: str, **parameters: Any) -> Run:
+    """Return a run of one and two Ray workers."""
+    asked: dict[str, Any] = {"engines": ["ray"], "workers": [1, 2], "repeats": REPEATS, **parameters}
+    made = run(work, data=tmp_path, **asked)
+    assert isinstance(made, Run)
+    return made
+
+
 def measured(tmp_path: Path, work: str, **parameters: Any) -> dict[str, Cause]:
     """Return the causes of two Ray workers on an example, both of the A/A arm."""
-    made = run(
-        str(paths.ROOT / "examples" / work),
-        data=tmp_path,
-        engines=["ray"],
-        workers=[1, 2],
-        repeats=REPEATS,
-        **parameters,
-    )
-    assert isinstance(made, Run)
+    return causes_of(made_by(tmp_path, str(paths.ROOT / "examples" / work), **parameters))
+
+
+def causes_of(made: Run) -> dict[str, Cause]:
+    """Return the causes of two workers, both of the A/A arm."""
     found = account(made)
     rows = measures(made.trials, made.tasks, made.samples, made.windows, made.nodes)
     two = found.trials.index[found.trials["workers"] == 2]
@@ -75,3 +81,61 @@ def test_libraries_with_threads_of_their_own_are_threads(tmp_path: Path) -> None
     found = measured(tmp_path, "blas.py:work", items=list(range(12)), threads=2)
     assert found["threads"].outcome == "holds"
     assert wrongly_named(found, "threads", "slower") == set()
+
+
+SUMS = """
+def one(steps):
+    total = 0
+    for number in range(steps):
+        total += number % 7
+    return total
+
+def several(items):
+    return [one(steps) for steps in items]
+"""
+
+
+def gained(before: Run, after: Run) -> Estimate:
+    """Return how many times as fast two workers did the same work afterwards, over blocks."""
+    sides = []
+    for made in (before, after):
+        two = made.trials[(made.trials["workers"] == 2) & (made.trials["status"] == "ok")]
+        sides.append(two.groupby("block")["duration_seconds"].mean().astype(float).tolist())
+    return ratio_estimate(*sides)
+
+
+def promise(cause: Cause) -> Range:
+    """Return the interval of the gain that a cause promises."""
+    assert cause.gain is not None
+    assert cause.gain.low is not None
+    assert cause.gain.high is not None
+    return Range(cause.gain.low, cause.gain.high)
+
+
+@pytest.mark.ray
+@pytest.mark.timed
+def test_batches_gain_what_was_promised(tmp_path: Path) -> None:
+    """Tasks that are too short, put as many into a call as advised, gain what the interval promised."""
+    work = tmp_path / "sums_of_few.py"
+    work.write_text(SUMS)
+    steps = [500] * 8_000
+    before = made_by(tmp_path, f"{work}:one", items=steps)
+    short = causes_of(before)["short"]
+    batch = round(float(short.facts["batch"]))
+    batches = [steps[at : at + batch] for at in range(0, len(steps), batch)]
+    found = gained(before, made_by(tmp_path, f"{work}:several", items=batches))
+    assert judge(found, at_least(1.0)) == "holds"
+    assert judge(found, promise(short)) != "does not hold", (found, short.gain, batch)
+
+
+@pytest.mark.ray
+@pytest.mark.timed
+def test_smaller_tasks_gain_what_was_promised(tmp_path: Path) -> None:
+    """One long task at the end, cut into short ones, gains what the interval of the tail promised."""
+    work = tmp_path / "sums_of_many.py"
+    work.write_text(SUMS)
+    steps = 300_000
+    before = made_by(tmp_path, f"{work}:one", items=[steps] * 20 + [40 * steps])
+    found = gained(before, made_by(tmp_path, f"{work}:one", items=[steps] * 60))
+    assert judge(found, at_least(1.0)) == "holds"
+    assert judge(found, promise(causes_of(before)["tail"])) != "does not hold"

@@ -8,10 +8,13 @@ import pytest
 from synthetic import multi_node_run, own_run
 from written import write_run
 
+from lab.analysis.costs import costs
 from lab.analysis.extrapolation import fit
 from lab.analysis.laws import GUSTAFSON, Numbers, gustafson
+from lab.analysis.losses import account
 from lab.analysis.sweeps import Sweep
 from lab.cli import main
+from lab.data.store import Run
 from lab.errors import WorkError
 from lab.experiment.own_parameters import Own
 from lab.experiment.pilot import slowest_seconds
@@ -128,3 +131,16 @@ def test_a_baseline_that_is_missing_names_its_option(tmp_path: Path) -> None:
         "Beside a plain loop and as many plain processes: not measured (`lab run ... --cluster embedded "
         "--engines ray,processes,serial` does)." in text
     )
+
+
+def test_items_that_are_sent_again_count_again() -> None:
+    """Where each worker has all items, as many times their bytes travel."""
+    trials, tasks, samples, windows, nodes = own_run(workers=(1, 2), engines=("ray",), blocks=1)
+    two = trials["workers"] == 2
+    trials.loc[two, "planned_tasks"] *= 2
+    works = {"work": {"items": int(trials["planned_tasks"].min()), "items_bytes": 10**9}}
+    run = Run(Path("made-up"), {"works": works}, trials, tasks, samples, windows, nodes)
+    found = account(run)
+    moved = costs(run, found, found.trials.index).moved_bytes
+    assert moved[trials.loc[two, "trial_id"]].round(-6).unique().tolist() == [2 * 10**9]
+    assert moved[trials.loc[~two, "trial_id"]].round(-6).unique().tolist() == [10**9]

@@ -56,8 +56,8 @@ def pairs(
     """Return the metric of two configurations side by side: columns first, second; index: the key.
 
     A configuration is given by column values, such as {"engine": "ray", "workers": 2}; a tuple stands for
-    any of its values. Blocks that hold only one of the two are left out. Raises DataError on an unknown
-    column, and where a choice names more than one trial of a block.
+    any of its values. Blocks that hold only one of the two are left out, and so is a 0 of a metric in
+    GEOMETRIC. Raises DataError on an unknown column, and where a choice names more than one trial of a block.
     """
     sides = [_one_per_key(select(measures, chosen), metric, key, dict(chosen)) for chosen in (first, second)]
     return pd.concat(sides, axis="columns", join="inner", keys=["first", "second"])
@@ -151,7 +151,9 @@ def _one_per_key(
             f"{chosen} names more than one trial of block {block} ({trials}): give more columns, such as"
             f" {', '.join(CONFIGURATION)}"
         )
-    return selected.set_index(keys)[metric]
+    values = selected.set_index(keys)[metric]
+    # of a trial that found nothing there is no ratio
+    return values[~(values <= 0)] if metric in GEOMETRIC else values
 
 
 def _check_columns(measures: pd.DataFrame, names: Sequence[str]) -> None:

@@ -117,6 +117,10 @@ def _moved_bytes(run: Run, trials: pd.Index) -> pd.Series:
     of_trial = run.trials.drop_duplicates("trial_id", keep="last").set_index("trial_id").loc[trials]
     works = run.environment.get("works", {})
     known = {mode: work["items_bytes"] for mode, work in works.items() if work.get("items_bytes") is not None}
-    items = of_trial["mode"].map(known).astype(float)
+    # where the work grows with the workers, all items are sent several times
+    times = of_trial["planned_tasks"].astype(float) / of_trial["mode"].map(
+        {mode: work["items"] for mode, work in works.items() if work.get("items")}
+    ).astype(float)
+    items = of_trial["mode"].map(known).astype(float) * times.fillna(1.0)
     each = of_trial["item_bytes"].astype(float) * of_trial["planned_tasks"].astype(float)
     return results.reindex(trials) + items.fillna(each.mask(of_trial["transfer"] == "seed", 0.0))

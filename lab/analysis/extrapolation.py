@@ -100,10 +100,13 @@ def fit(sweep: Sweep, seed: int = SEED) -> Fitted | Refusal:
     """Fit every law to the logs of a sweep, or say why not and what to measure.
 
     Least squares of the means over blocks, weighted by the blocks that each size has. Refused: nodes that
-    share a host without quotas that fit it, too few blocks or sizes, and means that no law comes near.
+    share a host without quotas that fit it, or are not alike, too few blocks or sizes, and means that no law
+    comes near.
     """
     if not sweep.own_processors:
         return Refusal("shared host", 0.0, 1.0, sweep.sizes)
+    if not sweep.equal_nodes:
+        return Refusal("unequal nodes", 0.0, 1.0, ())
     found = means(sweep)
     if isinstance(found, Refusal):
         return found

@@ -28,6 +28,7 @@ LEAST_NOISE = 0.001
 
 Reason = Literal[
     "shared host",
+    "unequal nodes",
     "nothing measured",
     "few blocks",
     "few sizes",
@@ -45,7 +46,8 @@ class Sweep:
     """Throughput against size: sizes ascend, throughputs are (blocks, sizes) in units/s, NaN where unknown.
 
     A throughput of 0 or less counts as unknown. `work` says whether it grows with the size (weak scaling) or
-    not; `own_processors` whether nodes that share a host have quotas that fit it, or hosts of their own.
+    not; `own_processors` whether nodes that share a host have quotas that fit it, or hosts of their own;
+    `equal_nodes` whether all nodes have as many cores, of one kind.
     Raises DataError where sizes do not ascend from 1 or more, and where shapes differ.
     """
 
@@ -53,6 +55,7 @@ class Sweep:
     throughputs: Numbers
     work: Literal["fixed", "grows"] = "fixed"
     own_processors: bool = True
+    equal_nodes: bool = True
 
     def __post_init__(self) -> None:
         if list(self.sizes) != sorted(set(self.sizes)) or min(self.sizes, default=1) < 1:

@@ -82,6 +82,8 @@ def how_many(decision: Decision) -> Answer:
         reason = (
             f"No answer: these {study.placement.noun} share their processors, without quotas that fit the "
             "host."
+            if not decision.sweep.own_processors
+            else "No answer: no trial has a throughput."
         )
         return Answer(question, reason, "not decided", "how_many.md")
     if len(decision.sizes) < 2:

@@ -14,6 +14,7 @@ from lab.analysis.intervals import Estimate
 from lab.analysis.losses import Account, account
 from lab.analysis.sweeps import Refusal, Sweep
 from lab.figures.scaling import LOOP
+from lab.report.nodes import alike
 from lab.report.study import Study
 
 RANKS = ("ray", "ray_tasks", "ray_actor_pool", "ray_pool")
@@ -51,7 +52,8 @@ class Decision:
         """Return the throughputs over sizes, and whether nodes take each other's processors."""
         own = self.study.axis.column != "nodes" or self.study.placement.own_processors
         work: Literal["fixed", "grows"] = "grows" if self.study.grows else "fixed"
-        return Sweep(self.sizes, self.throughputs, work, own_processors=own)
+        equal = self.study.axis.column != "nodes" or alike(self.study)
+        return Sweep(self.sizes, self.throughputs, work, own_processors=own, equal_nodes=equal)
 
     @cached_property
     def fitted(self) -> Fitted | Refusal:

@@ -16,6 +16,7 @@ from lab.figures.style import INK, Look
 from lab.formats import fixed, listing, number, percent, short_estimate
 from lab.report import baselines, runs_alike
 from lab.report.answers import gain, how_many
+from lab.report.caveats import caveats
 from lab.report.decision import Decision, decide
 from lab.report.levels import estimate_of
 from lab.report.markdown import Markdown, figure, folded, paragraphs, safe, table
@@ -41,7 +42,7 @@ def in_full(study: Study) -> Markdown:
     decision = decide(study, study.main_mode)
     beside = (baselines.shown(decision), runs_alike.shown(decision))
     parts = (drawn(decision), steps(decision), laws(decision), *beside, explorer(decision))
-    return paragraphs(how_many(decision).answer, *parts)
+    return paragraphs(how_many(decision).answer, *caveats(decision), *parts)
 
 
 def drawn(decision: Decision) -> str:

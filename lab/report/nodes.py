@@ -41,6 +41,12 @@ def workers_nodes(study: Study) -> pd.DataFrame:
     return facts[facts["holds_workers"].astype(bool)]
 
 
+def alike(study: Study) -> bool:
+    """Tell whether all nodes with workers have as many cores, of one kind as far as that is known."""
+    facts = workers_nodes(study)
+    return facts["quota_cores"].round(2).nunique() < 2 and facts["cpu_model"].nunique() < 2
+
+
 def what_they_are(study: Study) -> str:
     """Say how the nodes lie on hosts, and what follows for their processors."""
     placed = study.placement

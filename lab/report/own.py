@@ -28,6 +28,7 @@ from lab.report import (
     usage,
     waiting,
 )
+from lab.report.caveats import caveats
 from lab.report.decision import decide
 from lab.report.markdown import Markdown, folded, literal, paragraphs, safe, shortened, table
 from lab.report.page import no_run
@@ -187,10 +188,10 @@ def told(study: Study, place: int, folds: Collection[str]) -> str:
     for mode in study.modes:
         found = answers.answers(study, mode) + own_answers.of_items(study, mode)
         parts += [f"**{study.name(mode)}**" * (len(study.modes) > 1), answers.answer_table(found).text]
-        parts += [warning, scaling.drawn(study, mode)]
+        decision = decide(study, mode)
+        parts += [*caveats(decision), warning, scaling.drawn(study, mode)]
         numbers = "\n\n".join(scaling.tables(study, mode))
         parts.append(folded(f"Throughput in numbers, {study.name(mode)}", numbers))
-        decision = decide(study, mode)
         parts += [runs_alike.shown(decision), baselines.shown(decision)]
     if not study.modes:
         parts += ["**No trial ended well.** What went wrong stands below.", own_answers.raised(study).text]

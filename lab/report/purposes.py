@@ -8,6 +8,7 @@ from lab.analysis.purposes import CHANCE, Costs, Smallest, costs, smallest
 from lab.analysis.sweeps import Refusal
 from lab.formats import UNKNOWN, count, listing, number, percent, short_estimate
 from lab.report import baselines, runs_alike
+from lab.report.caveats import caveats
 from lab.report.decision import Decision
 from lab.report.markdown import safe
 from lab.report.nodes import at_size
@@ -26,7 +27,7 @@ def in_words(decision: Decision, purpose: Purpose) -> list[str]:
 
     A node-hour is priced: on one node a size counts workers, and a worker is taken for a node of its own.
     """
-    told = []
+    told: list[str] = []
     if purpose.target is not None:
         told.append(_for_target(decision, purpose.target))
     if purpose.price is not None:
@@ -50,6 +51,7 @@ def as_values(decision: Decision, purpose: Purpose) -> dict[str, Any]:
         "scaling": "weak" if decision.study.grows else "strong",
         "speed_up_over": baselines.as_values(decision),
         "levels": runs_alike.as_values(decision),
+        "caveats": caveats(decision),
     }
     if purpose.target is not None:
         found = smallest(decision.sweep, decision.fitted, purpose.target)
@@ -108,6 +110,7 @@ def refused(one: Refusal, what: str = "workers") -> str:
     found, limit = number(one.found), number(one.limit)
     reasons = {
         "shared host": "The nodes share their host's processors, without quotas that fit it.",
+        "unequal nodes": "The nodes are not alike: which of them a size has decides its throughput.",
         "nothing measured": "No trial ended well.",
         "few blocks": "Too few repeats to fit anything: repeat every size 5 times.",
         "few sizes": f"{count(int(one.found), 'size')} follow any law: it takes {int(one.limit)}.",
@@ -118,5 +121,6 @@ def refused(one: Refusal, what: str = "workers") -> str:
         "beyond reach": f"No size gets there: the laws that fit reach {limit} at most.",
         "not sure": "The band at that size is too wide to promise it.",
     }
+    what = what.removesuffix("s") if one.sizes == (1,) else what
     sizes = f" Measure {listing(one.sizes)} {what}." if one.sizes and one.reason != "shared host" else ""
     return f"{reasons.get(one.reason, UNKNOWN)}{sizes}"

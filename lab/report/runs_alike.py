@@ -90,6 +90,8 @@ def _logs(decision: Decision, size: int) -> Numbers:
 def in_words(decision: Decision) -> str:
     """Say whether the throughput is of this run or of this machine, with both intervals."""
     one = next(one for one in levels(decision) if one.size == decision.size)
+    if one.within.value is None:
+        return "The level is not known: no trial has a throughput."
     unit = safe(decision.study.unit(decision.mode))
     within = f"{short_estimate(one.within)} {unit} with {at_size(decision.study, one.size)}"
     if one.between.low is None:

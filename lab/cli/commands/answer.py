@@ -28,6 +28,7 @@ def carry_out(given: argparse.Namespace) -> None:
     from lab.data.store import read_run
     from lab.report import baselines, runs_alike
     from lab.report.answers import answers
+    from lab.report.caveats import caveats
     from lab.report.decision import decide
     from lab.report.purposes import Purpose, as_values, in_words
     from lab.report.study import Study
@@ -40,11 +41,13 @@ def carry_out(given: argparse.Namespace) -> None:
     if given.json:
         print(json.dumps([as_values(one, purpose) for one in decisions], indent=2))
         return
-    for one in decisions:
+    # what is asked for is checked before anything is told
+    wanted = [in_words(one, purpose) for one in decisions]
+    for one, lines in zip(decisions, wanted, strict=True):
         print(f"{one.mode}, {one.series}")
         for found in answers(study, one.mode):
             print(f"  {found.question} {found.answer} ({found.sure})")
-        for line in (baselines.in_words(one), runs_alike.in_words(one), *in_words(one, purpose)):
+        for line in (baselines.in_words(one), runs_alike.in_words(one), *caveats(one), *lines):
             print(f"  {line}")
 
 
@@ -55,8 +58,9 @@ def _target(given: argparse.Namespace) -> float | None:
         return None if given.target is None else float(given.target)
     if given.target is not None:
         raise DataError("give a target, or an amount of work and the hours for it, not both")
-    if not given.hours > 0:
-        raise DataError(f"--hours must be above 0, but is {given.hours:g}")
+    for name, value in (("hours", given.hours), ("work", given.work)):
+        if not value > 0:
+            raise DataError(f"--{name} must be above 0, but is {value:g}")
     return float(given.work / given.hours / 3600)
 
 

@@ -1,0 +1,56 @@
+"""What a reader of an answer has to know of its data: trials that are missing, machines not alike."""
+
+import pandas as pd
+
+from lab.analysis.configurations import select
+from lab.formats import count, listing
+from lab.report.decision import Decision
+from lab.report.markdown import safe
+from lab.report.nodes import at_size, own_cores, workers_nodes
+from lab.report.study import Study
+
+
+def caveats(decision: Decision) -> list[str]:
+    """Return a sentence for each; none for a whole run on one machine, or on nodes that are alike."""
+    study = decision.study
+    rows = study.rows(decision.mode, decision.series)
+    unit = safe(study.unit(decision.mode).removesuffix("/s"))
+    told = (
+        (_failed(decision), "did not end well, or not with all workers: they are in no mean"),
+        (rows[rows["throughput"] == 0], f"counted no {unit} at all: without throughput they are in no ratio"),
+        (rows[rows["throughput"].isna()], "have no known throughput: they are in no mean"),
+    )
+    found = [f"{_trials(decision, trials)} {what}." for trials, what in told if len(trials)]
+    return [*found, *_machines(study), *_nodes(decision)]
+
+
+def _failed(decision: Decision) -> pd.DataFrame:
+    ended = decision.study.failures[decision.study.failures["status"] != "interrupted"]
+    return select(ended, {"mode": decision.mode, **decision.study.known[decision.series]})
+
+
+def _trials(decision: Decision, trials: pd.DataFrame) -> str:
+    """Return how many trials these are, and of which sizes."""
+    sizes = sorted({int(size) for size in trials[decision.study.axis.column]})
+    return f"{count(len(trials), 'trial')} ({listing(at_size(decision.study, size) for size in sizes)})"
+
+
+def _machines(study: Study) -> list[str]:
+    hosts = {one.get("host_id") for one in study.run.environment.get("sessions", ())} - {None}
+    if len(hosts) < 2:
+        return []
+    return [
+        f"The run was driven from {len(hosts)} machines, or from one that was started anew: what sizes "
+        "differ by may be what machines do. Measure all sizes without a stop."
+    ]
+
+
+def _nodes(decision: Decision) -> list[str]:
+    if decision.sweep.equal_nodes:
+        return []
+    kinds = workers_nodes(decision.study)["cpu_model"].nunique()
+    told = f"{own_cores(decision.study)}{f', {kinds} kinds of processors' * (kinds > 1)}"
+    return [
+        f"The nodes are unequal ({told}): which of them a size has decides its throughput, so that no law "
+        "is fitted. Measure on nodes that are alike."
+    ]

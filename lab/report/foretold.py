@@ -1,0 +1,134 @@
+"""The section of the Validation page on real sweeps: fitted on their first sizes, predicted, and measured."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lab.analysis.extrapolation import FARTHEST, Fitted, fit
+from lab.analysis.intervals import Estimate, geometric_estimate
+from lab.analysis.sweeps import FEWEST_SIZES, Refusal, Sweep
+from lab.analysis.verdicts import Outcome, judge, within
+from lab.formats import UNKNOWN, count, fixed, number, percent, short_estimate
+from lab.report.book import Book
+from lab.report.decision import decide
+from lab.report.markdown import Markdown, paragraphs, safe, table
+from lab.report.page import NO_RUN
+from lab.report.provenance import named_briefly
+from lab.report.purposes import refused
+from lab.report.study import Study
+
+NEAR = 0.05
+"""What a prediction may be off by, as a part of what was measured."""
+
+Found = Fitted | Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Foretold:
+    """A size of a real sweep: predicted from the first sizes (90 % band), and measured (95 %), in units/s."""
+
+    size: int
+    predicted: Estimate | Refusal
+    measured: Estimate
+
+    @property
+    def off(self) -> Estimate:
+        """Return predicted over measured; the interval holds every pair of the two, so that it is wide."""
+        told, seen = self.predicted, self.measured
+        if isinstance(told, Refusal) or not (told.value and seen.value):
+            return Estimate(0, None, None, None)
+        value = told.value / seen.value
+        if told.low is None or told.high is None or not (seen.low and seen.high):
+            return Estimate(seen.n, value, None, None)
+        return Estimate(seen.n, value, told.low / seen.high, told.high / seen.low)
+
+    @property
+    def outcome(self) -> Outcome:
+        """Return whether the prediction is within NEAR of what was measured."""
+        return judge(self.off, within(NEAR))
+
+
+def foretold(sweep: Sweep) -> tuple[Found, list[Foretold]]:
+    """Return what its first four sizes say, and each later size up to twice the fourth."""
+    known = FEWEST_SIZES
+    first = replace(sweep, sizes=sweep.sizes[:known], throughputs=sweep.throughputs[:, :known])
+    fitted = fit(first)
+    found = []
+    for place, size in enumerate(sweep.sizes):
+        if place >= known and size <= FARTHEST * first.sizes[-1]:
+            logs = np.log(sweep.throughputs[:, place])
+            told = fitted.predict(size) if isinstance(fitted, Fitted) else fitted
+            found.append(Foretold(size, told, geometric_estimate(logs[np.isfinite(logs)].tolist())))
+    return fitted, found
+
+
+def real(book: Book) -> Markdown:
+    """Show every sweep of the book that has sizes to predict, and how far off the predictions were."""
+    rows: list[tuple[object, ...]] = []
+    every: list[Foretold] = []
+    for study in book.sweeps:
+        sweep = decide(study, study.main_mode).sweep
+        if len(sweep.sizes) > FEWEST_SIZES and sweep.own_processors:
+            fitted, found = foretold(sweep)
+            rows += [_row(study, one, _knees(fitted, fit(sweep))) for one in found]
+            every += found
+    if not rows:
+        return Markdown(NO_RUN)
+    head = (
+        *(
+            "run, fitted on its first four sizes",
+            "size",
+            "predicted (90 % band)",
+            "measured (95 %)",
+            "off, %",
+        ),
+        *(f"within {percent(NEAR, 1)}", "knee: foretold, of all sizes"),
+    )
+    return paragraphs(_in_words(every), table(head, rows, right=(1, 2, 3, 4)))
+
+
+def _in_words(every: list[Foretold]) -> str:
+    values = [one.off.value for one in every if one.off.value is not None]
+    near = sum(abs(value - 1) <= NEAR for value in values)
+    sure, wrong = (sum(one.outcome == found for one in every) for found in ("holds", "does not hold"))
+    return (
+        f"Of {count(len(every), 'size')} after the first four, {len(values)} were foretold, {near} to within "
+        f"{percent(NEAR, 1)} of the mean that was measured. For certain, {sure} are, and {wrong} are not. "
+        f"{sum(map(_misses, every))} of the bands miss the interval of what was measured."
+    )
+
+
+def _misses(one: Foretold) -> bool:
+    """Tell whether the band and the interval of what was measured have nothing in common."""
+    off = one.off
+    return off.low is not None and off.high is not None and not off.low <= 1 <= off.high
+
+
+def _row(study: Study, one: Foretold, knees: str) -> tuple[object, ...]:
+    name = f"{named_briefly(study)}, {safe(study.unit(study.main_mode))}"
+    if isinstance(one.predicted, Refusal):
+        return (
+            name,
+            one.size,
+            refused(one.predicted),
+            short_estimate(one.measured),
+            UNKNOWN,
+            "not decided",
+            knees,
+        )
+    off = UNKNOWN if one.off.value is None else fixed(100 * (one.off.value - 1), 1)
+    told, seen = short_estimate(one.predicted), short_estimate(one.measured)
+    return name, one.size, told, seen, off, one.outcome, knees
+
+
+def _knees(first: Found, whole: Found) -> str:
+    return ", ".join(map(_knee, (first, whole)))
+
+
+def _knee(found: Found) -> str:
+    knee = found.knee() if isinstance(found, Fitted) else None
+    if knee is None or knee.low is None:
+        return "none near" if isinstance(found, Fitted) else "not decided"
+    if knee.value is None or knee.high is None:
+        return f"{number(knee.low)} or more"
+    return f"{knee.low:.0f} to {knee.high:.0f}" if knee.low < knee.high else f"{knee.low:.0f}"
