@@ -37,6 +37,7 @@ PAGES = (
     "clusters",
     "kubernetes",
     "validation",
+    "terms",
     "method",
     "run_it_yourself",
 )
@@ -252,6 +253,17 @@ def test_the_method_page_explains_every_column(book: Path, file: str) -> None:
     assert names == [column.name for column in columns(FILES[file])]
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_a_term_leads_to_the_glossary_once(book: Path, page: str) -> None:
+    """The first use of a term on a page, and no other, is a link that tells its meaning."""
+    text = (book / "book" / f"{page}.html").read_text()
+    found = re.findall(r'<a class="lab-term[^"]*" href="terms\.html#([^"]+)" title="[^"]+">', text)
+    assert len(found) == len(set(found))
+    assert bool(found) == (page != "terms")
+    glossary = (book / "book" / "terms.html").read_text()
+    assert all(f'id="{one}"' in glossary for one in found)
+
+
 def test_no_code_and_no_error_is_shown(book: Path) -> None:
     """Pages show results only: no source of a cell, no traceback."""
     for page in PAGES:
@@ -317,6 +329,16 @@ Math.max(0, ...[...document.querySelectorAll("table tbody tr")].map(
   row => new Set([...row.cells].map(one => one.offsetLeft)).size))
 """
 """How many cells of a row stand beside each other."""
+CLIPPED = """
+[...document.querySelectorAll("svg.lab-figure")].filter(one => one.checkVisibility()).flatMap(svg => {
+  const frame = svg.getBoundingClientRect();
+  return [...svg.querySelectorAll("text")].filter(one => {
+    const box = one.getBoundingClientRect();
+    return box.left < frame.left - 2 || box.right > frame.right + 2 || box.top < frame.top - 2
+      || box.bottom > frame.bottom + 2;
+  }).map(one => one.textContent);
+})
+"""
 SERIOUS = """
 axe.run({ resultTypes: ["violations"] }).then(found => found.violations
   .filter(one => ["serious", "critical"].includes(one.impact))
@@ -382,6 +404,7 @@ def test_a_page_reads_with_the_network_cut(
     opened.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     assert opened.evaluate(OVERFLOW) <= 0
     assert opened.evaluate(TOO_WIDE) == []
+    assert opened.evaluate(CLIPPED) == []
     assert width > 390 or opened.evaluate(ABREAST) <= 2
     contrasts = opened.evaluate(CONTRAST)
     assert bool(contrasts) == (page in DRAWN)
