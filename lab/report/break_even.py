@@ -21,6 +21,7 @@ from lab.formats import (
 from lab.report.engines import named
 from lab.report.levels import ABSENT, intervals
 from lab.report.markdown import Markdown, figure, paragraphs, table
+from lab.report.source import source
 from lab.report.study import Study
 
 MICRO = 1e6
@@ -119,7 +120,7 @@ def overhead(study: Study) -> Markdown:
         f"{intervals(study)}; where the interval reaches 0 the cost is too small beside the work to be "
         "told, and no point is drawn."
     )
-    return paragraphs(figure(drawn, caption))
+    return paragraphs(figure(drawn, caption, source(study)))
 
 
 def costs(study: Study) -> Markdown:
@@ -163,4 +164,4 @@ def speedups(study: Study) -> Markdown:
         f"{count(study.workers, 'worker')}. Ratios paired by block, with {intervals(study)}. <em>Ray, "
         "batched</em> chooses its own batches and is in both panels."
     )
-    return paragraphs(figure(drawn, caption))
+    return paragraphs(figure(drawn, caption, source(study)))

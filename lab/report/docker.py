@@ -13,6 +13,7 @@ from lab.report import containers
 from lab.report.levels import intervals, level_table, ratio_levels
 from lab.report.markdown import Markdown, figure, folded, paragraphs, table
 from lab.report.series import SIDES
+from lab.report.source import source
 from lab.report.study import Study
 from lab.report.verdicts import verdict_table
 
@@ -44,7 +45,7 @@ def comparison(study: Study) -> Markdown:
         ratios = ratio_levels(study, [(name, x, one) for (name, x), one in each.items()])
         drawn = sides(ratios, containers.margin(study), f"Containers / host, {mode}", study.axis)
         caption = f"Mode {study.name(mode)}. Ratios of throughput, paired by block, with {intervals(study)}."
-        parts.append(figure(drawn, caption))
+        parts.append(figure(drawn, caption, source(study)))
         pooled = containers.of_all(study, mode)
         named = [*((f"{x}{_size(name)}", one) for (name, x), one in each.items()), ("all, pooled", pooled)]
         rows += [

@@ -14,6 +14,7 @@ from lab.report.ray_vs_multiprocessing import (
     short,
     work,
 )
+from lab.report.source import source
 from lab.report.study import Study
 
 
@@ -37,7 +38,7 @@ def memory(study: Study) -> Markdown:
         rows.append((label(name), *cells, short(missed, 100.0), whole.n))
     head = ("engine", "before, MiB", "peak, MiB", "driver, MiB", "missed, % of peak", "n")
     return paragraphs(
-        figure(figures.rows("Peak memory of every engine", [panel]), caption),
+        figure(figures.rows("Peak memory of every engine", [panel]), caption, source(study)),
         table(head, rows, right=range(1, 6)),
     )
 
