@@ -118,7 +118,7 @@ def overhead(study: Study) -> Markdown:
         "One task a call, but for <em>Ray, batched</em>, which chooses its own batches. Workers times time "
         "for each task, less the plain loop's time for it in the same block. Means with "
         f"{intervals(study)}; where the interval reaches 0 the cost is too small beside the work to be "
-        "told, and no point is drawn."
+        f"told, and no point is drawn; nor is one of tasks longer than {length(analysis.TOLD_SECONDS)}."
     )
     return paragraphs(figure(drawn, caption, source(study)))
 
