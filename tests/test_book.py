@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ PAGES = (
     "clusters",
     "kubernetes",
     "validation",
+    "terms",
     "method",
     "run_it_yourself",
 )
@@ -251,6 +253,17 @@ def test_the_method_page_explains_every_column(book: Path, file: str) -> None:
     assert names == [column.name for column in columns(FILES[file])]
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_a_term_leads_to_the_glossary_once(book: Path, page: str) -> None:
+    """The first use of a term on a page, and no other, is a link that tells its meaning."""
+    text = (book / "book" / f"{page}.html").read_text()
+    found = re.findall(r'<a class="lab-term[^"]*" href="terms\.html#([^"]+)" title="[^"]+">', text)
+    assert len(found) == len(set(found))
+    assert bool(found) == (page != "terms")
+    glossary = (book / "book" / "terms.html").read_text()
+    assert all(f'id="{one}"' in glossary for one in found)
+
+
 def test_no_code_and_no_error_is_shown(book: Path) -> None:
     """Pages show results only: no source of a cell, no traceback."""
     for page in PAGES:
@@ -316,6 +329,21 @@ Math.max(0, ...[...document.querySelectorAll("table tbody tr")].map(
   row => new Set([...row.cells].map(one => one.offsetLeft)).size))
 """
 """How many cells of a row stand beside each other."""
+CLIPPED = """
+[...document.querySelectorAll("svg.lab-figure")].filter(one => one.checkVisibility()).flatMap(svg => {
+  const frame = svg.getBoundingClientRect();
+  return [...svg.querySelectorAll("text")].filter(one => {
+    const box = one.getBoundingClientRect();
+    return box.left < frame.left - 2 || box.right > frame.right + 2 || box.top < frame.top - 2
+      || box.bottom > frame.bottom + 2;
+  }).map(one => one.textContent);
+})
+"""
+SERIOUS = """
+axe.run({ resultTypes: ["violations"] }).then(found => found.violations
+  .filter(one => ["serious", "critical"].includes(one.impact))
+  .map(one => `${one.id}: ${one.nodes.map(node => node.html).slice(0, 3)}`))
+"""
 CONTRAST = """
 () => {
   const channels = colour => colour.match(/[\\d.]+/g).map(Number);
@@ -360,7 +388,7 @@ def browser() -> Iterator[Any]:
 def test_a_page_reads_with_the_network_cut(
     book: Path, browser: Any, tmp_path: Path, page: str, scheme: str, width: int
 ) -> None:
-    """From disk, offline: all fits, also what is folded, no error, and all words of figures can be read."""
+    """From disk, offline: all fits, also what is folded, no error, and axe finds nothing serious."""
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
     errors: list[str] = []
     asked: list[str] = []
@@ -372,14 +400,51 @@ def test_a_page_reads_with_the_network_cut(
     opened.wait_for_load_state("load")
     opened.screenshot(path=tmp_path / f"{page}.png", full_page=True)
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
-    # the theme preloads its icon fonts as cross-origin, which Chromium refuses for files; it loads them after
-    assert [one for one in errors if "font" not in one and "net::ERR_FAILED" not in one] == []
+    assert errors == []
     opened.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     assert opened.evaluate(OVERFLOW) <= 0
     assert opened.evaluate(TOO_WIDE) == []
+    assert opened.evaluate(CLIPPED) == []
     assert width > 390 or opened.evaluate(ABREAST) <= 2
     contrasts = opened.evaluate(CONTRAST)
     assert bool(contrasts) == (page in DRAWN)
     assert min(contrasts, default=21) >= 4.5
     assert opened.evaluate("document.documentElement.dataset.theme") == scheme
+    opened.evaluate(resources.files("axe_core_python").joinpath("axe.min.js").read_text())
+    assert opened.evaluate(SERIOUS) == []
     context.close()
+
+
+@pytest.mark.browser
+def test_the_search_works_from_disk(book: Path, browser: Any) -> None:
+    """From any page the keyboard alone gets to sections that hold the words, which are shown in excerpts."""
+    opened = browser.new_page(offline=True)
+    errors: list[str] = []
+    opened.on("console", lambda one: errors.append(one.text) if one.type == "error" else None)
+    opened.goto((book / "book" / "why.html").as_uri())
+    opened.keyboard.press("Control+k")
+    opened.keyboard.type("A/A arm")
+    opened.keyboard.press("Enter")
+    opened.wait_for_url("**/search.html*")
+    assert "sections have it" in opened.inner_text("#lab-search-count")
+    assert "the A/A arm" in opened.inner_text("#lab-search-found li p >> nth=0")
+    opened.click("#lab-search-found a >> nth=0")
+    assert opened.evaluate("document.querySelector(decodeURIComponent(location.hash)) !== null")
+    assert errors == []
+    opened.evaluate(resources.files("axe_core_python").joinpath("axe.min.js").read_text())
+    assert opened.evaluate(SERIOUS) == []
+    opened.close()
+
+
+def test_the_whole_report_is_one_file(book: Path) -> None:
+    """The file that the first page offers holds every page, loads nothing, and its links stay in it."""
+    assert "../ray-scaling-report.html" in addresses(book / "book" / "index.html").linked
+    text = (book / "ray-scaling-report.html").read_text()
+    found = addresses(book / "ray-scaling-report.html")
+    assert [one for one in found.loaded if not one.startswith(("#", "data:"))] == []
+    places = re.findall(r'\sid="([^"]+)"', text)
+    assert len(places) == len(set(places))
+    assert set(PAGES) <= set(places)
+    for address in found.linked:
+        assert address.startswith(("http", "mailto:", "#")) or not address
+        assert not address.startswith("#") or address[1:] in places, address

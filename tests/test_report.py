@@ -36,6 +36,7 @@ from lab.report.method import columns_of
 from lab.report.own import own_page
 from lab.report.page import Page, page
 from lab.report.selection import select_run
+from lab.report.source import link
 from lab.report.study import Study
 
 SECTIONS: tuple[Callable[[Study], Markdown], ...] = (
@@ -465,9 +466,9 @@ def test_a_figure_holds_no_blank_line() -> None:
 def test_files_are_linked_inside_the_project_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file in the project gets a link that the book follows; another is named."""
     (tmp_path / "trials.csv").touch()
-    assert provenance.link(tmp_path, "trials.csv") == "`trials.csv`"
+    assert link(tmp_path, "trials.csv") == "`trials.csv`"
     monkeypatch.setattr(paths, "ROOT", tmp_path.parent)
-    assert provenance.link(tmp_path, "trials.csv") == f"[trials.csv](/{tmp_path.name}/trials.csv)"
+    assert link(tmp_path, "trials.csv") == f"[trials.csv](/{tmp_path.name}/trials.csv)"
 
 
 def test_an_example_that_was_published_is_told_in_short(tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ from lab.analysis.intervals import Estimate, mean_estimate, ratio_estimate
 SHORT_SECONDS = 1e-4
 """Lengths up to this are short: there the cost of a task is no small difference of two large numbers."""
 
+TOLD_SECONDS = 1e-3
+"""The longest task of which a cost is told: of longer ones it is the noise of two large numbers."""
+
 ALLOWED = 0.05
 """The part of the work that the cost of calls may come to in a batch of the size that pages name."""
 
@@ -51,11 +54,10 @@ def lengths(rows: pd.DataFrame) -> tuple[float, ...]:
 
 
 def overhead_curve(rows: pd.DataFrame, engine: str, batching: str) -> Curve:
-    """Return the cost of a task by its length, with intervals over the blocks; an arithmetic mean."""
+    """Return the cost of a task by its length up to TOLD_SECONDS, with intervals; an arithmetic mean."""
     mine = select(rows.assign(overhead=overheads(rows)), {"engine": engine, "batching": batching})
-    return {
-        length: mean_estimate(select(mine, {"task_seconds": length})["overhead"]) for length in lengths(mine)
-    }
+    told = [one for one in lengths(mine) if one <= TOLD_SECONDS * 1.001]
+    return {length: mean_estimate(select(mine, {"task_seconds": length})["overhead"]) for length in told}
 
 
 def short_lengths(rows: pd.DataFrame) -> tuple[float, ...]:

@@ -57,18 +57,23 @@ def efficiency(
     beside: Sequence[Line] = (),
 ) -> str:
     """Draw node efficiency and CPU efficiency (fractions); `beside` are lines of others' node efficiency."""
-    own = lines_of(node, axis=axis)
+    own = lines_of(_up_to_one(node), axis=axis)
     panels = [
         Panel("Node efficiency: work time / time alive", "fraction", [*own, *beside], axis.label, top=1.08),
         Panel(
             "CPU efficiency: CPU time / core time",
             "fraction",
-            lines_of(cpu, axis=axis),
+            lines_of(_up_to_one(cpu), axis=axis),
             axis.label,
             top=1.08,
         ),
     ]
     return chart(title, panels, height_inches=2.2)
+
+
+def _up_to_one(levels: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame of fractions whose intervals are drawn no further than what can be."""
+    return levels.assign(high=levels["high"].clip(upper=1.0).where(levels["value"] <= 1, levels["value"]))
 
 
 def latency(levels: Mapping[str, Mapping[str, pd.DataFrame]], title: str, axis: Axis = WORKERS) -> str:

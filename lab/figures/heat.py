@@ -12,6 +12,9 @@ ROW_INCHES = 0.26
 FRAME_INCHES = 0.75
 
 TINTS = {"faster": BLUE, "slower": VERMILION, "alike": ""}
+MOST_LETTERS = 40
+"""Of the name of a row, in small letters."""
+
 STRENGTH = 0.3
 """Of a tint: the numbers on it have to read in light and in dark mode."""
 
@@ -42,7 +45,7 @@ def heat(title: str, rows: Sequence[tuple[str, Sequence[Cell | None]]], columns:
         axis.set_xlim(0, len(columns))
         axis.set_ylim(len(rows), 0)
         axis.set_xticks([place + 0.5 for place in range(len(columns))], columns, fontsize=7)
-        names = [label(name) for name, _ in rows]
+        names = [label(name, MOST_LETTERS) for name, _ in rows]
         axis.set_yticks([line + 0.5 for line in range(len(rows))], names, fontsize=7)
         axis.grid(False)
         axis.tick_params(length=0)

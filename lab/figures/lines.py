@@ -1,16 +1,15 @@
 """Line charts of one or more panels: the form that all figures of the lab share."""
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Literal
 
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from lab.figures import names
 from lab.figures.style import INK, WIDTH_INCHES, Look, label, sheet, styled, svg
 from lab.formats import length, number
 
@@ -23,11 +22,13 @@ DODGE = 0.07
 WIDEST = 0.4
 """Workers that all series together spread over, at most."""
 
-LEGEND_LETTERS = 54
-"""The letters of two labels that have room beside each other in a legend."""
-LEGEND_ROWS = 2
-LEGEND_ROW_INCHES = 0.2
-"""A legend of more rows makes its figure higher, and not its panels lower."""
+MOST_MARKERS = 12
+"""Points that are drawn one by one; a line of more has no markers."""
+
+FRAME = 0.65
+"""The part of a panel's height that is not title and labels."""
+
+LEVEL = Look(INK, ":", "")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,15 +73,30 @@ def chart(
     """Return panels, one above the other, as inline SVG with one legend; the text says what is drawn."""
     with styled():
         labels = _labels(panels)
-        columns = 1 if width_inches < WIDTH_INCHES else _legend_columns(labels)
-        rows = -(-len(labels) // columns)
-        room = max(0, rows - LEGEND_ROWS) * LEGEND_ROW_INCHES
+        ended = not any(map(_crowded, panels)) and names.at_ends([_ends(panel) for panel in panels])
+        columns = 1 if width_inches < WIDTH_INCHES else names.legend_columns(labels)
+        room = 0.0 if ended else names.legend_inches(labels, columns)
         figure, axes = sheet(len(panels), height_inches + room / len(panels), width_inches)
         for axis, panel in zip(axes, panels, strict=True):
             _draw(axis, panel)
         _align(axes, panels)
-        _legend(figure, axes, columns)
+        if not ended:
+            names.legend(figure, axes, columns)
+        elif len(labels) > 1:
+            for axis, panel in zip(axes, panels, strict=True):
+                names.name_ends(axis, _ends(panel), FRAME * height_inches)
         return svg(figure, title, " ".join(describe(panel) for panel in panels))
+
+
+def _crowded(panel: Panel) -> bool:
+    """Tell whether a panel has more to name than its lines, or lines that do not end apart."""
+    long = any(line.steps or len(line.x) > MOST_MARKERS for line in panel.lines)
+    return bool(panel.failed) or panel.band is not None or long
+
+
+def _ends(panel: Panel) -> list[names.End]:
+    lines = [(line.label, line.look, float(line.y[-1])) for line in panel.lines if len(line.y)]
+    return lines if panel.level is None else [*lines, (panel.level[1], LEVEL, panel.level[0])]
 
 
 def _labels(panels: Sequence[Panel]) -> set[str]:
@@ -112,7 +128,7 @@ def describe(panel: Panel) -> str:
 def _points(line: Line, panel: Panel) -> str:
     if not len(line.x):
         return "no points"
-    if len(line.x) > 12:
+    if len(line.x) > MOST_MARKERS:
         return (
             f"{len(line.x)} points from {number(min(line.x))} to {number(max(line.x))} {panel.x_label}, "
             f"from {number(float(np.nanmin(line.y)))} to {number(float(np.nanmax(line.y)))}"
@@ -162,25 +178,12 @@ def _align(axes: Sequence[Axes], panels: Sequence[Panel]) -> None:
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
-def _legend(figure: Figure, axes: Sequence[Axes], columns: int) -> None:
-    handles: dict[str, Artist] = {}
-    for axis in axes:
-        for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
-            handles.setdefault(name, handle)
-    if len(handles) > 1:
-        figure.legend(list(handles.values()), list(handles), loc="outside upper left", ncols=columns)
-
-
-def _legend_columns(labels: Collection[str]) -> int:
-    return 1 if sum(sorted(map(len, labels))[-2:]) > LEGEND_LETTERS else 2
-
-
 def _draw_line(axis: Axes, line: Line, x: np.ndarray, shift: float) -> None:
     look = line.look
     if line.dots:
         across, up = zip(*line.dots, strict=True)
         axis.scatter(np.add(across, shift), up, s=7, color=look.colour, alpha=0.45, linewidths=0)
-    if line.steps or len(x) > 12:
+    if line.steps or len(x) > MOST_MARKERS:
         style = "steps-post" if line.steps else "default"
         axis.plot(
             x,

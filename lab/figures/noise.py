@@ -29,7 +29,7 @@ def drift(trials: pd.DataFrame, slope: Estimate, title: str) -> str:
         axis.axhline(0, color=INK, linewidth=0.8, linestyle=":")
         axis.set_xlabel(f"{unit} since the run began")
         axis.set_ylabel("% off the mean")
-        axis.set_title("Throughput of every trial, beside its configuration's mean")
+        axis.set_title("Each trial, beside its configuration's mean")
         figure.legend(loc="outside upper left", ncols=2)
         return svg(figure, title, _said(trials, slope, scale, unit, modes))
 

@@ -30,7 +30,7 @@ def throughput(
 ) -> str:
     """Draw throughput against workers or nodes, beside its ceiling, and below it the panel of `speedups`."""
     loop = levels[levels["series"] == LOOP]
-    level = None if loop.empty else (float(loop["value"].iloc[0]), f"{LOOP}, 1 process")
+    level = None if loop.empty else (float(loop["value"].iloc[0]), LOOP)
     lines = [*ceiling, *lines_of(levels[levels["series"] != LOOP], dots, axis)]
     above = Panel("Throughput", unit, lines, axis.label, failed=crosses(failed, axis), level=level)
     return chart(title, [above] if relative is None else [above, relative])

@@ -125,10 +125,10 @@ def styled() -> Iterator[None]:
         yield
 
 
-def label(text: str) -> str:
+def label(text: str, most: int = MOST_LETTERS) -> str:
     """Return foreign text as matplotlib draws it: on one line, no formula, and not hidden from legends."""
     line = "".join(one if one.isprintable() else "\ufffd" for one in " ".join(text.split()))
-    line = line if len(line) <= MOST_LETTERS else f"{line[: MOST_LETTERS - 1]}…"
+    line = line if len(line) <= most else f"{line[: most - 1]}…"
     return (" " if line.startswith("_") else "") + line.replace("$", r"\$")
 
 

@@ -21,6 +21,7 @@ from lab.formats import (
 from lab.report.engines import named
 from lab.report.levels import ABSENT, intervals
 from lab.report.markdown import Markdown, figure, paragraphs, table
+from lab.report.source import source
 from lab.report.study import Study
 
 MICRO = 1e6
@@ -117,9 +118,9 @@ def overhead(study: Study) -> Markdown:
         "One task a call, but for <em>Ray, batched</em>, which chooses its own batches. Workers times time "
         "for each task, less the plain loop's time for it in the same block. Means with "
         f"{intervals(study)}; where the interval reaches 0 the cost is too small beside the work to be "
-        "told, and no point is drawn."
+        f"told, and no point is drawn; nor is one of tasks longer than {length(analysis.TOLD_SECONDS)}."
     )
-    return paragraphs(figure(drawn, caption))
+    return paragraphs(figure(drawn, caption, source(study)))
 
 
 def costs(study: Study) -> Markdown:
@@ -163,4 +164,4 @@ def speedups(study: Study) -> Markdown:
         f"{count(study.workers, 'worker')}. Ratios paired by block, with {intervals(study)}. <em>Ray, "
         "batched</em> chooses its own batches and is in both panels."
     )
-    return paragraphs(figure(drawn, caption))
+    return paragraphs(figure(drawn, caption, source(study)))

@@ -3,7 +3,7 @@
 from lab.analysis import engines as analysis
 from lab.analysis.configurations import compare, select
 from lab.analysis.verdicts import shared_level
-from lab.formats import fixed, number
+from lab.formats import fixed, listing, number
 from lab.published import report_b as report
 from lab.published.images_claims import CLAIMS
 from lab.published.images_claims import verdicts as judged
@@ -45,9 +45,8 @@ def _ratios(study: Study) -> str:
         ours = compare(select(rows, {"planned_tasks": tasks}), "duration_seconds", *sides)
         known = fixed(theirs[tasks], 2) if tasks in theirs else ABSENT
         lines.append((f"time, {tasks} images", known, short(ours), ours.n))
-    low, high = (
-        report.core_seconds("Ray")[place] / report.core_seconds("multiprocessing")[place] for place in (0, 1)
-    )
+    given = report.CORES["Ray", 2] / report.CORES["multiprocessing", 2]
+    low, high = (given * end for end in (min(theirs.values()), max(theirs.values())))
     taken = analysis.against(study.compared, "cpu_seconds", study.work("images")) if chosen else NONE
     what = "core-seconds given (report B), CPU-seconds taken (here)"
     lines.append((what, f"{low:.2f} to {high:.2f}", short(taken), taken.n))
@@ -60,6 +59,7 @@ def flaws() -> Markdown:
     spent = "core-seconds {:.0f}–{:.0f} with Ray, {:.0f}–{:.0f} with multiprocessing".format(
         *report.core_seconds("Ray"), *report.core_seconds("multiprocessing")
     )
+    spent += f", over its {listing(report.TASKS)} tasks"
     first, *rest = report.FLAWS
     lines = (f"{first}: {spent}", *rest)
     return Markdown("\n".join(f"{place}. {one[0].upper()}{one[1:]}." for place, one in enumerate(lines, 1)))

@@ -14,6 +14,7 @@ from lab.formats import count, estimate, fixed, number
 from lab.published import report_a as reference
 from lab.published.single_node_claims import CLAIMS, single_node_verdicts, where_quiet
 from lab.report.markdown import Markdown, figure, paragraphs, table
+from lab.report.source import source
 from lab.report.study import Study
 from lab.report.verdicts import verdict_table
 
@@ -107,7 +108,7 @@ def replay(study: Study) -> Markdown:
         "report, measured",
     )
     return paragraphs(
-        figure(drawn, caption),
+        figure(drawn, caption, source(study, "tasks.csv")),
         _explained(batches, curves, simulated, curve),
         table(head, rows, right=range(6)),
         _measured(study),

@@ -13,6 +13,7 @@ from lab.report import containers
 from lab.report.levels import intervals, level_table, ratio_levels
 from lab.report.markdown import Markdown, figure, folded, paragraphs, table
 from lab.report.series import SIDES
+from lab.report.source import source
 from lab.report.study import Study
 from lab.report.verdicts import verdict_table
 
@@ -23,9 +24,17 @@ COSTS = {
     "run_p50_seconds": ("running time of a task, median, s", 1.0),
     "cpu_seconds_per_unit": ("processor time of tasks per unit found, CPU ms", 1000.0),
     "cpu_efficiency": ("CPU efficiency", 1.0),
-    "lab_memory_bytes": ("private memory of driver, workers and Ray, MiB", 2**-20),
+    "nodes_memory_bytes": ("private memory on nodes with workers, MiB", 2**-20),
+    "head_memory_bytes": ("private memory on the head, MiB", 2**-20),
 }
 """What is compared beside throughput: metric -> name with unit, and scale."""
+
+HEADS = (
+    "The heads are not alike: that of the containers has the dashboard, a dozen processes, and takes jobs; "
+    "that on the host has neither, but the driver. On each node a container also runs `ray start` and a log "
+    "monitor, which raylets on one host share. Neither is a cost of Docker."
+)
+"""What makes most of the difference in memory."""
 
 
 def answer(study: Study) -> Markdown:
@@ -44,7 +53,7 @@ def comparison(study: Study) -> Markdown:
         ratios = ratio_levels(study, [(name, x, one) for (name, x), one in each.items()])
         drawn = sides(ratios, containers.margin(study), f"Containers / host, {mode}", study.axis)
         caption = f"Mode {study.name(mode)}. Ratios of throughput, paired by block, with {intervals(study)}."
-        parts.append(figure(drawn, caption))
+        parts.append(figure(drawn, caption, source(study)))
         pooled = containers.of_all(study, mode)
         named = [*((f"{x}{_size(name)}", one) for (name, x), one in each.items()), ("all, pooled", pooled)]
         rows += [
@@ -83,15 +92,26 @@ def verdict(study: Study) -> Markdown:
 def costs(study: Study) -> Markdown:
     """Show cold start, latency, processor time and memory on both sides, pooled over configurations."""
     parts = [table_of_costs(study, mode) for mode in study.modes]
-    return paragraphs(*parts, _start(study) if any(parts) else "")
+    return paragraphs(*parts, *((_start(study), HEADS) if any(parts) else ()))
+
+
+def with_memory(study: Study) -> pd.DataFrame:
+    """Return the measures of the run's trials with the memory of the nodes with workers, and of the head."""
+    nodes, samples = study.run.nodes, study.run.samples
+    holding = nodes.loc[nodes["holds_workers"].astype(bool), "node_id"]
+    peaks = samples["lab_memory_bytes"].astype(float).groupby([samples["trial_id"], samples["node_id"]]).max()
+    works = peaks.index.get_level_values("node_id").isin(holding)
+    nodes_memory, head_memory = (one.groupby("trial_id").sum() for one in (peaks[works], peaks[~works]))
+    return study.measures.assign(nodes_memory_bytes=nodes_memory, head_memory_bytes=head_memory)
 
 
 def table_of_costs(study: Study, mode: str) -> str:
     """Return each cost of a mode as geometric means of both sides and their ratio; empty without pairs."""
     choices = list(containers.compared(study, mode).values())
+    measured = with_memory(study)
     rows: list[tuple[object, ...]] = []
     for metric, (name, scale) in COSTS.items() if choices else ():
-        both = pooled_pairs(study.measures[study.measures[metric] > 0], metric, choices)
+        both = pooled_pairs(measured[measured[metric] > 0], metric, choices)
         if both.empty:
             rows.append((name, UNKNOWN, UNKNOWN, UNKNOWN, 0))
             continue

@@ -1,9 +1,10 @@
 """What every engine takes beside time: memory of the whole process tree, and processor time."""
 
-from lab.analysis.configurations import select
+from lab.analysis.configurations import compare, select
 from lab.analysis.intervals import mean_estimate
 from lab.data.engines import label
 from lab.figures import engines as figures
+from lab.formats import short_estimate
 from lab.report.levels import intervals
 from lab.report.markdown import Markdown, figure, paragraphs, table
 from lab.report.ray_vs_multiprocessing import (
@@ -14,7 +15,11 @@ from lab.report.ray_vs_multiprocessing import (
     short,
     work,
 )
+from lab.report.source import source
 from lab.report.study import Study
+
+MORE_WORK = 1.2
+"""The ratio from which on tasks take more processor time than scatter would explain."""
 
 
 def memory(study: Study) -> Markdown:
@@ -37,7 +42,7 @@ def memory(study: Study) -> Markdown:
         rows.append((label(name), *cells, short(missed, 100.0), whole.n))
     head = ("engine", "before, MiB", "peak, MiB", "driver, MiB", "missed, % of peak", "n")
     return paragraphs(
-        figure(figures.rows("Peak memory of every engine", [panel]), caption),
+        figure(figures.rows("Peak memory of every engine", [panel]), caption, source(study)),
         table(head, rows, right=range(1, 6)),
     )
 
@@ -46,7 +51,21 @@ def processor_time(study: Study) -> Markdown:
     """Show processor time beside wall time, for the whole process tree."""
     found = modes(study)
     tables = [f"**{study.title(mode)}**\n\n{_processor_table(study, mode)}" for mode in found]
-    return paragraphs(*tables)
+    return paragraphs(*tables, *(_dask(study, mode) for mode in found))
+
+
+def _dask(study: Study, mode: str) -> str | None:
+    """Say why tasks take more processor time in Dask's workers, where they do."""
+    ratio = compare(study.of_work(mode), "task_cpu_seconds", {"engine": "dask"}, {"engine": "pool"})
+    if ratio.low is None or ratio.low < MORE_WORK:
+        return None
+    return (
+        f"In {study.name(mode)}, the same tasks take {short_estimate(ratio)} times the processor time in "
+        "Dask's workers that they take in those of multiprocessing.Pool. Dask starts its workers with "
+        "`MALLOC_TRIM_THRESHOLD_=65536`: each large array is then fetched from the kernel page by page; "
+        "a plain loop with that variable, without any Dask, has many times the page faults, too. It is a "
+        "default of Dask, which its setting `distributed.nanny.pre-spawn-environ` changes."
+    )
 
 
 def _processor_table(study: Study, mode: str) -> str:

@@ -11,6 +11,7 @@ from lab.figures import curves as figures
 from lab.formats import count, percent
 from lab.report.markdown import Markdown, figure, folded, literal, paragraphs, safe, table
 from lab.report.series import EQUAL
+from lab.report.source import source
 from lab.report.study import Study
 
 
@@ -61,7 +62,7 @@ def _drawn(study: Study, found: pd.DataFrame, mode: str) -> list[str]:
     caption = (
         f"{study.lead(mode)}. Attempts at a task that failed, with exact (Clopper–Pearson) 95 % intervals."
     )
-    return [figure(drawn, caption)]
+    return [figure(drawn, caption, source(study))]
 
 
 def _rates(study: Study, found: pd.DataFrame) -> str:

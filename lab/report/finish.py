@@ -3,7 +3,10 @@
 import html
 import itertools
 import re
+from pathlib import Path
 from typing import Any
+
+from lab.report.whole import article, one_file, search_text
 
 TABLE = re.compile(r'<table class="table">.*?</table>', re.DOTALL)
 HEAD = re.compile(r"<th\b[^>]*>(.*?)</th>", re.DOTALL)
@@ -16,6 +19,7 @@ CARDS_FROM = 3
 def setup(app: Any) -> dict[str, bool]:
     """Connect to Sphinx; called by it."""
     app.connect("html-page-context", finish_body)
+    app.connect("build-finished", finish_book)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -23,6 +27,32 @@ def finish_body(_app: Any, _page: str, _template: str, context: dict[str, Any], 
     """Make the tables of a page fit for narrow screens."""
     if "body" in context:
         context["body"] = with_labels(context["body"])
+
+
+PRELOAD = re.compile(r'<link rel="preload" as="font"[^>]*>\s*')
+"""Browsers refuse it from disk; the stylesheet loads the fonts in any case."""
+
+
+def finish_book(app: Any, error: Exception | None) -> None:
+    """Write the report as one file and the text that the search reads, from the pages as they are built."""
+    if error is not None or app.builder.name != "html":
+        return
+    built, root = Path(app.outdir), app.config.root_doc
+    for path in built.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        if (fewer := PRELOAD.sub("", text)) != text:
+            path.write_text(fewer, encoding="utf-8")
+    order = dict.fromkeys((root, *app.env.toctree_includes.get(root, ())))
+    found = {page: article((built / f"{page}.html").read_text(encoding="utf-8")) for page in order}
+    texts = search_text({f"{page}.html": body for page, body in found.items()})
+    (built / "_static" / "search_text.js").write_text(texts, encoding="utf-8")
+    by_name = {page.rpartition("/")[2]: body for page, body in found.items()}
+    (built / ONE_FILE).write_text(
+        one_file(app.config.html_title, by_name, built / "_static"), encoding="utf-8"
+    )
+
+
+ONE_FILE = "ray-scaling-report.html"
 
 
 def with_labels(body: str) -> str:

@@ -15,6 +15,7 @@ from lab.report.markdown import Markdown, folded, paragraphs, safe, table
 from lab.report.nodes import at_size
 from lab.report.page import no_run
 from lab.report.series import COMPARED
+from lab.report.source import of_run
 from lab.report.study import Study
 
 SMALL_INCHES = 3.3
@@ -156,6 +157,7 @@ def _situations(group: Group) -> str:
 def _figure(group: Group) -> str:
     """Draw three panels side by side: over workers, over nodes, against the length of a task."""
     drawn: list[str] = []
+    sources: list[str] = []
     several = [study for name, study in group.others.items() if name == "multi_node"]
     for study in {id(one): one for one in (*group.sweeps[:1], *several)}.values():
         panel = scaling.relative_panel(study, study.main_mode)
@@ -163,6 +165,7 @@ def _figure(group: Group) -> str:
             title = "Over nodes" if study.axis.column == "nodes" else "Over workers"
             panel = dataclasses.replace(panel, title=f"{title}, relative to one")
             drawn.append(_small(f"{title}: {in_one_line(study)}", panel))
+            sources.append(of_run(study))
     evened = group.others.get("break_even")
     if evened is not None:
         ways = {"ray_tasks": ("ray_tasks", "none"), "ray": ("ray", "own")}
@@ -170,13 +173,14 @@ def _figure(group: Group) -> str:
         if any(curves.values()):
             panel = engine_figures.speedup_panel("Over the length of a task", curves, evened.workers)
             drawn.append(_small("Speedup over a plain loop against the length of a task", panel))
+            sources.append(of_run(evened))
     if not drawn:
         return ""
     told = "Means with 95 % intervals over the repeats; the black line is what the cores or nodes allow."
     panels = "\n".join(drawn)
     return (
         f'<figure class="lab-chart lab-three">\n<div>\n{panels}\n</div>\n<figcaption>{told}</figcaption>\n'
-        "</figure>"
+        f'</figure>\n\n<div class="lab-source">\n\nData: {"; ".join(sources)}\n\n</div>'
     )
 
 

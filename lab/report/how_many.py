@@ -21,6 +21,7 @@ from lab.report.decision import Decision, decide
 from lab.report.levels import estimate_of
 from lab.report.markdown import Markdown, figure, folded, paragraphs, safe, table
 from lab.report.purposes import refused
+from lab.report.source import source
 from lab.report.study import Study
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ def drawn(decision: Decision) -> str:
         f"{study.lead(decision.mode)}. Means with 95 % intervals, n = {study.blocks}; the dotted lines are "
         "the 90 % band of the laws that remain."
     )
-    return figure(chart(f"Throughput against {axis.label}, and the laws that fit", [panel]), caption)
+    return figure(
+        chart(f"Throughput against {axis.label}, and the laws that fit", [panel]), caption, source(study)
+    )
 
 
 def _band(decision: Decision) -> list[Line]:

@@ -86,7 +86,7 @@ def _between(found: Estimate) -> str:
 
 
 def share_table(estimates: pd.DataFrame) -> str:
-    """Return terms and their parts over configurations, with intervals, n at the end; as several tables."""
+    """Return terms and their parts over configurations, with intervals and n, in narrow tables."""
     sizes = sizes_of(estimates)
     parts = (sizes[start : start + ABREAST] for start in range(0, len(sizes), ABREAST))
     return "\n\n".join(_share_table(estimates, part) for part in parts)

@@ -26,6 +26,7 @@ from lab.report.loss_tables import (
     sizes_of,
 )
 from lab.report.markdown import Markdown, figure, folded, literal, paragraphs, safe, shortened
+from lab.report.source import source
 from lab.report.study import Study
 
 SCHEDULES = ("dynamic", "static")
@@ -87,7 +88,11 @@ def where_the_time_went(study: Study) -> Markdown:
     estimates = loss_estimates(selected.main)
     return paragraphs(
         in_one_sentence(study, selected),
-        figure(_drawn(selected.main, estimates, view), _caption(study, view)),
+        figure(
+            _drawn(selected.main, estimates, view),
+            _caption(study, view),
+            source(study, "tasks.csv", "windows.csv"),
+        ),
         _compared(selected.main),
         folded("What the terms mean", meanings()),
         folded(f"Shares of the core time, %, {safe(_named(view))}", share_table(estimates)),
@@ -111,7 +116,11 @@ def drawn(study: Study) -> str:
     if selected.known.empty:
         return ""
     view = selected.views[0]
-    return figure(_drawn(selected.main, loss_estimates(selected.main), view), _caption(study, view))
+    return figure(
+        _drawn(selected.main, loss_estimates(selected.main), view),
+        _caption(study, view),
+        source(study, "tasks.csv", "windows.csv"),
+    )
 
 
 def in_one_sentence(study: Study, selected: Selected) -> str:
@@ -188,7 +197,7 @@ def _drawn(main: pd.DataFrame, estimates: pd.DataFrame, view: Sequence[str]) -> 
         # means over different trials would not add up
         split = n[*size, "useful"] == n[*size, WORK]
         left_out = (WORK,) if split else ("useful", "slower")
-        drawn = {term: float(values[*size, term]) for term in NAMES if term not in left_out}
+        drawn = _netted({term: float(values[*size, term]) for term in NAMES if term not in left_out})
         first = next(iter(drawn.values()))
         bars.append(
             Bar(size_name(*size), f"{fixed(100 * first, 0)} % {'useful' if split else 'tasks'}", drawn)
@@ -196,10 +205,18 @@ def _drawn(main: pd.DataFrame, estimates: pd.DataFrame, view: Sequence[str]) -> 
     return stacked(f"Where the core time went, {_named(view)}", bars, NAMES)
 
 
+def _netted(shares: dict[str, float]) -> dict[str, float]:
+    """Return shares none of which is below 0 and still add up: gains are taken off the work, the first."""
+    first, *others = shares
+    gains = sum(min(0.0, shares[term]) for term in others)
+    return {first: shares[first] + gains, **{term: max(0.0, shares[term]) for term in others}}
+
+
 def _caption(study: Study, view: Sequence[str]) -> str:
     return (
         f"{study.lead(view[0])}, {view[1]} schedule. Means of the trials' shares; below, {intervals(study)}. "
-        "The parts of a bar add up to 100 %; gains stand to the left of 0."
+        "The parts of a bar add up to 100 %; where tasks took less processor time than alone, useful work is "
+        "drawn as what they took."
     )
 
 

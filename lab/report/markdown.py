@@ -25,10 +25,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], right: Collecti
     return "\n".join("| " + " | ".join(_cell(value) for value in line) + " |" for line in lines)
 
 
-def figure(svg: str, caption: str) -> str:
-    """Return a figure and its caption as one block of HTML inside Markdown, which a blank line would end."""
+def figure(svg: str, caption: str, source: str = "") -> str:
+    """Return a figure and its caption as HTML, which a blank line would end, and below it the source."""
     drawn = "\n".join(line for line in svg.splitlines() if line.strip())
-    return f'<figure class="lab-chart">\n{drawn}\n<figcaption>{caption}</figcaption>\n</figure>'
+    shown = f'<figure class="lab-chart">\n{drawn}\n<figcaption>{caption}</figcaption>\n</figure>'
+    return f'{shown}\n\n<div class="lab-source">\n\n{source}\n\n</div>' if source else shown
 
 
 def folded(summary: str, content: str) -> str:

@@ -12,6 +12,7 @@ from lab.formats import bounds, count, estimate, fixed, level, listing, percent,
 from lab.report.disturbances import limits
 from lab.report.levels import ABSENT
 from lab.report.markdown import Markdown, figure, paragraphs, safe, shortened, table
+from lab.report.source import source
 from lab.report.study import Study
 
 NAMES: Mapping[str, str] = {
@@ -98,7 +99,7 @@ def drift(study: Study) -> Markdown:
         f"Each point is a trial, relative to the geometric mean of its configuration over the blocks; "
         f"{count(len(found.trials), 'trial')}."
     )
-    return paragraphs(_in_words(found), figure(drawn, caption))
+    return paragraphs(_in_words(found), figure(drawn, caption, source(study)))
 
 
 def _in_words(found: Drift) -> str:

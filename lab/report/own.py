@@ -33,6 +33,7 @@ from lab.report.decision import decide
 from lab.report.markdown import Markdown, folded, literal, paragraphs, safe, shortened, table
 from lab.report.page import no_run
 from lab.report.selection import Selection
+from lab.report.source import link
 from lab.report.study import GROWING, Study
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class OwnPage:
                 provenance.day(one.started_at),
                 "complete, older" if one.state == "complete" else one.told,
                 literal(one.reason) if one.reason else "",
-                provenance.link(one.directory, ENVIRONMENT),
+                link(one.directory, ENVIRONMENT),
             )
             for one in self.others
         ]

@@ -13,6 +13,7 @@ from lab.report.decision import decide
 from lab.report.engines import named
 from lab.report.markdown import Markdown, figure, paragraphs
 from lab.report.page import no_run
+from lab.report.source import source
 from lab.report.study import Study
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def heat_map(study: Study) -> Markdown:
         "How many times as fast Ray in batches runs tasks of that length. Blue: faster by 2 % or more for "
         "certain; red: slower; no tint: less, or not decided."
     )
-    return Markdown(figure(drawn, caption))
+    return Markdown(figure(drawn, caption, source(study)))
 
 
 def _cell(ratio: Estimate | None) -> Cell | None:

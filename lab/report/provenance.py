@@ -2,14 +2,11 @@
 
 import collections
 import datetime
-from pathlib import Path
 from typing import Any
 
-from lab import paths
 from lab.data.earlier import TIMINGS
 from lab.data.environment import ENVIRONMENT
 from lab.data.records import FILES
-from lab.data.store import TRIALS
 from lab.formats import UNKNOWN, count, memory, number, seconds
 from lab.invariants import claims
 from lab.published import report_a as reference
@@ -17,6 +14,7 @@ from lab.report.markdown import Markdown, literal, paragraphs, safe, table
 from lab.report.nodes import own_cores, sized, workers_nodes
 from lab.report.page import not_shown
 from lab.report.series import COUNTED
+from lab.report.source import link, trials_of
 from lab.report.study import GROWING, Study
 
 SYSTEM = ("system", "kernel", "architecture")
@@ -207,24 +205,11 @@ def other_runs(study: Study) -> Markdown:
             safe(one.profile),
             safe(one.machine),
             f"{one.told}: {literal(one.reason)}" if one.reason else one.told,
-            f"{link(one.directory, _trials(one.directory))} {link(one.directory, ENVIRONMENT)}",
+            f"{link(one.directory, trials_of(one.directory))} {link(one.directory, ENVIRONMENT)}",
         )
         for one in others
     ]
     return Markdown(table(("run", "begun", "profile", "machine", "state", "files"), rows))
-
-
-def _trials(directory: Path) -> str:
-    """Return the name of the file that holds a run's trials."""
-    return TIMINGS if (directory / TIMINGS).exists() else TRIALS
-
-
-def link(directory: Path, name: str) -> str:
-    """Return a link to a file of a run, which the book takes along; its bare name outside the project."""
-    path = directory / name
-    if not path.is_relative_to(paths.ROOT) or not path.exists():
-        return literal(name)
-    return f"[{name}](/{path.relative_to(paths.ROOT).as_posix()})"
 
 
 def _first(study: Study) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from lab.published.report_b import MEGABYTE
 from lab.report.answers import cost_in_words
 from lab.report.levels import ABSENT, intervals
 from lab.report.markdown import Markdown, figure, paragraphs, safe, table
+from lab.report.source import source
 from lab.report.study import Study
 
 NONE = Estimate(0, None, None, None)
@@ -126,7 +127,7 @@ def throughput(study: Study) -> Markdown:
         f"{works}. {count(study.workers, 'worker')} each (plain loop: 1). Means with {intervals(study)}."
     )
     tables = [f"**{study.title(mode)}**\n\n{_table(study, mode)}" for mode in found]
-    return paragraphs(figure(drawn, caption), *tables)
+    return paragraphs(figure(drawn, caption, source(study)), *tables)
 
 
 def _table(study: Study, mode: str) -> str:

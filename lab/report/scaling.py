@@ -19,6 +19,7 @@ from lab.report.levels import (
 )
 from lab.report.markdown import Markdown, figure, folded, paragraphs, safe, table
 from lab.report.series import COUNTED, PROCESSES
+from lab.report.source import source
 from lab.report.study import Study
 
 ONE = {"workers": "1 worker", "nodes": "one node"}
@@ -74,7 +75,7 @@ def drawn(study: Study, mode: str) -> str:
             f"{machines} of {reference.CORES} cores"
         )
         told.append(f"Below: relative to {same}{shared * (len(report_of(study)) > 0)}.")
-    return figure(svg, " ".join(told))
+    return figure(svg, " ".join(told), source(study))
 
 
 def _failed(study: Study, mode: str) -> list[tuple[str, int]]:
@@ -130,7 +131,7 @@ def _relative(study: Study, speedups: pd.DataFrame, name: str = "") -> Panel:
     axis = study.axis
     counts = sorted({1.0, *speedups[axis.column].astype(float)})
     ideal = (
-        [figures.ideal("ideal: as many times as nodes", counts, counts)]
+        [figures.ideal("ideal", counts, counts)]
         if axis.column == "nodes"
         else [figures.ideal(CEILING, counts, [min(one, study.cores) for one in counts])]
     )
@@ -139,7 +140,7 @@ def _relative(study: Study, speedups: pd.DataFrame, name: str = "") -> Panel:
     )
 
 
-CEILING = "ceiling: one loop on each core"
+CEILING = "ceiling: cores"
 
 
 def _ceiling(study: Study, levels: pd.DataFrame) -> list[Line]:
@@ -199,7 +200,7 @@ def efficiency(study: Study) -> Markdown:
         node, cpu = study.levels(mode, "node_efficiency"), study.levels(mode, "cpu_efficiency")
         svg = curves.efficiency(node, cpu, f"Efficiency against {axis.label}, {mode}", axis, lines)
         parts += [
-            figure(svg, f"{study.lead(mode)}. Means with {intervals(study)}."),
+            figure(svg, f"{study.lead(mode)}. Means with {intervals(study)}.", source(study)),
             folded(f"Node efficiency, {study.name(mode)}", level_table(node, theirs, axis=axis)),
             folded(f"CPU efficiency, {study.name(mode)}", level_table(cpu, axis=axis)),
         ]

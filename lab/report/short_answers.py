@@ -1,8 +1,10 @@
 """One line each of the runs beside a sweep: over nodes, by the length of a task, memory, containers."""
 
+from collections.abc import Mapping
+
 from lab.analysis import break_even as analysis
 from lab.data.engines import label
-from lab.formats import memory, number, seconds, short_estimate
+from lab.formats import length, memory, number, seconds, short_estimate
 from lab.report import break_even, containers, ray_vs_multiprocessing
 from lab.report.answers import Answer, how_far, how_many
 from lab.report.decision import decide
@@ -24,19 +26,27 @@ def task_length(study: Study) -> Answer:
         loop = analysis.crossing(break_even.speedup(study, *break_even.way(chosen)))
         if loop is not None:
             told.append(f"{name}, {break_even.pays_off(study, loop, exact=False)}")
-    processes = analysis.speed_ratios(
-        study.compared, analysis.OWN, {"engine": "processes", "batching": "none"}
+    beside = (
+        beside_processes(study, "one task a call", analysis.PLAIN, "none"),
+        beside_processes(study, "both batched", analysis.OWN, "equal"),
     )
-    ratios = sorted(one.value for one in processes.values() if one.value is not None)
-    other = (
-        f" Batched, it is {number(ratios[0], 2)} to {number(ratios[-1], 2)} times as fast as processes, "
-        "by length."
-        if ratios
-        else ""
-    )
+    other = f" Against plain processes: {'; '.join(one for one in beside if one)}." if any(beside) else ""
     answer = f"Against a plain loop: {'; '.join(told)}.{other}" if told else ""
     sure = f"95 % interval, n = {study.blocks}" if study.blocks > 1 else "one block, no interval"
     return Answer("From which task length?", answer, sure, "pays.md")
+
+
+def beside_processes(study: Study, what: str, chosen: Mapping[str, object], batching: str) -> str:
+    """Say how many times as fast as plain processes, handed tasks likewise, a way to use Ray is."""
+    found = analysis.speed_ratios(study.compared, chosen, {"engine": "processes", "batching": batching})
+    ratios = {one: ratio.value for one, ratio in found.items() if ratio.value is not None}
+    if not ratios:
+        return ""
+    shortest, longest = min(ratios), max(ratios)
+    return (
+        f"{what}, {number(ratios[shortest], 2)} times as fast with tasks of {length(shortest)}, "
+        f"{number(ratios[longest], 2)} with {length(longest)}"
+    )
 
 
 def memory_and_start(study: Study) -> Answer:

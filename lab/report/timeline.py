@@ -7,8 +7,9 @@ from lab.figures.timeline import draw
 from lab.formats import UNKNOWN as NOT_KNOWN
 from lab.formats import count, seconds
 from lab.report.decision import reached_cores
-from lab.report.markdown import Markdown, folded, literal, paragraphs, safe, table
+from lab.report.markdown import Markdown, figure, folded, literal, paragraphs, safe, table
 from lab.report.nodes import sized
+from lab.report.source import source
 from lab.report.study import Study
 
 MOST_SPANS = 3000
@@ -30,6 +31,12 @@ def after_the_fact(study: Study) -> Markdown:
         chosen.append(failing)
     drawn = [part for trial, why in chosen for part in _shown(study, trial, why)]
     return paragraphs(*drawn, _file(study, chosen[0][0])) if drawn else Markdown("")
+
+
+def of_typical(study: Study) -> str:
+    """Return the timeline of the typical trial of the largest size; nothing where there is none."""
+    typical = typical_trial(study)
+    return "".join(_shown(study, *typical)[:1]) if typical else ""
 
 
 def typical_trial(study: Study) -> tuple[str, str] | None:
@@ -88,7 +95,7 @@ def _shown(study: Study, trial: str, why: str) -> list[str]:
         else ""
     )
     caption = f"Trial {safe(trial)}, {why}; a single trial of {seconds(found.seconds)}.{joined} {HOW}"
-    block = f'<figure class="lab-chart">\n{drawn}\n<figcaption>{caption}</figcaption>\n</figure>'
+    block = figure(drawn, caption, source(study, "tasks.csv", "windows.csv"))
     return [block, folded(f"What each worker did in trial {safe(trial)}", _sums(whole))]
 
 

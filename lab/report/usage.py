@@ -12,6 +12,7 @@ from lab.formats import UNKNOWN, count, memory, number
 from lab.report.decision import main_series, reached_cores
 from lab.report.levels import intervals, level_table, report_columns, report_of
 from lab.report.markdown import Markdown, figure, folded, paragraphs, safe
+from lab.report.source import source
 from lab.report.study import Study
 
 
@@ -84,7 +85,7 @@ def usage(study: Study) -> Markdown:
     last = _object_store(study, mode)
     if over_nodes:
         last = "" if OF_NODES[-1] in known else NO_QUOTA
-    return paragraphs(figure(chart(title, panels, height_inches=2.2), caption), *shown, last)
+    return paragraphs(figure(chart(title, panels, height_inches=2.2), caption, source(study)), *shown, last)
 
 
 NO_QUOTA = "No quota was there to hold the nodes back, or none that could be read."
@@ -124,4 +125,4 @@ def over_time(study: Study) -> Markdown:
     what = f"{series}, {count(workers, 'worker')}"
     svg = figures.over_time(samples, float(study.cores), f"CPU and memory over time, {mode}, {what}")
     caption = f"Trial {safe(trial)}: the one of median throughput of {study.name(mode)}, {what}."
-    return paragraphs(figure(svg, caption))
+    return paragraphs(figure(svg, caption, source(study, "samples.csv")))

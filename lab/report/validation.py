@@ -15,7 +15,7 @@ from lab.report import choices, laws, proofs, simulations
 from lab.report.book import Book
 from lab.report.markdown import Markdown, literal, paragraphs, table
 from lab.report.page import NO_RUN, not_shown
-from lab.report.provenance import link
+from lab.report.source import link
 from lab.report.verdicts import verdict_table
 
 FILE = "checks.csv"

@@ -12,6 +12,7 @@ from lab.formats import count, listing, seconds
 from lab.report.decision import main_series
 from lab.report.levels import intervals, level_table
 from lab.report.markdown import Markdown, figure, folded, paragraphs, safe, table
+from lab.report.source import source
 from lab.report.study import Study
 
 LATENCIES = {
@@ -46,7 +47,7 @@ def latency(study: Study) -> Markdown:
     drawn = figures.latency(frames, f"Task latency against {study.axis.label}, {mode}, {series}", study.axis)
     caption = f"{study.lead(mode)}, {series}. Means of each trial's percentile, with {intervals(study)}."
     shown = folded("Latency of all series", _latency_table(study, levels))
-    return paragraphs(figure(drawn, caption), shown, late)
+    return paragraphs(figure(drawn, caption, source(study, "tasks.csv")), shown, late)
 
 
 def _told_late(study: Study, mode: str) -> str:
@@ -91,7 +92,8 @@ def queue(study: Study) -> Markdown:
     caption = f"{study.lead(mode)}: tasks submitted and not yet completed. {'; '.join(trials)}."
     means = level_table(study.levels(mode, "queue_mean", tuple(lengths)), axis=study.axis)
     return paragraphs(
-        figure(drawn, caption), folded("Mean length of the queue over the window, tasks", means)
+        figure(drawn, caption, source(study, "tasks.csv")),
+        folded("Mean length of the queue over the window, tasks", means),
     )
 
 
@@ -119,5 +121,7 @@ def start(study: Study) -> Markdown:
     svg = chart(f"Cold start against {axis.label}, {mode}", [panel])
     caption = f"{study.lead(mode)}: from asking for workers to all answering. Means with {intervals(study)}."
     return paragraphs(
-        told, figure(svg, caption), folded("Cold start of the workers, s", level_table(levels, axis=axis))
+        told,
+        figure(svg, caption, source(study)),
+        folded("Cold start of the workers, s", level_table(levels, axis=axis)),
     )

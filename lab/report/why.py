@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.analysis.causes import LEAST, Cause
 from lab.formats import count, fixed, number, percent, seconds
-from lab.report import losses
+from lab.report import losses, timeline
 from lab.report.decision import Decision, decide
 from lab.report.loss_tables import CAUSES
 from lab.report.markdown import Markdown, folded, paragraphs, table
@@ -105,7 +105,14 @@ def page(book: "Book") -> Markdown:
 def in_full(study: Study) -> Markdown:
     """Show why a sweep scales no further: the main cause, where the time went, and every cause."""
     decision = decide(study, study.main_mode)
-    return paragraphs(in_short(decision)[0], losses.drawn(study), causes_table(decision).text)
+    return paragraphs(
+        in_short(decision)[0],
+        losses.drawn(study),
+        causes_table(decision).text,
+        "What every worker did in one trial, moment by moment: who waited for whom, and where the last tasks "
+        "ended.",
+        timeline.of_typical(study),
+    )
 
 
 def in_short(decision: Decision) -> tuple[str, str]:

@@ -1,0 +1,34 @@
+"""Where numbers are from: links to the files of a run, which the book takes along."""
+
+from pathlib import Path
+
+from lab import paths
+from lab.data.earlier import TIMINGS
+from lab.data.store import TRIALS
+from lab.report.markdown import literal
+from lab.report.study import Study
+
+
+def source(study: Study, *names: str) -> str:
+    """Return what stands below a figure: its files, and the run."""
+    return f"Data: {of_run(study, *names)}"
+
+
+def of_run(study: Study, *names: str) -> str:
+    """Return links to files of a run, and its name."""
+    directory = study.run.directory
+    linked = " ".join(link(directory, name) for name in names or (trials_of(directory),))
+    return f"{linked} of {literal(study.run.run_id)}"
+
+
+def trials_of(directory: Path) -> str:
+    """Return the name of the file that holds a run's trials."""
+    return TIMINGS if (directory / TIMINGS).exists() else TRIALS
+
+
+def link(directory: Path, name: str) -> str:
+    """Return a link to a file of a run, which the book takes along; its bare name outside the project."""
+    path = directory / name
+    if not path.is_relative_to(paths.ROOT) or not path.exists():
+        return literal(name)
+    return f"[{name}](/{path.relative_to(paths.ROOT).as_posix()})"
