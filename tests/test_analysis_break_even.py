@@ -60,7 +60,7 @@ def test_equal_batches_share_the_cost(spun: pd.DataFrame) -> None:
 
 
 def test_a_plain_loop_costs_nothing(spun: pd.DataFrame) -> None:
-    """The loop is the length of the work: beyond it there is nothing, at any length that a cost is told of."""
+    """The loop is the length of the work: beyond it there is nothing, at any length that has a cost."""
     found = break_even.overhead_curve(spun, "serial", "equal")
     assert all(one.value == pytest.approx(0, abs=1e-12) for one in found.values())
     assert tuple(found) == tuple(one for one in LENGTHS if one <= break_even.TOLD_SECONDS)
