@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from lab.clusters.stores import Stores
-from lab.clusters.watched import ANSWER_SECONDS, Clock, Watched, ping
+from lab.clusters.watched import ANSWER_SECONDS, Clock, Watched, clocks
 from lab.data.records import NodeFacts, NodeWindow, Sample
 from lab.engines import Place, Team
 from lab.errors import ClusterError
@@ -79,12 +79,9 @@ class Cluster:
         return node_id or self.here
 
     def synchronize(self, team: Team) -> None:
-        """Measure all nodes' clocks against the driver's: the fastest of several pings tells it best."""
-        self._clocks = {self.here: Clock(0.0, 0.0)}
-        for node, node_watch in team.node_watches.items():
-            clock = None if node == self.here else ping(node_watch)
-            if clock is not None:
-                self._clocks[node] = clock
+        """Measure all nodes' clocks against the driver's."""
+        others = {node: one for node, one in team.node_watches.items() if node != self.here}
+        self._clocks = {self.here: Clock(0.0, 0.0), **clocks(others)}
 
     def offset_seconds(self, node_id: str) -> float:
         """Return a node's monotonic clock minus the driver's; 0 where it was never measured."""
