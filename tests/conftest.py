@@ -18,6 +18,7 @@ settings.load_profile("lab")
 ON_COMPOSE = (
     "test_compose_control",
     "test_compose",
+    "test_ports",
     "test_validate",
     "test_jobs",
     "test_compose_runs",

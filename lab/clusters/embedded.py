@@ -37,6 +37,9 @@ SETTINGS = {
     # nothing leaves the machine, and nothing is exported that no one reads
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_enable_metrics_collection": "0",
+    # no port: these two would tell their metrics without the token; -1 can be opened by nobody
+    "AUTOSCALER_METRIC_PORT": "-1",
+    "DASHBOARD_METRIC_PORT": "-1",
     # our own task records are the source
     "RAY_task_events_report_interval_ms": "0",
     "RAY_AUTH_MODE": "token",
