@@ -26,7 +26,7 @@ export JUPYTER_PREFER_ENV_PATH = 1
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: help setup own report book build run trace validate test fuzz chaos tidy bench-primes bench-images bench-dispatch lock \
-	docker-build docker-up docker-report docker-token docker-down upgrade-helm clean distclean known-profile
+	docker-build sbom docker-up docker-report docker-token docker-down upgrade-helm clean distclean known-profile
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -78,6 +78,8 @@ test: .venv/.installed-test ## Run every check and every test (TESTS=tests/test_
 	@echo "==> nbstripout: notebooks hold no outputs"
 	@$(python) -m nbstripout --verify $(notebooks) </dev/null || \
 		{ echo "Some notebooks hold outputs: make tidy" >&2; exit 1; }
+	@echo "==> zizmor: workflows"
+	@.venv/bin/zizmor --offline --quiet --persona pedantic --min-severity low .github/workflows
 	@$(if $(TESTS),echo "==> pytest"; $(python) -m pytest $(TESTS),$(every_test))
 
 # Most tests wait more than they compute, so four run at a time. What compares times comes last, and alone.
@@ -119,6 +121,12 @@ docker-build: ## Build the image of the Ray cluster, or bring it up to date with
 	@$(docker_ready)
 	@$(compose) build ray-head
 	@echo "==> Built: $$(docker image ls --format '{{.Repository}}:{{.Tag}}, {{.Size}}' $(image))"
+
+sbom: docker-build ## List all packages of the image as CycloneDX JSON, in _build/sbom.cdx.json
+	@mkdir -p _build
+	@docker run --rm --interactive --network none --entrypoint python '$(image)' - '$(image)' \
+		<docker/sbom.py >_build/sbom.cdx.json
+	@echo "==> _build/sbom.cdx.json: $$(grep -c '"purl"' _build/sbom.cdx.json) packages of $(image)"
 
 docker-up: ## Start the Ray cluster, or change its size, and wait until it is ready (NODES=5)
 	@$(docker_ready)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from synthetic import docker_run, multi_node_run, own_run, synthetic_run
+from test_foreign_runs import KEYS, free_columns, planted, planted_facts
 from timed import break_even_run, race_run
 from written import write_run
 
@@ -448,3 +449,66 @@ def test_the_whole_report_is_one_file(book: Path) -> None:
     for address in found.linked:
         assert address.startswith(("http", "mailto:", "#")) or not address
         assert not address.startswith("#") or address[1:] in places, address
+
+
+RUNS = "document.title = 'planted'; window.planted = 1; alert(1)"
+HOSTILE = (
+    f'<script>{RUNS}</script><script src="//planted.example/a.js"></script></script></style> '
+    f'<img src="//planted.example/b" onerror="{RUNS}"><svg onload="{RUNS}"><b onmouseover="{RUNS}">b</b> '
+    f'<iframe src="javascript:{RUNS}"></iframe> [a](javascript:{RUNS}) [b](//planted.example "c") '
+    f"![d](//planted.example/e) {{raw}}`<b>` `` `f`_ $\\href{{javascript:{RUNS}}}{{g}}$ "
+)
+"""Text that, read as HTML, Markdown, a role or TeX, would run a script, or ask another host."""
+LIVE = """() => [...document.querySelectorAll('*')].filter(one => [...one.attributes].some(each =>
+  /^on/.test(each.name) && /planted/.test(each.value)
+  || /^(href|xlink:href|src|srcset|action|formaction|data|poster|style)$/.test(each.name)
+  && /javascript:|planted\\.example/.test(each.value)
+)).length"""
+"""How many elements have a planted attribute that acts, loads or leads somewhere."""
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the built book of runs that hold that text in every field of text that a page may show."""
+    folder = project(tmp_path_factory.mktemp("hostile"))
+    runs = {
+        "single_node": synthetic_run(workers=(1, 2), blocks=2, modes=("search",)),
+        "own": own_run("work", workers=(1, 2), blocks=2, raising=(1,)),
+        "break_even": [break_even_run(blocks=2)],
+    }
+    for experiment, tables in runs.items():
+        directory = folder / "data" / experiment / "hostile"
+        write_run(directory, tables, works={"work": {"unit": "u"}} if experiment == "own" else {})
+        chosen = free_columns() - {*KEYS, "engine", "digest", *(() if experiment == "own" else ("mode",))}
+        for path in directory.glob("*.csv"):
+            path.write_bytes(planted(path.read_bytes(), *chosen, text=HOSTILE))
+        facts = directory / "environment.json"
+        facts.write_bytes(planted_facts(facts.read_bytes(), HOSTILE))
+    done = build(folder, *STRICT)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return folder / "_build" / "html"
+
+
+@pytest.mark.browser
+def test_nothing_that_a_run_holds_runs_in_a_browser(hostile: Path, browser: Any) -> None:
+    """Scripts, tags, links, roles and formulas in every field of text are shown, and nothing of them acts."""
+    shown = 0
+    acted: list[str] = []
+    for page in PAGES:
+        context = browser.new_context()
+        opened = context.new_page()
+        opened.on("dialog", lambda one: (acted.append(one.message), one.dismiss()))
+        opened.on("request", lambda one: acted.append(one.url))
+        path = hostile / "book" / f"{page}.html"
+        opened.goto(path.as_uri())
+        opened.wait_for_timeout(500)
+        opened.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        assert [one for one in acted if not one.startswith(("file:", "data:"))] == [], page
+        assert opened.evaluate("window.planted") is None, page
+        title = re.findall(r"<title>(.*?)</title>", path.read_text(encoding="utf-8"), re.DOTALL)[0]
+        assert opened.title() == html.unescape(title).strip()
+        assert opened.evaluate(LIVE) == 0, page
+        shown += "<script>document.title" in opened.evaluate("document.body.innerText")
+        context.close()
+    # as text it is there to be read
+    assert shown >= 3

@@ -144,42 +144,47 @@ def test_any_damage_is_text_or_named(data: Path, tmp_path: Path, experiment: str
 def test_no_text_of_a_table_is_markup(data: Path, experiment: str) -> None:
     """Tags, links and roles in any column of text, the keys of all tables among them, are shown as text."""
     good = newer(data, experiment)
-    free = {
-        one.name
-        for record in FILES.values()
-        for one in columns(record)
-        if one.kind is str and not one.choices
-    }
-    for chosen in (KEYS, ("engine",), ("mode",), free - {*KEYS, "engine", "mode", "started_at"}):
+    for chosen in (KEYS, ("engine",), ("mode",), free_columns() - {*KEYS, "engine", "mode"}):
         changed = {name: planted(good[name], *chosen) for name in FILES}
         assert not live(page_of(data, experiment, {**good, **changed})), chosen
 
 
-def planted(content: bytes, *names: str) -> bytes:
+def free_columns() -> set[str]:
+    """Return the columns, of all tables, that hold whatever text somebody wrote."""
+    every = [one for record in FILES.values() for one in columns(record)]
+    return {one.name for one in every if one.kind is str and not one.choices} - {"started_at"}
+
+
+def planted(content: bytes, *names: str, text: str = PLANTED) -> bytes:
     """Return a table with the planted text before every value of the columns of those names."""
     rows = list(csv.reader(io.StringIO(content.decode())))
     places = [place for place, name in enumerate(rows[0]) if name in names]
     for row in rows[1:]:
         for place in places:
-            row[place] = PLANTED + row[place]
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
+            row[place] = text + row[place]
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\n").writerows(rows)
+    return written.getvalue().encode()
 
 
 @pytest.mark.parametrize("experiment", ["single_node", "own", "break_even"])
 def test_no_text_of_the_environment_is_markup(data: Path, experiment: str) -> None:
     """Processor, system, kernel, names and values of versions, commit, works: all are shown as text."""
     good = newer(data, experiment)
-    environment = json.loads(good[ENVIRONMENT])
-    environment["machine"] |= dict.fromkeys(("cpu_model", "system", "kernel", "architecture"), PLANTED)
-    environment["versions"] |= {PLANTED: PLANTED, "ray": PLANTED}
-    environment["code"] = dict.fromkeys(("version", "digest"), PLANTED)
-    environment["parameters"] |= {"profile": PLANTED, "modes": [PLANTED]}
-    environment["sessions"][0] |= dict.fromkeys(("commit", "host_id", "image"), PLANTED)
-    texts = ("unit", "words", "source", "digest", "items_digest")
-    environment["works"] = {"work": dict.fromkeys(texts, PLANTED), PLANTED: {}}
-    text = page_of(data, experiment, {**good, ENVIRONMENT: json.dumps(environment).encode()})
+    text = page_of(data, experiment, {**good, ENVIRONMENT: planted_facts(good[ENVIRONMENT])})
     assert not live(text)
     assert "&#60;img src" in text
     assert all_listed(data, experiment)[0].state == "complete"
+
+
+def planted_facts(content: bytes, text: str = PLANTED) -> bytes:
+    """Return an environment with the text for each fact that is told, and for names of them."""
+    environment = json.loads(content)
+    environment["machine"] |= dict.fromkeys(("cpu_model", "system", "kernel", "architecture"), text)
+    environment["versions"] |= {text: text, "ray": text}
+    environment["code"] = dict.fromkeys(("version", "digest"), text)
+    environment["parameters"] |= {"profile": text, "modes": [text]}
+    environment["sessions"][0] |= dict.fromkeys(("commit", "host_id", "image"), text)
+    texts = ("unit", "words", "source", "digest", "items_digest")
+    environment["works"] = {"work": dict.fromkeys(texts, text), text: {}}
+    return json.dumps(environment).encode()

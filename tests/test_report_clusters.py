@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from mishaps import run_of
 from synthetic import docker_run, multi_node_run
 from written import PARAMETERS, write_run
 
@@ -26,6 +27,7 @@ from lab.report import (
     timeline,
     usage,
     waiting,
+    why,
 )
 from lab.report.decision import decide
 from lab.report.disturbances import warning
@@ -361,3 +363,28 @@ def test_no_run_is_mentioned_by_no_word(tmp_path: Path, experiment: str) -> None
     assert (
         f"-f notebooks/profiles/{experiment}_full.yaml` makes one" in made.show(SECTIONS[experiment][0]).text
     )
+
+
+@pytest.mark.parametrize(
+    ("quotas", "told"),
+    [
+        ((1.0, 1.0), "1 core"),
+        ((0.25, 0.25), "0.25 cores"),
+        ((1.0, 2.0), "1 to 2 cores"),
+        ((10.0,), "10 cores"),
+    ],
+)
+def test_one_core_is_no_plural(quotas: tuple[float, ...], told: str) -> None:
+    """Nodes of one core each have 1 core, and any other quota, or a span of them, is told in cores."""
+    frames = multi_node_run(nodes=(len(quotas),), workers_per_node=(1,), blocks=2)
+    holders = frames[4].index[frames[4]["holds_workers"].astype(bool)]
+    frames[4].loc[holders, "quota_cores"] = [*quotas][: len(holders)]
+    assert nodes.own_cores(Study(run_of(frames))) == told
+
+
+def test_one_core_has_one_worker() -> None:
+    """A machine of one core is told in the singular where its processor is the cause."""
+    assert why.TOLD["cores"]({"cores": 1.0}) == "the one core is at work"
+    assert why.TOLD["cores"]({"cores": 2.5}) == "all 2.50 cores are at work"
+    assert why.TOLD["unused"]({"cores": 2, "workers": 1}) == "2 cores had 1 worker"
+    assert why.REMEDIES["unused"]({"cores": 2}) == "try up to 2 workers"

@@ -30,9 +30,9 @@ def own_cores(study: Study) -> str:
     found = workers_nodes(study)["quota_cores"].dropna()
     if found.empty:
         return f"cores {UNKNOWN}"
-    low, high = float(found.min()), float(found.max())
-    between = number(low) if low == high else f"{number(low)} to {number(high)}"
-    return f"{between.rstrip('0').rstrip('.') if '.' in between else between} cores"
+    told = dict.fromkeys(number(float(one)) for one in (found.min(), found.max()))
+    between = " to ".join(one.rstrip("0").rstrip(".") if "." in one else one for one in told)
+    return f"{between} core{'s' * (between != '1')}"
 
 
 def workers_nodes(study: Study) -> pd.DataFrame:

@@ -23,8 +23,8 @@ def _whole(facts: Facts, name: str) -> int:
 
 
 def _cores(facts: Facts) -> str:
-    cores = number(float(facts.get("cores", 0)))
-    return f"all {cores.removesuffix('.00')} cores are at work"
+    cores = number(float(facts.get("cores", 0))).removesuffix(".00")
+    return "the one core is at work" if cores == "1" else f"all {cores} cores are at work"
 
 
 def _slower(facts: Facts) -> str:
@@ -62,7 +62,9 @@ def _data(facts: Facts) -> str:
 
 TOLD: Mapping[str, Callable[[Facts], str]] = {
     "cores": _cores,
-    "unused": lambda facts: f"{_whole(facts, 'cores')} cores had {count(_whole(facts, 'workers'), 'worker')}",
+    "unused": lambda facts: (
+        f"{count(_whole(facts, 'cores'), 'core')} had {count(_whole(facts, 'workers'), 'worker')}"
+    ),
     "slower": _slower,
     "short": _short,
     "tail": _tail,
@@ -79,7 +81,7 @@ TOLD: Mapping[str, Callable[[Facts], str]] = {
 
 REMEDIES: Mapping[str, Callable[[Facts], str]] = {
     "cores": lambda _: "only more cores help",
-    "unused": lambda facts: f"try up to {_whole(facts, 'cores')} workers",
+    "unused": lambda facts: f"try up to {count(_whole(facts, 'cores'), 'worker')}",
     "slower": lambda _: "fewer workers on each node, or less traffic with memory",
     "short": lambda facts: f"put {max(2, _whole(facts, 'batch'))} tasks or more into a call",
     "tail": lambda _: "smaller tasks, the longest first",
