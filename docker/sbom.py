@@ -1,6 +1,6 @@
 """Lists what is in the image as CycloneDX JSON: Debian's packages and Python's. `make sbom` runs it inside.
 
-    docker run --rm -i --entrypoint python IMAGE - IMAGE <docker/sbom.py >_build/sbom.cdx.json
+docker run --rm -i --entrypoint python IMAGE - IMAGE <docker/sbom.py >_build/sbom.cdx.json
 """
 
 import importlib.metadata

@@ -9,7 +9,7 @@ from lab.formats import count, percent
 from lab.report.book import Book
 from lab.report.markdown import Markdown, literal, paragraphs, table
 from lab.report.page import NO_RUN, not_shown
-from lab.report.provenance import link
+from lab.report.source import link
 
 FILE = "kills.csv"
 WRONG = ["rows_lost", "rows_doubled", "units_not_once", "failures_untold"]
