@@ -25,7 +25,7 @@ export JUPYTER_PREFER_ENV_PATH = 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup own report book build run trace validate test fuzz tidy bench-primes bench-images bench-dispatch lock \
+.PHONY: help setup own report book build run trace validate test fuzz chaos tidy bench-primes bench-images bench-dispatch lock \
 	docker-build docker-up docker-report docker-token docker-down upgrade-helm clean distclean known-profile
 
 help: ## List the targets
@@ -90,6 +90,9 @@ endef
 
 fuzz: .venv/.installed-test ## Show 10,000 damaged run folders on the pages: none may raise or run anything (an hour)
 	@LAB_FUZZ=10000 $(python) -m pytest tests/test_foreign_runs.py -s --timeout 0 -W ignore
+
+chaos: .venv/.installed-test ## Kill runs 100 times, and what they stand on; count what is lost (15 minutes; goes on where it was stopped)
+	@$(python) tests/chaos.py
 
 tidy: .venv/.installed-test ## Format the code and strip the notebooks
 	@$(python) -m ruff check --quiet --fix .

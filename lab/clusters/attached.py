@@ -39,11 +39,12 @@ class Cluster:
     def refresh(self) -> None:
         """Look which nodes are alive, and ask each new one for its facts.
 
-        Raises `ClusterError` where a node has another version of the lab or of what its numbers depend on.
-        """
+        Raises `ClusterError` where one has other versions, or where the driver's own has ended."""
         import ray
 
         alive = {one["NodeID"][:12]: one for one in ray.nodes() if one["Alive"]}
+        if self.here in self._alive and self.here not in alive:
+            raise ClusterError("Ray's own node has ended, killed or out of memory; run it again to go on")
         self._ask_reports(one["NodeID"] for node, one in alive.items() if node not in self._reports)
         known = {node: one for node, one in alive.items() if node in self._reports}
         working = [node for node, one in known.items() if _holds_workers(one)]
@@ -137,13 +138,13 @@ class Cluster:
             if node in self._node_watches and node not in self._lost
         }
         found = {self.here: driver} | self._answers(calls)
-        windows = [self._window(node, found.get(node)) for node in self._in_use]
         samples = [
             self._on_drivers_clock(sample, self._since(node, window.began))
             for node, window in found.items()
             for sample in window.samples
         ]
-        return Watched(driver, tuple(samples), tuple(windows))
+        windows = tuple(self._window(node, found.get(node)) for node in self._in_use)
+        return Watched(driver, tuple(samples), windows)
 
     def _ask_reports(self, node_ids: Iterable[str]) -> None:
         """Have each of these nodes report; one that does not answer is asked again another time."""
@@ -195,7 +196,6 @@ class Cluster:
         )
 
     def _since(self, node: str, moment: float) -> float:
-        """Return a moment of a node's clock as seconds since the window began."""
         return moment - self.offset_seconds(node) - self._origin
 
     def _on_drivers_clock(self, sample: Sample, began: float) -> Sample:

@@ -132,12 +132,12 @@ def _line(folder: Path, found: Mapping[str, Any] | DataError, original: Path | N
 
 def _told(line: Listed, environment: Mapping[str, Any]) -> Listed:
     """Return a line with its state, and how many trials have ended."""
-    (checks,) = (line.directory / name for name in CHECKS)
+    checks = [path for name in CHECKS if (path := line.directory / name).exists()]
     try:
-        trials = read_table(checks) if checks.exists() else read_trials(line.directory)
+        trials = read_table(checks[0]) if checks else read_trials(line.directory)
     except DataError as error:
         return refused(line, error)
-    if checks.exists():
+    if checks:
         finished = "finished_at" in environment["sessions"][-1]
         return dataclasses.replace(line, state="complete" if finished else "unfinished")
     ended = int(trials.loc[trials["status"] != "interrupted", "slot"].nunique())

@@ -36,6 +36,41 @@ class Check:
     )
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Kills:
+    """One run that something was taken from again and again, and that was gone on with: what it then held."""
+
+    kind: str = column(
+        "",
+        "what was killed or taken away",
+        choices=(
+            "lab run",
+            "papermill",
+            "worker process",
+            "raylet",
+            "container",
+            "head",
+            "network",
+            "memory",
+            "disk",
+        ),
+    )
+    cluster: str = column("", "where the run was", choices=("embedded", "compose", "container"))
+    kills: int = column("", "how often, each time at a seeded random moment")
+    resumes: int = column("", "how often the run was gone on with")
+    trials: int = column("", "slots of the plan with a trial that ended")
+    units: int = column("", "items of these trials")
+    rows: int = column("", "in all files at the end")
+    rows_lost: int = column("", "that were whole at a kill, and were not there later")
+    rows_doubled: int = column("", "beyond the first of one key")
+    units_not_once: int = column(
+        "", "items without one good row, in slots that failed with a reason left out"
+    )
+    failures: int = column("", "trials and attempts that failed or were interrupted")
+    failures_untold: int = column("", "of these, rows without kind and message")
+    duration_seconds: float = column("s", "from the first start to the end")
+
+
 FILES: Mapping[str, type] = {
     "trials.csv": Trial,
     "tasks.csv": TaskRecord,
@@ -45,8 +80,8 @@ FILES: Mapping[str, type] = {
 }
 """What every run of an experiment has; the first is that of the trials."""
 
-CHECKS: Mapping[str, type] = {"checks.csv": Check}
-"""What a validation has."""
+CHECKS: Mapping[str, type] = {"checks.csv": Check, "kills.csv": Kills}
+"""What a validation has: one of these."""
 
 __all__ = [
     "CHECKS",
@@ -54,6 +89,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "Check",
     "Column",
+    "Kills",
     "NodeFacts",
     "NodeWindow",
     "Sample",

@@ -72,6 +72,8 @@ class Here:
 
         def told(ones: Sequence[Assignment]) -> Iterable[Assignment]:
             for one in ones:
+                # on a Ray that has ended no trial has failed: it ends the run, which is gone on with
+                self._cluster.need(1, self._wait_seconds)
                 job.started(one)
                 yield one
 
