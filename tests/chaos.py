@@ -45,11 +45,11 @@ def work(number):
     return number * number
 """
 PLAN = (
-    ("lab run", "embedded", 60),
-    ("papermill", "embedded", 20),
-    ("worker process", "embedded", 4),
-    ("raylet", "embedded", 4),
-    ("lab run", "compose", 20),
+    ("lab run", "embedded", 30),
+    ("papermill", "embedded", 12),
+    ("worker process", "embedded", 3),
+    ("raylet", "embedded", 2),
+    ("lab run", "compose", 58),
     ("worker process", "compose", 3),
     ("raylet", "compose", 2),
     ("container", "compose", 2),
@@ -247,9 +247,9 @@ def struck_run(kind: str, place: Place, most: int) -> Kills:
 
 def await_moment(kind: str, process: psutil.Popen, place: Place, run_id: str) -> bool:
     """Wait for a moment of the run, in its start or among its trials; false where it ends before."""
-    seconds = place.chance.uniform(0.0, 1.5)
+    seconds = place.chance.uniform(0.0, 1.0)
     if kind in PROCESSES and place.chance.random() < 0.4:
-        seconds = place.chance.uniform(0.2, 6.0)
+        seconds = place.chance.uniform(0.2, 5.0)
     else:
         many = max(1, len(place.rows(run_id)["tasks.csv"]))
         until(lambda: process.poll() is not None or len(place.rows(run_id)["tasks.csv"]) > many, END_SECONDS)
