@@ -227,6 +227,9 @@ def struck_run(kind: str, place: Place, most: int) -> Kills:
             strike(kind, process, place)
             struck, kills = True, kills + 1
         code, now = process.wait(END_SECONDS), place.rows(run_id)
+        if kind in PROCESSES and struck and code == 0:
+            # it had ended when the signal came
+            kills -= 1
         lost += sum((Counter(before.get(name, ())) - Counter(lines)).total() for name, lines in now.items())
         before = now
         told = (place.folder / f"{run_id}.log").read_text()[-3000:]
@@ -340,7 +343,11 @@ def main() -> None:
     cut = [one.run_id for one in all_listed(data, "kills") if one.state == "unfinished"]
     run_id = cut[0] if cut else new_run_id("full")
     with Ledger(data / "kills" / run_id, facts(run_id), {"kills.csv": Kills}) as ledger:
-        done = ledger.earlier_trials().groupby(["kind", "cluster"])["kills"].sum().to_dict()
+        done: Counter[tuple[str, str]] = Counter()
+        for one in ledger.earlier_trials().itertuples():
+            # a process that was killed has to be gone on with
+            hit = min(one.kills, one.resumes) if one.kind in PROCESSES else one.kills
+            done[one.kind, one.cluster] += hit
         ledger.begin_session()
         print(f"run {run_id}: {sum(done.values())} of {sum(many for *_, many in PLAN)} kills are done")
 
@@ -348,7 +355,7 @@ def main() -> None:
             seed = SEED + ledger.session
             with places(seed, *clusters, compose=compose) as found:
                 for kind, cluster, many in PLAN:
-                    left = many - done.get((kind, cluster), 0)
+                    left = many - done[kind, cluster]
                     while cluster in clusters and left > 0:
                         row = struck_run(kind, found[cluster], min(left, MOST_KILLS))
                         ledger.append(row)
