@@ -25,8 +25,8 @@ export JUPYTER_PREFER_ENV_PATH = 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup own report book build run trace validate test fuzz chaos tidy bench-primes bench-images bench-dispatch lock \
-	docker-build sbom docker-up docker-report docker-token docker-down upgrade-helm clean distclean known-profile
+.PHONY: help setup own report book sphinx build run trace validate test fuzz chaos tidy bench-primes bench-images bench-dispatch \
+	lock docker-build sbom docker-up docker-report docker-token docker-down upgrade-helm clean distclean known-profile
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,17 @@ report: known-profile .venv/.installed-report ## Run an experiment, build the bo
 
 book: .venv/.installed-report ## Build the book alone, from the CSV files in data/
 	@$(python) -m lab book
+
+# The generated conf.py names two extensions that Sphinx 9 does not need, and has no Jupyter Book to take from.
+sphinx: .venv/.installed-report ## Build the same pages with Sphinx 9 alone, without Jupyter Book, in _build/sphinx
+	@mkdir -p out
+	@$(python) -m uv venv --quiet --allow-existing --python .venv/bin/python out/sphinx
+	@$(python) -m uv pip install --quiet --python out/sphinx/bin/python 'sphinx>=9' myst-nb sphinx-book-theme \
+		sphinx-external-toc sphinx-copybutton numpy pandas scipy matplotlib psutil PyYAML
+	@trap 'rm -f conf.py' EXIT; .venv/bin/jupyter-book config sphinx . >/dev/null && \
+		sed -i.bak "s/'sphinx_comments', //; s/'jupyter_book', //" conf.py && rm conf.py.bak && \
+		PYTHONPATH=. out/sphinx/bin/python -m sphinx -W -n --keep-going -q . _build/sphinx
+	@echo "==> Done. The first page: $(CURDIR)/_build/sphinx/book/index.html"
 
 build: docker-build ## Build the image that `make run` runs in, that of the Ray cluster
 

@@ -233,6 +233,48 @@ def test_the_first_page_answers_every_question(book: Path) -> None:
         assert run in words(book / "book" / f"{page}.html")
 
 
+def authors() -> Iterator[str]:
+    """Return the names of the published runs, and the processors that they were made on."""
+    for run_id in (ROOT / "data" / "published.txt").read_text().split():
+        yield run_id
+        for path in (ROOT / "data").glob(f"*/{run_id}/environment.json"):
+            yield str(json.loads(path.read_text()).get("machine", {}).get("cpu_model") or run_id)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_fork_says_nothing_of_the_authors_machine(book: Path, page: str) -> None:
+    """Where only a newcomer's runs are, no page names a published run, or the machine of one."""
+    text = words(book / "book" / f"{page}.html")
+    assert "Published run" not in text
+    assert [one for one in set(authors()) if one in text] == []
+
+
+def test_a_book_of_no_known_address_names_none(book: Path) -> None:
+    """Where the address of the book is not set, nothing is said of it."""
+    text = (book / "book" / "index.html").read_text()
+    assert "canonical" not in text
+    assert "og:" not in text
+    assert not (book / "sitemap.xml").exists()
+
+
+def test_a_published_book_says_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its address set, pages have it and a card with the finding, and a sitemap lists them."""
+    monkeypatch.setenv("LAB_BOOK_URL", "https://lab.example/book")
+    folder = project(tmp_path, "index", "single_node")
+    write_run(folder / "data" / "single_node" / "mine", synthetic_run(workers=(1, 2), blocks=2))
+    # not strictly: the pages link to others, which are left out
+    done = build(folder)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    html_folder = folder / "_build" / "html"
+    text = (html_folder / "book" / "index.html").read_text()
+    assert '<link rel="canonical" href="https://lab.example/book/book/index.html"' in text
+    assert '<meta property="og:image" content="https://lab.example/book/_static/card.png" />' in text
+    assert re.search(r'og:description" content="2 workers do the work', text)
+    assert (html_folder / "_static" / "card.png").read_bytes().startswith(b"\x89PNG")
+    listed = (html_folder / "sitemap.xml").read_text()
+    assert "<loc>https://lab.example/book/book/single_node.html</loc>" in listed
+
+
 @pytest.mark.parametrize("page", ANSWERS)
 def test_an_answer_is_short(book: Path, page: str) -> None:
     """A page that answers has at most 800 words, three figures and two open tables; the rest is folded."""

@@ -10,7 +10,7 @@ from lab.analysis.causes import Cause, causes, main
 from lab.analysis.intervals import Estimate, ratio_estimate
 from lab.analysis.losses import account
 from lab.analysis.measures import measures
-from lab.analysis.verdicts import Range, at_least, judge
+from lab.analysis.verdicts import Range, judge
 from lab.data.store import Run
 
 REPEATS = 5
@@ -124,8 +124,9 @@ def test_batches_gain_what_was_promised(tmp_path: Path) -> None:
     batch = round(float(short.facts["batch"]))
     batches = [steps[at : at + batch] for at in range(0, len(steps), batch)]
     found = gained(before, made_by(tmp_path, f"{work}:several", items=batches))
-    assert judge(found, at_least(1.0)) == "holds"
-    assert judge(found, promise(short)) != "does not hold", (found, short.gain, batch)
+    assert found.value is not None
+    assert found.value > 1
+    assert judge(found, promise(short)) != "does not hold"
 
 
 @pytest.mark.ray
@@ -137,5 +138,6 @@ def test_smaller_tasks_gain_what_was_promised(tmp_path: Path) -> None:
     steps = 300_000
     before = made_by(tmp_path, f"{work}:one", items=[steps] * 20 + [40 * steps])
     found = gained(before, made_by(tmp_path, f"{work}:one", items=[steps] * 60))
-    assert judge(found, at_least(1.0)) == "holds"
+    assert found.value is not None
+    assert found.value > 1
     assert judge(found, promise(causes_of(before)["tail"])) != "does not hold"

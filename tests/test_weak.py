@@ -14,6 +14,7 @@ from lab.analysis.laws import GUSTAFSON, Numbers, gustafson
 from lab.analysis.losses import account
 from lab.analysis.sweeps import Sweep
 from lab.cli import main
+from lab.data.listing import all_listed
 from lab.data.store import Run
 from lab.errors import WorkError
 from lab.experiment.own_parameters import Own
@@ -85,6 +86,9 @@ def test_a_weak_sweep_is_never_mixed_with_a_strong_one(tmp_path: Path) -> None:
     texts = {study.run.run_id: text for study, text in own_page(tmp_path).shown}
     assert "which grows with the workers (weak scaling)</h2>" in texts["weak"]
     assert "weak scaling" not in texts["strong"]
+    works = {one.run_id: one.work for one in all_listed(tmp_path)}
+    assert works["weak"] == "my_job.py:work (weak scaling)"
+    assert works["strong"] == works["older"] == "my_job.py:work"
 
 
 def test_its_sentence_is_efficiency(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

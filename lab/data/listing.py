@@ -160,5 +160,6 @@ def _work(environment: Mapping[str, Any]) -> str:
     works = environment.get("works", {})
     parameters = environment.get("parameters", {})
     if works:
-        return ", ".join(str(one.get("source") or name) for name, one in works.items())
+        weak = " (weak scaling)" if parameters.get("scaling") == "weak" else ""
+        return ", ".join(str(one.get("source") or name) for name, one in works.items()) + weak
     return ", ".join(parameters.get("modes") or parameters.get("workloads") or ())

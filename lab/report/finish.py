@@ -6,6 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from lab.figures.card import card
+from lab.report import address, front
+from lab.report.pages import the_book
 from lab.report.whole import article, one_file, search_text
 
 TABLE = re.compile(r'<table class="table">.*?</table>', re.DOTALL)
@@ -18,15 +21,29 @@ CARDS_FROM = 3
 
 def setup(app: Any) -> dict[str, bool]:
     """Connect to Sphinx; called by it."""
-    app.connect("html-page-context", finish_body)
+    app.connect("config-inited", set_address)
+    app.connect("html-page-context", finish_page)
     app.connect("build-finished", finish_book)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def finish_body(_app: Any, _page: str, _template: str, context: dict[str, Any], _tree: Any) -> None:
-    """Make the tables of a page fit for narrow screens."""
+def set_address(_app: Any, config: Any) -> None:
+    """Give every page its canonical address, where it is set."""
+    config.html_baseurl = address.published_at()
+
+
+def finish_page(app: Any, page: str, _template: str, context: dict[str, Any], _tree: Any) -> None:
+    """Make the tables of a page fit for narrow screens, and say what a link to it shows."""
     if "body" in context:
         context["body"] = with_labels(context["body"])
+    if where := app.config.html_baseurl:
+        title = html.unescape(re.sub(r"<[^>]+>", "", context.get("title", app.config.html_title)))
+        context["metatags"] = context.get("metatags", "") + address.tags(where, page, title, found_in_short())
+
+
+def found_in_short() -> str:
+    """Return the finding of the book's first page; empty where there is no run."""
+    return html.unescape(front.finding(the_book()))
 
 
 PRELOAD = re.compile(r'<link rel="preload" as="font"[^>]*>\s*')
@@ -46,6 +63,9 @@ def finish_book(app: Any, error: Exception | None) -> None:
     found = {page: article((built / f"{page}.html").read_text(encoding="utf-8")) for page in order}
     texts = search_text({f"{page}.html": body for page, body in found.items()})
     (built / "_static" / "search_text.js").write_text(texts, encoding="utf-8")
+    if where := app.config.html_baseurl:
+        (built / "sitemap.xml").write_text(address.sitemap(where, order), encoding="utf-8")
+        (built / address.CARD).write_bytes(card(app.config.html_title, found_in_short()))
     by_name = {page.rpartition("/")[2]: body for page, body in found.items()}
     (built / ONE_FILE).write_text(
         one_file(app.config.html_title, by_name, built / "_static"), encoding="utf-8"

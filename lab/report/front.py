@@ -72,13 +72,18 @@ def first(book: Book) -> Markdown:
     return Markdown("\n\n".join(texts))
 
 
+def finding(book: Book) -> str:
+    """Return what was found in one sentence; empty where there is no run."""
+    main = next((group.main for group in groups(book)), None)
+    return "" if main is None else _finding(main)
+
+
 def _told(group: Group) -> str:
     main = group.main
     if main is None:
         return ""
-    finding = _finding(main)
     return paragraphs(
-        f'<p class="lab-finding">{finding}</p>',
+        f'<p class="lab-finding">{_finding(main)}</p>',
         group.badge,
         _table(list(rows(group))),
         _situations(group),

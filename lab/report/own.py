@@ -33,8 +33,9 @@ from lab.report.decision import decide
 from lab.report.markdown import Markdown, folded, literal, paragraphs, safe, shortened, table
 from lab.report.page import no_run
 from lab.report.selection import Selection
+from lab.report.series import GROWING
 from lab.report.source import link
-from lab.report.study import GROWING, Study
+from lab.report.study import Study
 
 if TYPE_CHECKING:
     from lab.report.book import Book

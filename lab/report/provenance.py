@@ -13,9 +13,9 @@ from lab.published import report_a as reference
 from lab.report.markdown import Markdown, literal, paragraphs, safe, table
 from lab.report.nodes import own_cores, sized, workers_nodes
 from lab.report.page import not_shown
-from lab.report.series import COUNTED
+from lab.report.series import COUNTED, GROWING
 from lab.report.source import link, trials_of
-from lab.report.study import GROWING, Study
+from lab.report.study import Study
 
 SYSTEM = ("system", "kernel", "architecture")
 

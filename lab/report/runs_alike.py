@@ -97,7 +97,7 @@ def in_words(decision: Decision) -> str:
     if one.between.low is None:
         return (
             f"The level, {within}, is of this run: no other run of the same work, parameters and machine is "
-            "here. The same `lab run` once more tells what runs differ by."
+            "here. The same run once more tells what runs differ by."
         )
     return (
         f"The level is of this machine: {short_estimate(one.between)} {unit} over "

@@ -31,6 +31,9 @@ UNITS = {
 }
 """What the modes of runs count that do not say so themselves, the steadier work first."""
 
+GROWING = ", which grows with the workers (weak scaling)"
+"""What is said of the work of a weak sweep."""
+
 COMPARED = ("ray_vs_multiprocessing", "break_even")
 """The experiments that compare engines, each with as many workers."""
 

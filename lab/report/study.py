@@ -21,10 +21,7 @@ from lab.data.store import Run
 from lab.figures.curves import Axis
 from lab.figures.style import looks_of
 from lab.report.markdown import safe, shortened
-from lab.report.series import COUNTED, UNITS, Wanted, kind_of, series_of
-
-GROWING = ", which grows with the workers (weak scaling)"
-"""What is said of the work of a weak sweep."""
+from lab.report.series import COUNTED, GROWING, UNITS, Wanted, kind_of, series_of
 
 
 @dataclasses.dataclass(frozen=True)

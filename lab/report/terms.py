@@ -17,7 +17,7 @@ NOT_IN = (
     nodes.term,
     nodes.raw,
 )
-"""Where a word is a heading, a link, or code."""
+"""Where a word is a heading, a question, a link, or code."""
 
 
 def setup(app: Any) -> dict[str, bool]:
@@ -73,10 +73,10 @@ def _linked(text: str, left: dict[str, tuple[str, str]]) -> list[nodes.Node]:
     found: list[nodes.Node] = []
     while left:
         names = "|".join(map(re.escape, sorted(left, key=len, reverse=True)))
-        match = re.search(rf"(?<![\w-])({names})(?=s?(?![\w-]))", text, re.IGNORECASE)
+        match = re.search(rf"(?<![\w-])({names})s?(?![\w-])", text, re.IGNORECASE)
         if match is None:
             break
-        address, meaning = left.pop(match[0].lower())
+        address, meaning = left.pop(match[1].lower())
         link = nodes.reference(
             "", match[0], refuri=address, reftitle=meaning, internal=True, classes=["lab-term"]
         )

@@ -50,7 +50,7 @@ def one_file(title: str, articles: Mapping[str, str], static: Path) -> str:
     What the pages link to besides themselves, the CSV files, is named there and not linked.
     """
     names = frozenset(articles)
-    styles = "\n".join(_style(static / name) for name in STYLES)
+    styles = "\n".join(_style(static / name) for name in STYLES if (static / name).exists())
     scripts = "\n".join((static / name).read_text(encoding="utf-8") for name in SCRIPTS)
     contents = "\n".join(f'<li><a href="#{name}">{_title(body)}</a></li>' for name, body in articles.items())
     pages = "\n".join(
