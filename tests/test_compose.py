@@ -246,6 +246,25 @@ def test_the_image_is_small_and_holds_what_is_pinned(cluster: Compose) -> None:
 
 
 @pytest.mark.docker
+def test_all_packages_of_the_image_are_listed(project: Compose) -> None:
+    """`make sbom` lists each package of Debian and of Python once, with its version and its package URL."""
+    inside = ["docker", "run", "--rm", "--interactive", "--network=none", "--entrypoint"]
+    script = (ROOT / "docker" / "sbom.py").read_text()
+    command = [*inside, "python", project.image, "-", project.image]
+    done = subprocess.run(command, input=script, capture_output=True, text=True, check=True)
+    listed = json.loads(done.stdout)
+    assert (listed["bomFormat"], listed["metadata"]["component"]["name"]) == ("CycloneDX", project.image)
+    urls = [one["purl"] for one in listed["components"]]
+    assert len(urls) == len(set(urls))
+    python = project.run(*inside, "pip", project.image, "list", "--format=freeze").split()
+    debian = project.run(*inside, "dpkg-query", project.image, "-W").splitlines()
+    assert len(urls) == len(python) + len(debian)
+    pinned = {line.split(" ;")[0].replace("==", "@") for line in (ROOT / "requirements.lock").open()}
+    told = {url.removeprefix("pkg:pypi/") for url in urls if url.startswith("pkg:pypi/")}
+    assert {one.split("@")[0] for one in told - {one.strip() for one in pinned}} == {"pip", "ray-scaling-lab"}
+
+
+@pytest.mark.docker
 def test_the_image_runs_the_same_code(cluster: Compose) -> None:
     """The digest of the code that measures is the same inside and outside."""
     from lab.measure.environment import code_facts
