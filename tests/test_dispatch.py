@@ -12,7 +12,7 @@ from fakes import Collector, square
 
 from lab.engines import Place, Work
 from lab.engines.carried import run_batch
-from lab.engines.ray_actors import CALL_SECONDS, DRIVER_PART, Actors, _Dispatch
+from lab.engines.ray_dispatch import CALL_SECONDS, DRIVER_PART, Actors, _Dispatch
 
 TASKS_EACH = 4
 

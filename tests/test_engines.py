@@ -22,8 +22,8 @@ from fakes import (
 )
 
 from lab.clusters.embedded import embedded
-from lab.engines import Work, processes, ray_actors, shares
-from lab.engines.ray_actors import CALLS_IN_FLIGHT
+from lab.engines import Work, processes, ray_actors, ray_dispatch, shares
+from lab.engines.ray_dispatch import CALLS_IN_FLIGHT
 from lab.engines.teams import TEAMS
 from lab.errors import EngineError
 
@@ -190,7 +190,7 @@ def test_the_deadline_is_an_engine_error(start, engine, schedule):
 @pytest.mark.parametrize(("engine", "schedule"), COMBINATIONS)
 def test_work_that_is_done_needs_no_deadline(shared, monkeypatch, engine, schedule):
     """A deadline that passed while the last tasks were done fails nothing."""
-    for module in (processes, ray_actors):  # looks at the deadline while it waits, after this long
+    for module in (processes, ray_dispatch):  # looks at the deadline while it waits, after this long
         monkeypatch.setattr(module, "POLL_SECONDS", 30.0)
     assert len(run(shared(engine), slow_square, [1], schedule, seconds=0.01).good()) == 1
 
@@ -392,7 +392,7 @@ def test_ray_without_workers_is_an_engine_error(start):
 @pytest.mark.ray
 def test_ray_gives_a_deadly_task_up(start, monkeypatch):
     """A task that kills its worker is tried MOST_ATTEMPTS times; where a worker is left, the rest is done."""
-    monkeypatch.setattr(ray_actors, "MOST_ATTEMPTS", 2)
+    monkeypatch.setattr(ray_dispatch, "MOST_ATTEMPTS", 2)
     told = run(start("ray", MOST_WORKERS), die_always, (1, 2, 100, 4, 5, 6))
     assert sorted(told.good()) == [0, 1, 3, 4, 5]
     assert [one.attempt for one in told.failed() if one.task == 2] == [1, 2]

@@ -16,11 +16,8 @@ from lab.formats import length, number
 UNCOUNTED = "seconds"
 """What labels of axes begin with that do not count workers or nodes."""
 
-DODGE = 0.07
-"""Workers by which two series stand apart, so that their intervals do not hide each other."""
-
-WIDEST = 0.4
-"""Workers that all series together spread over, at most."""
+DODGE, WIDEST = 0.07, 0.4
+"""Workers by which two series stand apart, lest an interval hides another, and all together at most."""
 
 MOST_MARKERS = 12
 """Points that are drawn one by one; a line of more has no markers."""

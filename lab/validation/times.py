@@ -13,7 +13,7 @@ from lab.clusters.embedded import embedded
 from lab.clusters.events import EVENT_SETTINGS, Execution, executions
 from lab.data.records import Check, TaskRecord
 from lab.engines import Work, ray_actors
-from lab.engines.ray_actors import Actors
+from lab.engines.ray_dispatch import CALL_SECONDS, Actors
 from lab.experiment.recorder import Recorder
 from lab.experiment.setting import Setting
 from lab.validation.windows import DEADLINE_SECONDS, ON, SAMPLE_SECONDS, WAIT_SECONDS, work
@@ -75,7 +75,7 @@ def _run(cluster: Cluster, team: Actors, found: Prepared) -> tuple[float, list[T
     recorder = Recorder("000-1", setting, warmup=False)
     # where a task takes as long as a call may, each call is of one
     deadline = time.monotonic() + DEADLINE_SECONDS
-    job = Work(found.function, found.items, deadline, task_seconds=ray_actors.CALL_SECONDS, call=found.call)
+    job = Work(found.function, found.items, deadline, task_seconds=CALL_SECONDS, call=found.call)
     ahead = time.time() - time.monotonic()
     recorder.origin = cluster.begin(
         recorder.trial_id, team, setting.sample_seconds, True, recorder.queue_length

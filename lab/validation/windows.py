@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from lab.clusters.attached import Cluster
 from lab.engines import ray_actors
-from lab.engines.ray_actors import Actors
+from lab.engines.ray_dispatch import Actors
 from lab.errors import ClusterError
 from lab.experiment.examples import example, prepared
 from lab.experiment.expected import Expected
