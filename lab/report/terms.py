@@ -10,6 +10,7 @@ from docutils import nodes
 PAGE = "book/terms"
 NOT_IN = (
     nodes.title,
+    nodes.strong,
     nodes.reference,
     nodes.literal,
     nodes.literal_block,
