@@ -13,7 +13,7 @@ from lab.formats import fixed, number
 HOURS_FROM = 3.0
 """Runs that last longer have an axis in hours, others in minutes."""
 
-BAND = "95 % interval of the slope"
+BAND = "its 95 % interval"
 
 
 def drift(trials: pd.DataFrame, slope: Estimate, title: str) -> str:
