@@ -204,7 +204,7 @@ def test_laws_and_curves_are_on_the_page(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(choices, "of_curves", partial(choices.of_curves, sweeps=5))
     text = laws.laws(pages(tmp_path, single_node=synthetic_run(workers=(1, 2), blocks=6))).text
     assert text.startswith("**Not decided**: 90 % bands of laws hold the truth as often as they promise.")
-    assert "In 40 sweeps of 5 blocks for each of 5 laws" in text
+    assert "In 40 sweeps of 5 blocks for each of 6 laws" in text
     for name in (*(law.name for law in LAWS), "Gustafson", *CURVES):
         assert f"| {name} | 40 | " in text
 

@@ -27,10 +27,12 @@ FARTHEST = 2.0
 SURPRISED = 0.98
 """Level at which the largest size differs from what every law foretold: nothing beyond is predicted then."""
 
-APART = 2.0
-"""AICc by which a law may be behind the best and remain: up to that it has substantial support.
+NEAR, APART = 2.0, 3.0
+"""AICc by which a law may be behind the best, to have foretold the largest size, and to remain.
 
-Source: Burnham and Anderson, Model Selection and Multimodel Inference (2002), section 2.6.
+Up to 2 a law has substantial support, from 4 on considerably less. Source: Burnham and Anderson, Model
+Selection and Multimodel Inference (2002), section 2.6. With 3, bands of laws that look alike on so few sizes
+hold each other's truth as often as they promise, as the made-up sweeps of the page on trust tell.
 """
 
 PART = 0.03
@@ -129,23 +131,24 @@ def fit(sweep: Sweep, seed: int = SEED) -> Fitted | Refusal:
         return refused
     logs = np.vstack([found.logs, resampled(found, RESAMPLES, seed)])
     remaining = [
-        replace(one, parameters=one.law.search(found.sizes, logs, found.counts)) for one in _remaining(fits)
+        replace(one, parameters=one.law.search(found.sizes, logs, found.counts))
+        for one in _remaining(fits, APART)
     ]
     return Fitted(found, tuple(fits), tuple(remaining), _surprise(others, found, logs))
 
 
-def _remaining(fits: Sequence[FittedLaw]) -> list[FittedLaw]:
-    return [one for one in fits if one.aicc - fits[0].aicc <= APART]
+def _remaining(fits: Sequence[FittedLaw], apart: float) -> list[FittedLaw]:
+    return [one for one in fits if one.aicc - fits[0].aicc <= apart]
 
 
 def _surprise(others: Sequence[FittedLaw], found: Means, logs: Numbers) -> Refusal | None:
     """Return the refusal of a largest size that the laws of the others do not foretell within noise.
 
-    Those laws are the ones within APART of the best on the other sizes. Found is the smallest of their
+    Those laws are the ones within NEAR of the best on the other sizes. Found is the smallest of their
     errors, as a part of the throughput; the limit is what noise explains of it.
     """
     errors = []
-    for one in _remaining(others):
+    for one in _remaining(others, NEAR):
         parameters = one.law.search(found.sizes[:-1], logs[:, :-1], found.counts[:-1])
         value, low, high = ends(errors_at_largest(one.law, parameters, found, logs), SURPRISED)
         if low <= 0 <= high:

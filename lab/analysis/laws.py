@@ -14,8 +14,14 @@ Numbers = NDArray[np.float64]
 ROUNDS = 3
 """Gauss-Newton steps: noise of some percent makes the problem almost linear, so that they are enough."""
 
-KNEES = 250
-"""Sizes that are tried as the place of a ceiling, evenly on logs between 1 and the largest size."""
+KNEES, LAST = 250, 0.95
+"""Sizes that are tried as the place of a ceiling, evenly on logs between 1 and that part of the largest size.
+
+A ceiling at the largest size itself is one that no datum tells of.
+"""
+
+ROUNDINGS = (1.5, 2.0, 3.0, 4.0, 6.0, 10.0)
+"""How round a ceiling may be: with 10 it is all but hard."""
 
 TINY, RIDGE, STRIDE = 1e-12, 1e-10, 4.0
 """The least that has a logarithm, and what keeps steps within reason where no curve comes near."""
@@ -67,6 +73,17 @@ def ceiling(sizes: Numbers, parameters: Numbers) -> Numbers:
     Source: the asymptotic bounds of Lazowska and others, Quantitative System Performance (1984), chapter 5.
     """
     return np.minimum(parameters[:, :1] * sizes, parameters[:, 1:2])
+
+
+def rounded(sizes: Numbers, parameters: Numbers) -> Numbers:
+    """Return X(N) = ((a N)^-p + c^-p)^(-1/p): one shared resource, of which some wait before it is full.
+
+    The larger p, the harder the ceiling. Source, for blending two bounds, here those of `ceiling`: Churchill
+    and Usagi, A general expression for the correlation of rates of transfer, AIChE Journal 18 (1972).
+    """
+    a, c, p = parameters[:, :1], parameters[:, 1:2], parameters[:, 2:3]
+    found: Numbers = a * sizes / (1 + (a * sizes / c) ** p) ** (1 / p)
+    return found
 
 
 def gustafson(sizes: Numbers, parameters: Numbers) -> Numbers:
@@ -145,22 +162,39 @@ def _newton(columns: Numbers, logs: Numbers, weights: Numbers) -> Numbers:
     return shares
 
 
+def _knees(sizes: Numbers) -> Numbers:
+    return np.geomspace(1.0, max(1.0, LAST * sizes[-1]), KNEES)
+
+
 def _ceiling_search(sizes: Numbers, logs: Numbers, weights: Numbers) -> Numbers:
-    knees = np.geomspace(1.0, sizes[-1], KNEES)
-    curves, parts = np.log(np.minimum(sizes, knees[:, None])), weights / weights.sum()
+    knees = _knees(sizes)
+    place, a = _nearest(np.log(np.minimum(sizes, knees[:, None])), logs, weights)
+    return np.column_stack([a, a * knees[place]])
+
+
+def _rounded_search(sizes: Numbers, logs: Numbers, weights: Numbers) -> Numbers:
+    knees, roundings = map(np.ravel, np.meshgrid(_knees(sizes), ROUNDINGS))
+    tried = np.column_stack([np.ones_like(knees), knees, roundings])
+    place, a = _nearest(np.log(rounded(sizes, tried)), logs, weights)
+    return np.column_stack([a, a * knees[place], roundings[place]])
+
+
+def _nearest(curves: Numbers, logs: Numbers, weights: Numbers) -> tuple[NDArray[np.intp], Numbers]:
+    """Return which of the curves (q, k) is nearest to each row of logs (r, k), and its factor."""
+    parts = weights / weights.sum()
     levels = curves @ parts
     centred = curves - levels[:, None]
-    # the squares of the logs themselves are the same for every knee
+    # the squares of the logs themselves are the same for every curve
     place = (centred**2 @ weights - 2 * logs @ (centred * weights).T).argmin(axis=1)
-    a = np.exp(logs @ parts - levels[place])
-    return np.column_stack([a, a * knees[place]])
+    return place, np.exp(logs @ parts - levels[place])
 
 
 LINEAR = Law("linear", ("a",), linear, _linear_search)
 AMDAHL = Law("Amdahl", ("a", "s"), amdahl, _amdahl_search)
 UNIVERSAL = Law("Universal Scalability Law", ("a", "s", "k"), universal, _universal_search)
 CEILING = Law("hard ceiling", ("a", "c"), ceiling, _ceiling_search)
+ROUNDED = Law("rounded ceiling", ("a", "c", "p"), rounded, _rounded_search)
 GUSTAFSON = Law("Gustafson", ("a", "s"), gustafson, _gustafson_search)
 
-LAWS = (LINEAR, AMDAHL, UNIVERSAL, CEILING)
+LAWS = (LINEAR, AMDAHL, UNIVERSAL, CEILING, ROUNDED)
 """The laws of fixed work; where work grows with the size, GUSTAFSON is one more."""

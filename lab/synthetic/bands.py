@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from math import exp
 
 import numpy as np
 
@@ -31,7 +32,7 @@ CURVES: Mapping[str, Truth] = {
     "faster than linear, N^1.2": lambda part: part**1.2,
     "a power of N, N^0.8": lambda part: part**0.8,
     "a power of N, N^0.9": lambda part: part**0.9,
-    "a rounded ceiling": lambda part: (part**-4 + 0.5**-4) ** -0.25,
+    "a ceiling that is approached exponentially": lambda part: 1 - exp(-3 * part),
 }
 """Curves that follow none of the laws, over the size as a part of the largest of the sweep."""
 

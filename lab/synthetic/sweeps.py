@@ -8,7 +8,7 @@ import pandas as pd
 
 from lab.analysis.configurations import CONFIGURATION
 from lab.analysis.coverage import FEWEST
-from lab.analysis.laws import AMDAHL, CEILING, GUSTAFSON, LINEAR, UNIVERSAL, Law
+from lab.analysis.laws import AMDAHL, CEILING, GUSTAFSON, LINEAR, ROUNDED, UNIVERSAL, Law
 from lab.analysis.sweeps import Means, Sweep, means
 
 
@@ -92,7 +92,8 @@ def drawn_truth(law: Law, sizes: tuple[int, ...], rng: np.random.Generator) -> t
     """Return parameters of a law whose bend, where it has one, the largest sizes show.
 
     s of Amdahl from 1 to 30 %; the maximum of the Universal Scalability Law between half the largest size and
-    twice that; a ceiling reached between the second size and nine tenths of the largest.
+    twice that; a ceiling reached between the second size and nine tenths of the largest, a rounded one with p
+    from 2 to 6.
     """
     largest = sizes[-1]
     if law is AMDAHL:
@@ -100,8 +101,9 @@ def drawn_truth(law: Law, sizes: tuple[int, ...], rng: np.random.Generator) -> t
     if law is UNIVERSAL:
         s = _between(0.01, 0.2, rng)
         return 100.0, s, (1 - s) / _between(largest / 2, largest * 2, rng) ** 2
-    if law is CEILING:
-        return 100.0, 100.0 * _between(sizes[1], 0.9 * largest, rng)
+    if law in (CEILING, ROUNDED):
+        ceiling = 100.0 * _between(sizes[1], 0.9 * largest, rng)
+        return (100.0, ceiling) if law is CEILING else (100.0, ceiling, _between(2.0, 6.0, rng))
     return (100.0,) if law is LINEAR else (100.0, _between(0.02, 0.5, rng))
 
 
