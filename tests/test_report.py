@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from lab.report import (
     front,
     limits,
     noise,
+    pages,
     provenance,
     scaling,
     timeline,
@@ -480,3 +482,32 @@ def test_an_example_that_was_published_is_told_in_short(tmp_path: Path) -> None:
     for one in (text, short):
         assert "How far does it scale?" in one
         assert "Where the time went" in one
+
+
+@pytest.mark.parametrize(
+    ("changed", "anew"),
+    [
+        ("own", ["first", "own"]),
+        ("single_node", ["first", "single_node"]),
+        ("published.txt", ["first", "own"]),
+        (pages.CODE, ["first", "own", "plain", "single_node"]),
+        ("", []),
+    ],
+)
+def test_a_page_is_built_anew_where_its_data_or_the_code_changed(
+    monkeypatch: pytest.MonkeyPatch, changed: str, anew: list[str]
+) -> None:
+    """A page of one experiment with its data, one of the whole book with any, all pages with the code."""
+    sections = {
+        "first": ["front.first"],
+        "own": ["own.works"],
+        "single_node": ["scaling.throughput", "single_node"],
+    }
+    before = dict.fromkeys(("own", "single_node", "published.txt", pages.CODE), "as it was")
+    environment = SimpleNamespace(
+        all_docs={*sections, "plain"},
+        lab_uses={page: pages.used(words) for page, words in sections.items()},
+        lab_digests=before,
+    )
+    monkeypatch.setattr(pages, "digests", lambda _: before | ({changed: "other"} if changed else {}))
+    assert pages.after_a_change(None, environment) == anew

@@ -69,6 +69,9 @@ def _function(name: str) -> Callable[..., Markdown]:
 EVERY, CODE = "*", "lab"
 """Stands for every experiment, and for the lab's own code."""
 
+OF_BOOK = {name: {"own", "published.txt"} for name in ("own.works", "own.other_runs")}
+"""Sections that are given the whole book, and show only these parts of the data."""
+
 the_book = cache(Book)
 """The book of this process, which is built once in it."""
 
@@ -89,7 +92,9 @@ def setup(app: Any) -> dict[str, bool]:
 def used(words: Sequence[str]) -> set[str]:
     """Return the experiments whose data a section shows; of a section of the whole book that is every one."""
     first = next(iter(inspect.signature(_function(words[0])).parameters), "")
-    return {words[1]} if first == "study" else {EVERY} if first == "book" else set()
+    if first == "study":
+        return {words[1]}
+    return OF_BOOK.get(words[0], {EVERY}) if first == "book" else set()
 
 
 def uses_of(environment: Any) -> dict[str, set[str]]:
