@@ -471,7 +471,8 @@ def test_the_search_works_from_disk(book: Path, browser: Any) -> None:
     opened.wait_for_url("**/search.html*")
     assert "sections have it" in opened.inner_text("#lab-search-count")
     assert "the A/A arm" in opened.inner_text("#lab-search-found li p >> nth=0")
-    opened.click("#lab-search-found a >> nth=0")
+    with opened.expect_navigation(wait_until="load"):
+        opened.click("#lab-search-found a >> nth=0")
     assert opened.evaluate("document.querySelector(decodeURIComponent(location.hash)) !== null")
     assert errors == []
     opened.evaluate(resources.files("axe_core_python").joinpath("axe.min.js").read_text())
