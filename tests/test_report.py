@@ -511,3 +511,14 @@ def test_a_page_is_built_anew_where_its_data_or_the_code_changed(
     )
     monkeypatch.setattr(pages, "digests", lambda _: before | ({changed: "other"} if changed else {}))
     assert pages.after_a_change(None, environment) == anew
+
+
+def test_the_same_work_on_another_kind_of_cluster_stands_beside_it(tmp_path: Path) -> None:
+    """A newer run over containers does not hide that of one machine; one of the same kind does."""
+    for name, cluster in (("one", "embedded"), ("two", "compose"), ("three", "embedded")):
+        write_run(tmp_path / "own" / name, own_run(blocks=2), parameters={**PARAMETERS, "cluster": cluster},
+                  works={"work": {"source": "a.py:f"}})  # fmt: skip
+    found = own_page(tmp_path)
+    clusters = [study.parameters["cluster"] for study, _ in found.shown]
+    assert sorted(clusters) == ["compose", "embedded"]
+    assert len(found.others) == 1

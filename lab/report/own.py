@@ -174,13 +174,15 @@ def own_page(data: Path | None = None, published: Collection[str] = ()) -> OwnPa
 
 
 def _work(one: Listed) -> object:
-    """Return what tells a run's work from others: names, sources, whether it grows; None if damaged."""
+    """Return what tells a run's work from others: name, source, growth, kind of cluster; None if damaged."""
     if one.state != "complete":
         return None
     found = read_environment(one.directory)
-    scaling = found.get("parameters", {}).get("scaling", "strong")
+    parameters = found.get("parameters", {})
+    # the same function on one machine and over containers tells two things
+    kind = parameters.get("scaling", "strong"), str(parameters.get("cluster"))
     works = [(mode, str(facts.get("source"))) for mode, facts in found.get("works", {}).items()]
-    return (scaling, *works) if works else one.directory
+    return (kind, *works) if works else one.directory
 
 
 def told(study: Study, place: int, folds: Collection[str]) -> str:
