@@ -188,11 +188,14 @@ def test_the_deadline_is_an_engine_error(start, engine, schedule):
 
 
 @pytest.mark.parametrize(("engine", "schedule"), COMBINATIONS)
-def test_work_that_is_done_needs_no_deadline(shared, monkeypatch, engine, schedule):
-    """A deadline that passed while the last tasks were done fails nothing."""
+def test_work_that_is_done_needs_no_deadline(start, monkeypatch, engine, schedule):
+    """A deadline that passed while the last tasks were done fails nothing.
+
+    One worker: a second, which has nothing to do, says so at once or late, and that wakes the driver too.
+    """
     for module in (processes, ray_dispatch):  # looks at the deadline while it waits, after this long
         monkeypatch.setattr(module, "POLL_SECONDS", 30.0)
-    assert len(run(shared(engine), slow_square, [1], schedule, seconds=0.01).good()) == 1
+    assert len(run(start(engine, 1), slow_square, [1], schedule, seconds=0.01).good()) == 1
 
 
 @pytest.mark.parametrize("engine", PARALLEL)
