@@ -338,7 +338,7 @@ def facts(run_id: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Do what of PLAN has not been done yet: runs of the command line, of papermill and over containers at once."""
+    """Do what of PLAN has not been done yet: the command line, papermill and containers side by side."""
     data = paths.data_folder()
     cut = [one.run_id for one in all_listed(data, "kills") if one.state == "unfinished"]
     run_id = cut[0] if cut else new_run_id("full")

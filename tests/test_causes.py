@@ -75,6 +75,20 @@ def test_a_planted_cause_is_found_and_no_other(scenario: str) -> None:
         assert named(planted_run(nodes, blocks=5, seed=seed, noise=0.01)) == expected, seed
 
 
+def test_a_tail_promises_less_where_its_tasks_had_the_machine_for_themselves() -> None:
+    """Tasks that took 30 % less while another worker idled take all of it once none does; the most stays."""
+    run = planted_run((Node(), Node(tail=0.4)), blocks=5)
+    ends = run.tasks.groupby(["trial_id", "worker"])["finished_seconds"].max().groupby("trial_id").min()
+    in_tail = run.tasks["finished_seconds"] > run.tasks["trial_id"].map(ends)
+    faster = changed(run, "tasks", in_tail, cpu_seconds=run.tasks["cpu_seconds"] * 0.7)
+    plain, crowded = (found_in(one)["tail"].gain for one in (run, faster))
+    assert plain is not None
+    assert crowded is not None
+    assert (plain.value, plain.high) == pytest.approx((1.25, 1.25), abs=2 * POINT)
+    assert crowded.low == pytest.approx(1 / (1 - 0.2 + 0.5 * 0.4 * 0.3), abs=2 * POINT)
+    assert crowded.high == pytest.approx(plain.high, abs=POINT)
+
+
 def test_tasks_that_were_pushed_aside_have_neighbours() -> None:
     """Tasks that were ready and had no processor, which others used, lost it to them and did not wait."""
     run = on_machines(planted_run(WAITING, blocks=5), cpu_seconds=10.0, delay_seconds=3.0)

@@ -10,7 +10,7 @@ from lab.analysis.causes import Cause, causes, main
 from lab.analysis.intervals import Estimate, ratio_estimate
 from lab.analysis.losses import account
 from lab.analysis.measures import measures
-from lab.analysis.verdicts import Range, at_most, judge
+from lab.analysis.verdicts import Range, judge
 from lab.data.store import Run
 
 REPEATS = 5
@@ -132,9 +132,9 @@ def test_batches_gain_what_was_promised(tmp_path: Path) -> None:
 @pytest.mark.ray
 @pytest.mark.timed
 def test_smaller_tasks_gain_what_was_promised(tmp_path: Path) -> None:
-    """One long task at the end, cut into short ones, gains, and no more than the tail promised at most.
+    """One long task at the end, cut into short ones, gains what the interval promised.
 
-    It may be less: the worker that waited for the end then shares its core's hyperthreads.
+    Its low end counts that the worker that waited for the end then shares its core's hyperthreads.
     """
     work = tmp_path / "sums_of_many.py"
     work.write_text(SUMS)
@@ -143,4 +143,4 @@ def test_smaller_tasks_gain_what_was_promised(tmp_path: Path) -> None:
     found = gained(before, made_by(tmp_path, f"{work}:one", items=[steps] * 60))
     assert found.value is not None
     assert found.value > 1
-    assert judge(found, at_most(promise(causes_of(before)["tail"]).high)) != "does not hold"
+    assert judge(found, promise(causes_of(before)["tail"])) != "does not hold"

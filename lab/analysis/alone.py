@@ -6,6 +6,7 @@ import pandas as pd
 from lab.analysis.attempts import Marks, Numbers, summed
 from lab.analysis.doubts import Examined
 from lab.analysis.trials import sound
+from lab.data.store import Run
 
 SOURCES = ("run", "none")
 """Where the speed of one worker alone is from: all such trials of the run, or there is none."""
@@ -38,6 +39,25 @@ def alone(examined: Examined) -> Marks:
     single = one_worker(sound(examined.run.trials))
     marks: Marks = examined.places["trial_id"].isin(single["trial_id"]).to_numpy(dtype=bool)
     return marks & ~examined.spoiled("terms")
+
+
+def beside_others(run: Run, trials: pd.DataFrame) -> pd.Series:
+    """Return how much more processor time a task takes while every worker is at work, by trial: 1 is none.
+
+    Takes the sound ones of `Account.trials`. In each trial those tasks count that ended before a worker had
+    its last behind it; each is compared with the mean of the same task in the trials of one worker alone, of
+    its mode and kind of cluster. NaN where there are none.
+    """
+    tasks = run.tasks[run.tasks["trial_id"].isin(trials.index) & (run.tasks["status"] == "ok")]
+    tasks = tasks[~tasks["warmup"].astype(bool)].join(trials[["mode", "cluster"]], on="trial_id")
+    alone = tasks[tasks["trial_id"].isin(one_worker(trials).index)]
+    key = ["mode", "cluster", "task"]
+    means = alone.groupby(key)["cpu_seconds"].mean().rename("alone_seconds")
+    ends = tasks.groupby(["trial_id", "node_id", "worker"])["finished_seconds"].max()
+    first_end = tasks["trial_id"].map(ends.groupby("trial_id").min())
+    full = tasks[tasks["finished_seconds"] <= first_end].join(means, on=key)
+    sums = full.groupby("trial_id")[["cpu_seconds", "alone_seconds"]].agg("sum", skipna=False)
+    return (sums["cpu_seconds"] / sums["alone_seconds"]).reindex(trials.index)
 
 
 def one_worker(trials: pd.DataFrame) -> pd.DataFrame:

@@ -7,10 +7,11 @@ from math import inf
 import numpy as np
 import pandas as pd
 
+from lab.analysis.alone import beside_others
 from lab.analysis.cause_facts import CALL_COST, facts_of
 from lab.analysis.costs import Costs, costs
 from lab.analysis.intervals import LEVEL, Estimate, mean_against
-from lab.analysis.losses import Account, alone_error
+from lab.analysis.losses import WORK, Account, alone_error
 from lab.analysis.slow_node import SlowNode, slowest
 from lab.analysis.verdicts import Outcome, all_of, at_least, judge, shared_level
 from lab.data.store import Run
@@ -96,13 +97,14 @@ def causes(run: Run, account: Account, measures: pd.DataFrame, trials: pd.Index)
     shares = _shares(found, slow, known, level)
     rows = measures[measures.index.isin(known.index)].reindex(known.index)
     told = facts_of(run, account, rows, known, found, slow)
+    crowded = _crowded(run, account, known)
     return tuple(
         Cause(
             name,
             shares[name],
             _seconds(shares[name], known),
             _outcome(name, shares[name], rows, level),
-            _gain(name, shares[name]),
+            _gain(name, shares[name], crowded),
             told[name],
         )
         for name in NAMES
@@ -179,11 +181,29 @@ def _outcome(name: str, share: Estimate, rows: pd.DataFrame, level: float) -> Ou
     return all_of((costs_enough, judge(driver, at_least(DRIVER_CORES))))
 
 
-def _gain(name: str, share: Estimate) -> Estimate | None:
-    """Return 1 / (1 - share), the same work in the core time that is left; batches leave CALL_COST of it."""
+def _crowded(run: Run, account: Account, known: pd.DataFrame) -> float:
+    """Return the part of the core time that the work grows by, at most, once no worker runs out of tasks.
+
+    A task that ran while others were idle had caches, memory and its core's hyperthreads for itself.
+    """
+    every = account.trials
+    pace = beside_others(run, every[every["sound"]]).reindex(known.index)
+    more = (known["useful"] * pace - known[WORK]) / known["available"]
+    high = bounded(more, more, known["block"]).high
+    return 0.0 if high is None else max(0.0, high)
+
+
+def _gain(name: str, share: Estimate, crowded: float) -> Estimate | None:
+    """Return 1 / (1 - share), the same work in the core time that is left; batches leave CALL_COST of it.
+
+    The low end is with all that may come in place of the loss: without a tail, tasks that are `crowded`.
+    """
     if share.n == 0 or name in ("cores", "threads"):
         return None
-    value, low, high = (None if one is None else _ratio(one) for one in (share.value, share.low, share.high))
+    low = share.low
+    if low is not None and name == "tail":
+        low -= crowded
+    value, low, high = (None if one is None else _ratio(one) for one in (share.value, low, share.high))
     if name == "short" and low is not None:
         low /= 1 + CALL_COST
     return Estimate(share.n, value, low, high, share.level)

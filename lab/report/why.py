@@ -150,7 +150,7 @@ def causes_table(decision: Decision) -> Markdown:
     """Show the causes that hold with what to change, and all others folded."""
     holding = [one for one in decision.causes if one.outcome == "holds"]
     others = [one for one in decision.causes if one.outcome != "holds"]
-    head = ("cause", "of the core time", "what to change", "gain at most")
+    head = ("cause", "of the core time", "what to change", "gain")
     shown = table(head, [_row(one) for one in holding]) if holding else None
     rest = [(CAUSES[one.name], _share(one), one.outcome) for one in others]
     return paragraphs(
