@@ -338,6 +338,13 @@ def test_a_head_without_the_lab_is_told(head: FakeHead) -> None:
         received(head.client())
 
 
+def test_a_head_short_of_memory_is_told(head: FakeHead) -> None:
+    """Where Ray ended the job for want of memory, the error says whose, and what to do."""
+    head.log, head.status = "Ray killed 1 worker(s) based on the killing policy\n", "FAILED"
+    with pytest.raises(ClusterError, match=r"the head was short of memory: give it more \(LAB_HEAD_MEMORY"):
+        received(head.client())
+
+
 def test_a_job_that_falls_silent_is_told_and_stopped(head: FakeHead) -> None:
     """A job that beats no more, while the head calls it running, is given up in time and stopped."""
     head.log = log(3, end=False)

@@ -218,6 +218,11 @@ class _Job:
         said = "\n".join(self._receiver.other)
         lost = f", and {self._receiver.missing} of its lines are lost" if self._receiver.missing else ""
         cure = ""
+        if "killing policy" in said:
+            cure = (
+                " Ray ended it because the head was short of memory: give it more (LAB_HEAD_MEMORY of compose) "
+                "or send less, such as names of files that tasks open."
+            )
         if re.search(r"No module named '?lab\b", said):
             cure = (
                 " The lab is not installed on the head: make docker-build and docker-up for compose, else "

@@ -11,7 +11,7 @@ from lab.figures.scaling import LOOP
 from lab.formats import decimals, fixed, listing, number, percent, short_estimate
 from lab.report import baselines
 from lab.report.decision import Decision, decide
-from lab.report.markdown import Markdown, table
+from lab.report.markdown import Markdown, paragraphs, table
 from lab.report.nodes import at_size
 from lab.report.series import PROCESSES
 from lab.report.study import Study
@@ -19,6 +19,9 @@ from lab.report.why import in_short as why
 
 MATTERS = 0.02
 """Differences of throughput below this part do not matter."""
+
+NOTE = f"± is half of the {percent(LEVEL, 2)} interval, as a part of the value; n counts repeats."
+"""Stands below a table of answers."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ def answer(study: Study) -> Markdown:
 def answer_table(found: list[Answer]) -> Markdown:
     """Return answers as a table."""
     rows = [(f"**{one.question}**", one.answer, one.sure) for one in found]
-    return Markdown(table(("question", "answer", "how sure"), rows))
+    return paragraphs(table(("question", "answer", "how sure"), rows), NOTE)
 
 
 def how_far(decision: Decision) -> Answer:
@@ -63,14 +66,16 @@ def how_far(decision: Decision) -> Answer:
     gained, one = decision.beside(decision.one, size), decision.one
     if one is None or gained.value is None:
         measured = f"only {listing(decision.sizes)} were measured" if len(decision.sizes) > 1 else "one size"
-        return Answer(question, f"That takes trials with 1 and with more: {measured}.", "not decided")
+        told = f"That takes trials with 1 and with more: {measured}."
+        return Answer(question, told, "not decided", "how_many.md")
     if study.grows:
-        return Answer(question, f"{_capital(baselines.grown(decision, size, gained, one))}.", _sure(gained))
+        grown = f"{_capital(baselines.grown(decision, size, gained, one))}."
+        return Answer(question, grown, sure(gained), "how_many.md")
     each = baselines.each(decision, one)
     first = f"{_capital(at_size(study, size))}: {_times(gained)} times as fast as one{each}"
     ideal = baselines.ideal(decision, size, one)
     part = f", {percent(gained.value / ideal, 2)} of the ideal of {ideal}" if ideal > 1 else ""
-    return Answer(question, f"{first}{part}.", _sure(gained))
+    return Answer(question, f"{first}{part}.", sure(gained), "how_many.md")
 
 
 def how_many(decision: Decision) -> Answer:
@@ -154,7 +159,7 @@ def beside_loop(decision: Decision) -> Answer:
     said = {"holds": "Yes", "does not hold": "No", "not decided": "Not decided"}[verdict]
     size = at_size(decision.study, decision.size)
     told = f"{said}: with {size} it is {_times(ratio)} times as fast."
-    return Answer(question, told, _sure(ratio), "pays.md")
+    return Answer(question, told, sure(ratio), "pays.md")
 
 
 def beside_processes(study: Study, mode: str) -> Answer:
@@ -165,7 +170,7 @@ def beside_processes(study: Study, mode: str) -> Answer:
     if ratio.value is None:
         return Answer(question, "", "")
     told = f"{cost_in_words(ratio)}: {_times(ratio)} of their throughput, {over_workers(counts)}."
-    return Answer(question, _capital(told), _sure(ratio), "pays.md")
+    return Answer(question, _capital(told), sure(ratio), "pays.md")
 
 
 def cost(study: Study, mode: str, series: str) -> tuple[tuple[int, ...], Estimate]:
@@ -208,14 +213,25 @@ def _times(ratio: Estimate) -> str:
     return short_estimate(ratio) if ratio.low is not None else number(ratio.value, 3)
 
 
-def _sure(ratio: Estimate) -> str:
-    if ratio.low is None:
+def sure(found: Estimate) -> str:
+    """Say how wide the interval of an estimate is, as NOTE explains, and over how many blocks."""
+    if found.low is None or found.high is None or not found.value:
         return "one block, no interval"
-    return f"{percent(ratio.level, 2)} interval, n = {ratio.n}"
+    return f"± {percent((found.high - found.low) / 2 / abs(found.value), 2)}, n = {found.n}"
 
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def in_three_words(study: Study) -> str:
+    """Return how many times as fast the work gets, as the title of a small figure; empty if not known."""
+    decision = decide(study, study.main_mode)
+    size = decision.size if decision.size > 1 else decision.sizes[-1]
+    gained = decision.beside(decision.one, size)
+    if gained.value is None or decision.one is None:
+        return ""
+    return f"{_capital(at_size(study, size))}: {number(gained.value)} × one"
 
 
 def in_one_line(study: Study) -> str:

@@ -47,6 +47,14 @@ def sentence(study: Study) -> str:
     return f"{told}{others}{_batch_rule(study)}. Ray's documentation advises about {documented} or more."
 
 
+def in_three_words(study: Study) -> str:
+    """Return from which length on one task a call pays off, as the title of a small figure; or nothing."""
+    found = analysis.crossing(speedup(study, *way(PLAIN)))
+    if found is None or found.place != "within" or found.value is None:
+        return ""
+    return f"Pays off from tasks of {seconds(found.value)}"
+
+
 def _batch_rule(study: Study) -> str:
     cost = analysis.cost(study.compared, *way(PLAIN))
     if cost.value is None:

@@ -8,7 +8,7 @@ from lab.figures import engines as engine_figures
 from lab.figures.lines import Panel, chart
 from lab.formats import count, length, listing, percent, seconds
 from lab.report import break_even, containers, ray_vs_multiprocessing, scaling, short_answers
-from lab.report.answers import Answer, answers, beside_processes, in_one_line
+from lab.report.answers import NOTE, Answer, answers, beside_processes, in_one_line, in_three_words
 from lab.report.book import Book
 from lab.report.decision import decide
 from lab.report.markdown import Markdown, folded, paragraphs, safe, table
@@ -104,7 +104,7 @@ def _table(found: list[Answer]) -> str:
         for one in found
     ]
     shown = table(("question", "answer", "how sure", ""), lines)
-    return f'<div class="lab-answers">\n\n{shown}\n\n</div>'
+    return f'<div class="lab-answers">\n\n{shown}\n\n</div>\n\n{NOTE}'
 
 
 def rows(group: Group) -> Iterator[Answer]:
@@ -168,7 +168,7 @@ def _figure(group: Group) -> str:
         panel = scaling.relative_panel(study, study.main_mode)
         if panel is not None and len(drawn) < 2:
             title = "Over nodes" if study.axis.column == "nodes" else "Over workers"
-            panel = dataclasses.replace(panel, title=f"{title}, relative to one")
+            panel = dataclasses.replace(panel, title=in_three_words(study) or f"{title}, relative to one")
             drawn.append(_small(f"{title}: {in_one_line(study)}", panel))
             sources.append(of_run(study))
     evened = group.others.get("break_even")
@@ -176,8 +176,10 @@ def _figure(group: Group) -> str:
         ways = {"ray_tasks": ("ray_tasks", "none"), "ray": ("ray", "own")}
         curves = {name: break_even.speedup(evened, *way) for name, way in ways.items()}
         if any(curves.values()):
-            panel = engine_figures.speedup_panel("Over the length of a task", curves, evened.workers)
-            drawn.append(_small("Speedup over a plain loop against the length of a task", panel))
+            title = break_even.in_three_words(evened) or "Over the length of a task"
+            panel = engine_figures.speedup_panel(title, curves, evened.workers)
+            told = f"Speedup over a plain loop against the length of a task. {break_even.sentence(evened)}"
+            drawn.append(_small(told.replace("**", ""), panel))
             sources.append(of_run(evened))
     if not drawn:
         return ""

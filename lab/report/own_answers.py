@@ -19,10 +19,9 @@ SHOWN = 20
 
 def of_items(study: Study, mode: str) -> list[Answer]:
     """Return what is known of one item: its time, the cost of handing it over, break-even, and errors."""
-    level = "one block, no interval" if study.blocks < 2 else f"95 % interval, n = {study.blocks}"
     found = [
         ("What does one item take?", _takes(study, mode), "median over trials"),
-        ("What does handing it over cost?", _costs(study, mode), level),
+        ("What does handing it over cost?", _costs(study, mode), f"in brackets, n = {study.blocks}"),
         ("How short may items be?", _break_even(study, mode), "from the cost above"),
         ("Did items raise?", _raised_in_short(study, mode), "counted"),
     ]

@@ -6,7 +6,7 @@ from lab.analysis import break_even as analysis
 from lab.data.engines import label
 from lab.formats import length, memory, number, seconds, short_estimate
 from lab.report import break_even, containers, ray_vs_multiprocessing
-from lab.report.answers import Answer, how_far, how_many
+from lab.report.answers import Answer, how_far, how_many, sure
 from lab.report.decision import decide
 from lab.report.study import Study
 
@@ -32,8 +32,7 @@ def task_length(study: Study) -> Answer:
     )
     other = f" Against plain processes: {'; '.join(one for one in beside if one)}." if any(beside) else ""
     answer = f"Against a plain loop: {'; '.join(told)}.{other}" if told else ""
-    sure = f"95 % interval, n = {study.blocks}" if study.blocks > 1 else "one block, no interval"
-    return Answer("From which task length?", answer, sure, "pays.md")
+    return Answer("From which task length?", answer, f"in brackets, n = {study.blocks}", "pays.md")
 
 
 def beside_processes(study: Study, what: str, chosen: Mapping[str, object], batching: str) -> str:
@@ -58,8 +57,8 @@ def memory_and_start(study: Study) -> Answer:
         peak, start = (mine[one].astype(float).mean() for one in ("peak_memory_bytes", "startup_seconds"))
         if len(mine):
             told.append(f"{label(name)}: {memory(peak)}, {seconds(start)}")
-    sure = f"means, n = {study.blocks}; all processes"
-    return Answer("Memory and start-up?", f"{'; '.join(told)}.", sure, "pays.md")
+    measured = f"means, n = {study.blocks}; all processes"
+    return Answer("Memory and start-up?", f"{'; '.join(told)}.", measured, "pays.md")
 
 
 def of_containers(study: Study) -> Answer:
@@ -69,5 +68,4 @@ def of_containers(study: Study) -> Answer:
         return Answer("What do containers cost?", "No block has both.", "not decided", "containers.md")
     verdict = containers.in_words(study, study.main_mode, found)
     answer = f"Throughput is {verdict}: {short_estimate(found)} times the host's."
-    sure = f"95 % interval, n = {found.n}"
-    return Answer("What do containers cost?", answer, sure, "containers.md")
+    return Answer("What do containers cost?", answer, sure(found), "containers.md")
