@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -44,20 +45,21 @@ def work(number):
     time.sleep(0.02)
     return number * number
 """
-PLAN = (
-    ("lab run", "embedded", 42),
-    ("papermill", "embedded", 20),
-    ("worker process", "embedded", 3),
-    ("raylet", "embedded", 2),
-    ("lab run", "compose", 38),
-    ("worker process", "compose", 3),
-    ("raylet", "compose", 2),
-    ("container", "compose", 2),
-    ("head", "compose", 2),
-    ("network", "compose", 2),
-    ("memory", "compose", 2),
-    ("disk", "container", 4),
+LANES = (
+    (("lab run", "embedded", 42), ("worker process", "embedded", 3), ("raylet", "embedded", 2)),
+    (("papermill", "embedded", 34), ("disk", "container", 4)),
+    (
+        ("lab run", "compose", 24),
+        ("worker process", "compose", 3),
+        ("raylet", "compose", 2),
+        ("container", "compose", 2),
+        ("head", "compose", 2),
+        ("network", "compose", 2),
+        ("memory", "compose", 2),
+    ),
 )
+"""What goes on at once, and about as long; see PLAN."""
+PLAN = tuple(chain(*LANES))
 """What is killed or taken away, where the run is, and how often."""
 NODE_CORES = 0.8
 MOST_KILLS = 8
@@ -351,10 +353,11 @@ def main() -> None:
         ledger.begin_session()
         print(f"run {run_id}: {sum(done.values())} of {sum(many for *_, many in PLAN)} kills are done")
 
-        def lane(number: int, *clusters: str, compose: Compose | None = None) -> None:
-            mine = [one for one in PLAN if one[1] in clusters and (one[0] == "papermill") == (number == 1)]
-            with places(SEED + 10 * ledger.session + number, *clusters, compose=compose) as found:
-                for kind, cluster, many in mine:
+        def lane(number: int, compose: Compose) -> None:
+            clusters = {cluster for _, cluster, _ in LANES[number]}
+            seed = SEED + 10 * ledger.session + number
+            with places(seed, *sorted(clusters), compose=compose) as found:
+                for kind, cluster, many in LANES[number]:
                     left = many - done[kind, cluster]
                     while left > 0:
                         row = struck_run(kind, found[cluster], min(left, MOST_KILLS))
@@ -367,15 +370,10 @@ def main() -> None:
                             flush=True,
                         )
 
-        with own_project("chaos") as compose, ThreadPoolExecutor(3) as pool:
+        with own_project("chaos") as compose, ThreadPoolExecutor(len(LANES)) as pool:
             compose.environment["LAB_WORKER_CPUS"] = str(NODE_CORES)
             compose.scale(2)
-            lanes = [
-                pool.submit(lane, 0, "embedded"),
-                pool.submit(lane, 1, "embedded"),
-                pool.submit(lane, 2, "compose", "container", compose=compose),
-            ]
-            for one in lanes:
+            for one in [pool.submit(lane, number, compose) for number in range(len(LANES))]:
                 one.result()
         ledger.note(finished_at=utc_now(), files=file_digests(ledger.directory, ["kills.csv"]))
 

@@ -458,6 +458,37 @@ def test_a_page_reads_with_the_network_cut(
     context.close()
 
 
+CONTROLS = """
+() => {
+  const all = [...document.querySelectorAll(
+    "a[href], button, summary, input, select, textarea, [tabindex='0']")];
+  const shown = all.filter(one => one.checkVisibility({ visibilityProperty: true }) && !one.disabled
+    && one.type !== "hidden");
+  window.reached = new Set();
+  document.addEventListener("focusin", event => window.reached.add(event.target));
+  window.missed = () => shown.filter(one => one.tabIndex >= 0 && !window.reached.has(one))
+    .map(one => one.outerHTML.slice(0, 200));
+  return shown.map(one => one.tabIndex);
+}
+"""
+"""Notes which of the controls that are shown have the keyboard's focus from now on."""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("page", ["index", "why", "how_many"])
+def test_the_keyboard_alone_reaches_everything(book: Path, browser: Any, page: str) -> None:
+    """The Tab key comes by every link, button, field and fold of a page, and none is left out of its order."""
+    opened = browser.new_page(viewport={"width": 1280, "height": 900}, offline=True)
+    opened.goto((book / "book" / f"{page}.html").as_uri())
+    order = opened.evaluate(CONTROLS)
+    assert len(order) > 20
+    for _ in order:
+        opened.keyboard.press("Tab")
+    assert opened.evaluate("missed()") == []
+    assert opened.evaluate("document.querySelectorAll('article [tabindex=\"-1\"]').length") == 0
+    opened.close()
+
+
 @pytest.mark.browser
 def test_the_search_works_from_disk(book: Path, browser: Any) -> None:
     """From any page the keyboard alone gets to sections that hold the words, which are shown in excerpts."""
