@@ -104,7 +104,7 @@ endef
 fuzz: .venv/.installed-test ## Show 10,000 damaged run folders on the pages: none may raise or run anything (an hour)
 	@LAB_FUZZ=10000 $(python) -m pytest tests/test_foreign_runs.py -s --timeout 0 -W ignore
 
-chaos: .venv/.installed-test ## Kill runs 100 times, and what they stand on; count what is lost (some 20 minutes; goes on where it was stopped)
+chaos: .venv/.installed-test ## Kill runs 100 times, and what they stand on; count what is lost (some 15 minutes; goes on where it was stopped)
 	@$(python) tests/chaos.py
 
 tidy: .venv/.installed-test ## Format the code and strip the notebooks

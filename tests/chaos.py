@@ -47,9 +47,9 @@ def work(number):
 """
 LANES = (
     (("lab run", "embedded", 42), ("worker process", "embedded", 3), ("raylet", "embedded", 2)),
-    (("papermill", "embedded", 34), ("disk", "container", 4)),
+    (("papermill", "embedded", 42), ("disk", "container", 4)),
     (
-        ("lab run", "compose", 24),
+        ("lab run", "compose", 16),
         ("worker process", "compose", 3),
         ("raylet", "compose", 2),
         ("container", "compose", 2),
@@ -146,15 +146,20 @@ class Place:
 # --- what goes wrong ------------------------------------------------------------------------------------
 
 
-def strike(kind: str, process: psutil.Popen, place: Place) -> None:
-    """Do one harm to a run that goes on, and let what it stands on be well again."""
+def strike(kind: str, process: psutil.Popen, place: Place) -> bool:
+    """Do one harm to a run that goes on, and let what it stands on be well again; false if it had ended."""
     if kind in PROCESSES:
         below = process.children(recursive=True)
         process.kill()
         end_leftovers(below)
     elif kind in ("worker process", "raylet"):
         name = "ray::" if kind == "worker process" else "raylet"
-        until(lambda: kill_one(name, process, place), END_SECONDS)
+        deadline = time.monotonic() + END_SECONDS
+        while not kill_one(name, process, place):
+            assert time.monotonic() < deadline
+            if process.poll() is not None:
+                return False
+            time.sleep(0.5)
     elif kind == "disk":
         # a file that takes all that is left, until the run has ended of it
         inside = ["docker", "exec", place.container, "sh", "-c"]
@@ -163,6 +168,7 @@ def strike(kind: str, process: psutil.Popen, place: Place) -> None:
         subprocess.run([*inside, "rm /data/filler"], check=True)
     else:
         take_away(kind, place)
+    return True
 
 
 def take_away(kind: str, place: Place) -> None:
@@ -200,7 +206,7 @@ def kill_one(name: str, process: psutil.Popen, place: Place) -> bool:
         if found:
             place.chance.choice(found).kill()
             return True
-    return process.poll() is not None
+    return False
 
 
 def end_leftovers(below: list[psutil.Process]) -> None:
@@ -226,8 +232,7 @@ def struck_run(kind: str, place: Place, most: int) -> Kills:
         process, starts = place.start(kind, run_id), starts + 1
         struck = False
         while kills < most and await_moment(kind, process, place, run_id):
-            strike(kind, process, place)
-            struck, kills = True, kills + 1
+            struck, kills = True, kills + strike(kind, process, place)
         code, now = process.wait(END_SECONDS), place.rows(run_id)
         if kind in PROCESSES and struck and code == 0:
             # it had ended when the signal came

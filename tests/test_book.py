@@ -477,7 +477,7 @@ CONTROLS = """
 @pytest.mark.browser
 @pytest.mark.parametrize("page", ["index", "why", "how_many"])
 def test_the_keyboard_alone_reaches_everything(book: Path, browser: Any, page: str) -> None:
-    """The Tab key comes by every link, button, field and fold of a page, and none is left out of its order."""
+    """The Tab key comes by every link, button, field and fold of a page; none is left out."""
     opened = browser.new_page(viewport={"width": 1280, "height": 900}, offline=True)
     opened.goto((book / "book" / f"{page}.html").as_uri())
     order = opened.evaluate(CONTROLS)

@@ -112,9 +112,9 @@ def loss_estimates(trials: pd.DataFrame) -> pd.DataFrame:
     Takes `Account.trials`, of which the sound ones count. What is unknown is NaN.
     """
     rows = []
-    for key, group in trials[trials["sound"]].groupby(CONFIGURATION, dropna=False):
+    for key, group in shares(trials[trials["sound"]]).groupby(CONFIGURATION, dropna=False):
         for term in AMOUNTS[1:]:
-            one = share_estimate(group, term)
+            one = _estimate(group, term)
             rows.append((*key, term, one.n, one.value, one.low, one.high))
     table = pd.DataFrame(rows, columns=[*CONFIGURATION, "term", "n", "value", "low", "high"])
     return table.astype({"value": float, "low": float, "high": float})
@@ -126,7 +126,11 @@ def share_estimate(trials: pd.DataFrame, term: str, level: float = LEVEL) -> Est
     The interval is Student's t over the blocks; that of useful and slower work has the error of the speed of
     one worker alone in it, which is common to all blocks.
     """
-    return mean_against(shares(trials)[term].tolist(), *alone_error(trials, term), level)
+    return _estimate(shares(trials), term, level)
+
+
+def _estimate(parts: pd.DataFrame, term: str, level: float = LEVEL) -> Estimate:
+    return mean_against(parts[term].tolist(), *alone_error(parts, term), level)
 
 
 def alone_error(trials: pd.DataFrame, term: str) -> tuple[float, int]:

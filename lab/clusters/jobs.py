@@ -220,7 +220,7 @@ class _Job:
         cure = ""
         if "killing policy" in said:
             cure = (
-                " Ray ended it because the head was short of memory: give it more (LAB_HEAD_MEMORY of compose) "
+                " Ray ended it because the head was short of memory: give it more (compose: LAB_HEAD_MEMORY) "
                 "or send less, such as names of files that tasks open."
             )
         if re.search(r"No module named '?lab\b", said):

@@ -2,12 +2,15 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lab.analysis.intervals import Estimate, geometric_estimate
 from lab.analysis.laws import Numbers
+from lab.data.environment import read_environment
 from lab.data.listing import all_listed
 from lab.data.store import read_run
 from lab.errors import LabError
@@ -40,13 +43,19 @@ def configuration(study: Study) -> str | None:
     That is the code and the items of the work by their digests, all parameters but OF_ONE_RUN, and the hosts.
     """
     hosts = sorted(set(study.run.nodes["host_id"].dropna()))
-    parameters = {name: value for name, value in study.parameters.items() if name not in OF_ONE_RUN}
+    return f"{study.experiment} {hosts} {_asked(study.run.environment)}" if hosts else None
+
+
+def _asked(environment: Mapping[str, Any]) -> str:
+    """Return what was asked for, but what may differ between runs of one configuration."""
+    parameters = {
+        name: value for name, value in environment.get("parameters", {}).items() if name not in OF_ONE_RUN
+    }
     works = {
         mode: {name: facts.get(name) for name in ("unit", "digest", "items_digest")}
-        for mode, facts in study.works.items()
+        for mode, facts in environment.get("works", {}).items()
     }
-    found = study.experiment, hosts, parameters, works
-    return json.dumps(found, sort_keys=True) if hosts else None
+    return json.dumps((parameters, works), sort_keys=True)
 
 
 def alike(study: Study) -> tuple[Study, ...]:
@@ -55,15 +64,17 @@ def alike(study: Study) -> tuple[Study, ...]:
         folder, mine = study.run.directory.parent, configuration(study)
         listed = all_listed(folder.parent, folder.name) if mine is not None else ()
         names = (one.directory for one in listed if one.state == "complete")
-        others = filter(None, map(_read, (one for one in names if one != study.run.directory)))
-        study.done["alike"] = (study, *(one for one in others if configuration(one) == mine))
+        others = [_read(one, study) for one in names if one != study.run.directory]
+        study.done["alike"] = (study, *(one for one in others if one and configuration(one) == mine))
     found: tuple[Study, ...] = study.done["alike"]
     return found
 
 
-def _read(directory: Any) -> Study | None:
+def _read(directory: Path, like: Study) -> Study | None:
+    """Return a run of which the same was asked as of another; only then are its rows read."""
     try:
-        return Study(read_run(directory))
+        same = _asked(read_environment(directory)) == _asked(like.run.environment)
+        return Study(read_run(directory)) if same else None
     except LabError:
         return None
 
