@@ -341,9 +341,7 @@ def test_a_head_without_the_lab_is_told(head: FakeHead) -> None:
 def test_a_head_short_of_memory_is_told(head: FakeHead) -> None:
     """Where Ray ended the job for want of memory, the error says whose, and what to do."""
     head.log, head.status = "Ray killed 1 worker(s) based on the killing policy\n", "FAILED"
-    with pytest.raises(
-        ClusterError, match=r"short of memory: give it more \(compose: LAB_HEAD_MEMORY"
-    ):
+    with pytest.raises(ClusterError, match=r"short of memory: give it more \(compose: LAB_HEAD_MEMORY"):
         received(head.client())
 
 
