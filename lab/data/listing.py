@@ -16,12 +16,14 @@ import dataclasses
 import datetime
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+from lab.data.earlier import TIMINGS
 from lab.data.environment import ENVIRONMENT, read_environment
 from lab.data.records import CHECKS
-from lab.data.store import TABLES, is_complete, read_table, read_trials
+from lab.data.store import TABLES, TRIALS, ended_slots, read_table, read_trials
 from lab.errors import DataError, LabError, VersionError
 
 State = Literal["complete", "unfinished", "damaged", "of another version", "copy"]
@@ -134,15 +136,26 @@ def _told(line: Listed, environment: Mapping[str, Any]) -> Listed:
     """Return a line with its state, and how many trials have ended."""
     checks = [path for name in CHECKS if (path := line.directory / name).exists()]
     try:
-        trials = read_table(checks[0]) if checks else read_trials(line.directory)
+        ended = len(read_table(checks[0])) if checks else _ended(line.directory, _changes(line.directory))
     except DataError as error:
         return refused(line, error)
     if checks:
         finished = "finished_at" in environment["sessions"][-1]
         return dataclasses.replace(line, state="complete" if finished else "unfinished")
-    ended = int(trials.loc[trials["status"] != "interrupted", "slot"].nunique())
-    state: State = "complete" if is_complete(trials, environment) else "unfinished"
+    state: State = "complete" if ended == environment["planned_trials"] else "unfinished"
     return dataclasses.replace(line, state=state, trials=ended)
+
+
+def _changes(folder: Path) -> tuple[tuple[int, int], ...]:
+    """Return size and last change of each file of trials; none where a file is not there."""
+    found = [path.stat() for name in (TRIALS, TIMINGS) if (path := folder / name).exists()]
+    return tuple((one.st_size, one.st_mtime_ns) for one in found)
+
+
+@lru_cache(maxsize=10_000)
+def _ended(folder: Path, changes: tuple[tuple[int, int], ...]) -> int:  # noqa: ARG001  of what was read
+    """Return how many slots of the plan have a trial that ended; of unchanged files it is counted once."""
+    return ended_slots(read_trials(folder))
 
 
 def _last_change(folder: Path) -> str:

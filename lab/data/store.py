@@ -44,13 +44,12 @@ class Run:
     @property
     def complete(self) -> bool:
         """Tell whether every slot of the plan has a trial that ended, well or not."""
-        return is_complete(self.trials, self.environment)
+        return bool(ended_slots(self.trials) == self.environment["planned_trials"])
 
 
-def is_complete(trials: pd.DataFrame, environment: Mapping[str, Any]) -> bool:
-    """Tell whether every slot of the plan has a trial that ended, well or not."""
-    ended = trials.loc[trials["status"] != "interrupted", "slot"].nunique()
-    return bool(ended == environment["planned_trials"])
+def ended_slots(trials: pd.DataFrame) -> int:
+    """Return how many slots of the plan have a trial that ended, well or not."""
+    return int(trials.loc[trials["status"] != "interrupted", "slot"].nunique())
 
 
 def read_run(directory: Path) -> Run:
