@@ -177,8 +177,9 @@ def _delays(window: pd.DataFrame, name: str, begin: str, end: str) -> pd.DataFra
 
 def _queues(done: pd.DataFrame, window: pd.DataFrame) -> pd.DataFrame:
     seconds = _window_seconds(done)
+    needed = window[["trial_id", "warmup", "submitted_seconds", "received_seconds"]]
     rows = {
         trial_id: mean_and_max(queue_lengths(attempts), float(seconds[trial_id]))
-        for trial_id, attempts in window.groupby("trial_id")
+        for trial_id, attempts in needed.groupby("trial_id")
     }
     return pd.DataFrame.from_dict(rows, orient="index", columns=["queue_mean", "queue_max"], dtype=float)

@@ -93,11 +93,10 @@ def share_table(estimates: pd.DataFrame) -> str:
 
 
 def _share_table(estimates: pd.DataFrame, sizes: list[tuple[int, int]]) -> str:
-    rows = []
-    for term, name in {**NAMES, **PARTS}.items():
-        here = estimates[estimates["term"] == term]
-        found = [estimate_of(here[(here[SIZE] == list(size)).all(axis="columns")]) for size in sizes]
-        rows.append((name, *(share(one) for one in found)))
+    found = {key: estimate_of(rows) for key, rows in estimates.groupby(["term", *SIZE])}
+    rows = [
+        (name, *(share(found[term, *size]) for size in sizes)) for term, name in {**NAMES, **PARTS}.items()
+    ]
     work = estimates[estimates["term"] == WORK].set_index(SIZE)["n"]
     head = ("part of the core time, %", *(size_name(*size) for size in sizes))
     return table(head, [*rows, ("n", *(int(work[size]) for size in sizes))], right=range(1, len(head)))
