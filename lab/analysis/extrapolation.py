@@ -145,13 +145,13 @@ def _surprise(others: Sequence[FittedLaw], found: Means, logs: Numbers) -> Refus
     """Return the refusal of a largest size that the laws of the others do not foretell within noise.
 
     Those laws are the ones within NEAR of the best on the other sizes. Found is the smallest of their
-    errors, as a part of the throughput; the limit is what noise explains of it.
+    errors, as a part of the throughput; the limit is what noise explains of it. Less than PART is no bend.
     """
     errors = []
     for one in _remaining(others, NEAR):
         parameters = one.law.search(found.sizes[:-1], logs[:, :-1], found.counts[:-1])
         value, low, high = ends(errors_at_largest(one.law, parameters, found, logs), SURPRISED)
-        if low <= 0 <= high:
+        if low <= PART and high >= -PART:
             return None
         errors.append((abs(float(value)), abs(float(value)) - float(min(abs(low), abs(high)))))
     return Refusal("bends at the end", *min(errors), advised(found.sizes, 1))
