@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import optimize
 
 from lab.analysis.configurations import CONFIGURATION, WORK
@@ -23,6 +24,9 @@ ASSUMED = 0.02
 
 FEWEST = 3
 """Degrees of freedom from which on runs tell what runs differ by: four runs of one kind have three."""
+
+MOST = 0.5
+"""The part of the configurations that a block must have to count for all together."""
 
 LARGEST = 0.99
 """The largest slow-down that is asked for: throughput falls to a hundredth."""
@@ -52,6 +56,8 @@ class Comparison:
     each: Mapping[tuple[object, ...], Ratio]
     margin: float
     paired: bool
+    whole: int
+    """Configurations that no block lacks: `overall` is of these."""
     between: Between | None = None
 
     def outcome(self, true_for: Range) -> Outcome:
@@ -132,42 +138,53 @@ def compare(
         blocks = first.columns.intersection(second.columns)
         first, second = first[blocks], second[blocks]
     a, b = (one.loc[both].to_numpy(dtype=np.float64) for one in (first, second))
-    known = None if paired else between_runs(groups, both)
+    # a configuration of which a trial failed is judged by itself alone: else its block would be lost to all
+    shared = np.isfinite(a + b) if paired else None
+    most = [np.isfinite(one) if shared is None else shared for one in (a, b)]
+    kept = [one.mean(axis=0) > MOST for one in most]
+    whole = np.all([one[:, blocks].all(axis=1) for one, blocks in zip(most, kept, strict=True)], axis=0)
+    together = [_together(one[:, blocks], whole) for one, blocks in zip((a, b), kept, strict=True)]
+    known = None if paired else between_runs(groups, both, whole)
     levels = (shared_level(2), shared_level(2 * len(both))) if len(both) > 1 else (LEVEL, LEVEL)
     variances = [None] * (1 + len(both)) if known is None else [known.overall, *known.each]
-    rows = zip([_together(a), *a], [_together(b), *b], variances, strict=True)
+    rows = zip([together[0], *a], [together[1], *b], variances, strict=True)
     ratios = [
         _paired(one, other, level) if paired else _apart(one, other, level, variance, known, assumed)
         for (one, other, variance), level in zip(rows, [levels[0], *[levels[1]] * len(both)], strict=True)
     ]
-    return Comparison(ratios[0], dict(zip(both, ratios[1:], strict=True)), margin, paired, known)
+    each = dict(zip(both, ratios[1:], strict=True))
+    return Comparison(ratios[0], each, margin, paired, int(whole.sum()), known)
 
 
-def between_runs(groups: Iterable[Sequence[pd.DataFrame]], configurations: pd.Index) -> Between | None:
-    """Return what runs of one kind differ by; None where they leave fewer than FEWEST degrees of freedom."""
+def between_runs(
+    groups: Iterable[Sequence[pd.DataFrame]], configurations: pd.Index, whole: NDArray[np.bool_]
+) -> Between | None:
+    """Return what runs of one kind differ by; None where they leave fewer than FEWEST degrees of freedom.
+
+    `whole` tells which of the configurations count for a run as a whole.
+    """
     sums, freedom, runs = np.zeros(1 + len(configurations)), 0, 0
     for group in groups:
-        whole = [one for one in group if len(one.index.intersection(configurations)) == len(configurations)]
-        if len(whole) > 1:
-            levels = np.array([_levels(one.loc[configurations].to_numpy(dtype=np.float64)) for one in whole])
-            sums += levels.var(axis=0, ddof=1) * (len(whole) - 1)
-            freedom, runs = freedom + len(whole) - 1, runs + len(whole)
+        having = [one.loc[configurations] for one in group if configurations.isin(one.index).all()]
+        if len(having) > 1:
+            levels = np.array([_levels(one.to_numpy(dtype=np.float64), whole) for one in having])
+            sums += levels.var(axis=0, ddof=1) * (len(having) - 1)
+            freedom, runs = freedom + len(having) - 1, runs + len(having)
     if freedom < FEWEST or not np.isfinite(sums).all():
         return None
     variances = (sums / freedom).tolist()
     return Between(variances[0], tuple(variances[1:]), freedom, runs)
 
 
-def _levels(logs: Numbers) -> Numbers:
+def _levels(logs: Numbers, whole: NDArray[np.bool_]) -> Numbers:
     """Return the mean log throughput of a run, of all its configurations and of each."""
-    return np.array(
-        [np.nanmean(one) if np.isfinite(one).any() else np.nan for one in (_together(logs), *logs)]
-    )
+    each = np.array([one[np.isfinite(one)].mean() if np.isfinite(one).any() else np.nan for one in logs])
+    return np.array([each[whole].mean() if whole.any() else np.nan, *each])
 
 
-def _together(logs: Numbers) -> Numbers:
-    """Return the mean over configurations of every block that has them all."""
-    found: Numbers = logs.mean(axis=0)
+def _together(logs: Numbers, whole: NDArray[np.bool_]) -> Numbers:
+    """Return the mean over configurations of every block, of those that no block lacks."""
+    found: Numbers = logs[whole].mean(axis=0) if whole.any() else np.full(logs.shape[1], np.nan)
     return found
 
 
