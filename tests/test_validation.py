@@ -21,7 +21,7 @@ from lab.analysis.measures import measures
 from lab.data.records import SCHEMA_VERSION
 from lab.data.store import read_run
 from lab.errors import ClaimError
-from lab.report import laws, made_up, proofs, simulations, validation
+from lab.report import alarms, laws, made_up, proofs, simulations, validation
 from lab.report.book import Book
 from lab.report.study import Study
 from lab.synthetic import bands, choices
@@ -376,17 +376,23 @@ def test_the_summary_counts_the_claims(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("LAB_DATA", str(tmp_path))
     made = pages(tmp_path)
     text = validation.summary(made).text
-    assert text.startswith("Of 7 claims about the measurements in this book, 1 holds and 6 are not decided.")
+    assert text.startswith("Of 9 claims about the measurements in this book, 1 holds and 8 are not decided.")
     write_checks(tmp_path, rows_of("memory", "B", [(2.0, 1.0), (2.01, 1.0), (2.02, 1.0)]))
     assert validation.summary(made).text.startswith(
-        "Of 10 claims about the measurements in this book, 1 holds, 1 does not and 8 are not decided."
+        "Of 12 claims about the measurements in this book, 1 holds, 1 does not and 10 are not decided."
     )
 
 
 def test_sections_without_a_run_say_so(tmp_path: Path) -> None:
     """Nothing is computed of a run that is not there."""
     made = pages(tmp_path)
-    for section in (proofs.processor_time, simulations.intervals, simulations.false_alarms, laws.laws):
+    for section in (
+        proofs.processor_time,
+        simulations.intervals,
+        simulations.false_alarms,
+        laws.laws,
+        alarms.pairs,
+    ):
         assert section(made).text == "*No run yet.*"
 
 

@@ -7,7 +7,7 @@ from math import exp, inf, log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from lab.analysis.intervals import LEVEL, Estimate
 
@@ -49,14 +49,14 @@ class Ratio:
         beyond = log(1 - margin) - log(1 - loss)
         if self.error == 0:
             return float(beyond > 0)
-        found = stats.t.cdf(beyond / self.error - critical(self.level, self.freedom), self.freedom)
+        found = special.stdtr(self.freedom, beyond / self.error - critical(self.level, self.freedom))
         return float(found)
 
     def found_from(self, power: float, margin: float) -> float | None:
         """Return the smallest slow-down that an interval as wide as this one finds with that power."""
         if self.error is None:
             return None
-        steps = critical(self.level, self.freedom) + float(stats.t.ppf(power, self.freedom))
+        steps = critical(self.level, self.freedom) + float(special.stdtrit(self.freedom, power))
         return 1 - (1 - margin) * exp(-self.error * steps)
 
 
@@ -78,4 +78,4 @@ def ratio(n: int, value: float | None, parts: Sequence[Part | None], level: floa
 @cache
 def critical(level: float, freedom: float) -> float:
     """Return the quantile of Student's t at which a two-sided interval of that level ends."""
-    return float(stats.t.ppf((1 + level) / 2, freedom))
+    return float(special.stdtrit(freedom, (1 + level) / 2))

@@ -138,12 +138,7 @@ def compare(
         blocks = first.columns.intersection(second.columns)
         first, second = first[blocks], second[blocks]
     a, b = (one.loc[both].to_numpy(dtype=np.float64) for one in (first, second))
-    # a configuration of which a trial failed is judged by itself alone: else its block would be lost to all
-    shared = np.isfinite(a + b) if paired else None
-    most = [np.isfinite(one) if shared is None else shared for one in (a, b)]
-    kept = [one.mean(axis=0) > MOST for one in most]
-    whole = np.all([one[:, blocks].all(axis=1) for one, blocks in zip(most, kept, strict=True)], axis=0)
-    together = [_together(one[:, blocks], whole) for one, blocks in zip((a, b), kept, strict=True)]
+    whole, *together = _as_a_whole(a, b, paired)
     known = None if paired else between_runs(groups, both, whole)
     levels = (shared_level(2), shared_level(2 * len(both))) if len(both) > 1 else (LEVEL, LEVEL)
     variances = [None] * (1 + len(both)) if known is None else [known.overall, *known.each]
@@ -182,10 +177,19 @@ def _levels(logs: Numbers, whole: NDArray[np.bool_]) -> Numbers:
     return np.array([each[whole].mean() if whole.any() else np.nan, *each])
 
 
-def _together(logs: Numbers, whole: NDArray[np.bool_]) -> Numbers:
-    """Return the mean over configurations of every block, of those that no block lacks."""
-    found: Numbers = logs[whole].mean(axis=0) if whole.any() else np.full(logs.shape[1], np.nan)
-    return found
+def _as_a_whole(a: Numbers, b: Numbers, paired: bool) -> tuple[NDArray[np.bool_], Numbers, Numbers]:
+    """Return which configurations no block lacks in either run, and their mean in every block of both.
+
+    A configuration of which a trial failed is judged by itself alone: else its block would be lost to all.
+    A block counts where it has most configurations.
+    """
+    known = [np.isfinite(a + b)] * 2 if paired else [np.isfinite(a), np.isfinite(b)]
+    blocks = [one.mean(axis=0) > MOST for one in known]
+    whole = np.all([one[:, kept].all(axis=1) for one, kept in zip(known, blocks, strict=True)], axis=0)
+    if not whole.any():
+        return whole, np.empty(0), np.empty(0)
+    means = [one[whole][:, kept].mean(axis=0) for one, kept in zip((a, b), blocks, strict=True)]
+    return whole, means[0], means[1]
 
 
 def _paired(first: Numbers, second: Numbers, level: float) -> Ratio:

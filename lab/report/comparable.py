@@ -14,12 +14,14 @@ from lab.report.differences import hosts_of
 
 def taking_turns(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
     """Tell whether the blocks of two runs took turns (`lab run --against`): each names the other."""
-    return _partner(first) == second.get("run_id") and _partner(second) == first.get("run_id")
+    named = [against(one).get("run_id") for one in (first, second)]
+    return named == [second.get("run_id"), first.get("run_id")]
 
 
-def _partner(environment: Mapping[str, Any]) -> object:
+def against(environment: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a run says of the one that it took turns with: its run_id, and the role of this one."""
     told = environment.get("against") or environment["sessions"][0].get("against")
-    return told.get("run_id") if isinstance(told, dict) else None
+    return told if isinstance(told, dict) else {}
 
 
 def begun(run: Run) -> tuple[object, object]:

@@ -89,7 +89,7 @@ def covers(two: TwoRuns) -> str:
     return (
         "The runs were made at different times, and fewer than four other runs of one kind are here to tell "
         "what such runs differ by. The intervals cover the noise within both runs, and that the levels of "
-        f"runs scatter by {100 * two.asked.scatter:g} % (standard deviation), which is assumed: --scatter "
+        f"runs scatter by {two.asked.scatter_percent:g} % (standard deviation), which is assumed: --scatter "
         "says otherwise. `lab run --against` makes two runs that take turns, which need no such assumption."
     )
 

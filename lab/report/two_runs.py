@@ -12,6 +12,7 @@ from lab.data.listing import all_listed
 from lab.data.records import FILES
 from lab.data.store import Run, empty, read_run, read_table, read_trials
 from lab.errors import DataError
+from lab.experiment.rules import Flag, Real, Text, parameter
 from lab.report.comparable import (
     begun,
     refuse_a_copy,
@@ -25,20 +26,29 @@ from lab.report.differences import Difference, differences
 from lab.report.runs_alike import configuration
 from lab.report.study import Study
 
-MARGIN = 0.03
-"""What a run may lose before it counts as slower."""
+PERCENT = Real(0.0, 49.0, "percent")
+NAME = Text(r".+", "the id of a run, as `lab list` shows it, or its folder")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """How two runs are to be compared; margin and scatter are parts, 0.03 is 3 %."""
+    """How two runs are to be compared."""
 
-    margin: float = MARGIN
-    scatter: float = ASSUMED
-    """What the levels of two runs of one kind are taken to scatter by where no runs tell it."""
-    across_machines: bool = False
-    changed_work: bool = False
+    margin_percent: float = parameter(PERCENT, "%", default=3.0)
+    """What the second run may lose before it counts as slower."""
+    scatter_percent: float = parameter(PERCENT, "%", default=100 * ASSUMED)
+    """What levels of runs of one kind are taken to scatter by where too few runs tell it."""
+    across_machines: bool = parameter(Flag(), default=False)
+    changed_work: bool = parameter(Flag(), default=False)
     """Whether the function that is measured may be another: it is what the comparison is about."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Named(Asked):
+    """What `notebooks/compare.ipynb` can be told."""
+
+    first: str = parameter(NAME)
+    second: str = parameter(NAME)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +78,7 @@ def two_runs(first: Path, second: Path, asked: Asked) -> TwoRuns:
     logs = logs_of(one.trials), logs_of(other.trials)
     refuse_nothing_in_common(one, other, logs)
     groups = () if paired else kinds(one, other)
-    found = compare(*logs, margin=asked.margin, paired=paired, groups=groups, assumed=asked.scatter)
+    found = compare(*logs, asked.margin_percent / 100, paired, groups, asked.scatter_percent / 100)
     studies = Study(one), Study(other)
     return TwoRuns(*studies, asked, found, logs, tuple(differences(one, other)))
 

@@ -1,14 +1,13 @@
 """Pairs of made-up runs with a planted slow-down: how often comparing them raises an alarm, or finds it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from math import log
 
 import numpy as np
 import pandas as pd
 
-from lab.analysis.intervals import Estimate, proportion_estimate
-from lab.analysis.two_runs import ASSUMED, Comparison, compare
+from lab.analysis.two_runs import ASSUMED, compare
 from lab.analysis.verdicts import within
 from lab.synthetic.sweeps import Noise
 
@@ -20,50 +19,33 @@ LOSSES = (0.03, 0.05, 0.10)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What became of pairs with one planted slow-down, 0 for A/A pairs.
+    """What became of pairs with one planted slow-down; with 0, of A/A pairs.
 
-    `alarms` are pairs found to differ in either direction, `slower` those found slower; `promised` is the
-    mean of the power that each comparison printed, None for A/A pairs.
+    `marks` tell for each pair whether it was found slower or, of A/A pairs, different in either direction;
+    `powers` are the powers that the comparisons printed.
     """
 
     paired: bool
     loss: float
-    pairs: int
-    alarms: int
-    slower: int
-    promised: float | None
-
-    def rate(self, level: float) -> Estimate:
-        """Return the part of the pairs that raised an alarm or, with a slow-down planted, were found slower."""
-        return proportion_estimate(self.slower if self.loss else self.alarms, self.pairs, level)
+    marks: tuple[bool, ...]
+    powers: tuple[float, ...]
 
 
-def of_pairs(
-    noise: Noise, pairs: int = PAIRS, margin: float = MARGIN, blocks: int = BLOCKS
-) -> tuple[Found, ...]:
-    """Return what became of so many pairs without and with each of LOSSES, interleaved and apart."""
+@cache
+def of_pairs(noise: Noise, pairs: int = PAIRS, blocks: int = BLOCKS) -> tuple[Found, ...]:
+    """Return what became of so many pairs without and with each of LOSSES, taking turns and apart."""
     return tuple(
-        _found(noise, paired, loss, pairs, margin, blocks)
-        for paired in (True, False)
-        for loss in (0.0, *LOSSES)
+        _found(noise, paired, loss, pairs, blocks) for paired in (True, False) for loss in (0.0, *LOSSES)
     )
 
 
-def _found(noise: Noise, paired: bool, loss: float, pairs: int, margin: float, blocks: int) -> Found:
+def _found(noise: Noise, paired: bool, loss: float, pairs: int, blocks: int) -> Found:
     rng = np.random.default_rng(SEED)
-    made = [
-        compare(*made_pair(noise, loss, paired, rng, blocks), margin=margin, paired=paired)
-        for _ in range(pairs)
-    ]
-    alarms = sum(one.outcome(within(margin)) == "does not hold" for one in made)
-    slower = sum(one.change == "slower" for one in made)
-    return Found(
-        paired, loss, pairs, alarms, slower, float(np.mean([*_powers(made, loss)])) if loss else None
+    made = [compare(*made_pair(noise, loss, paired, rng, blocks), MARGIN, paired) for _ in range(pairs)]
+    marks = (
+        one.change == "slower" if loss else one.outcome(within(MARGIN)) == "does not hold" for one in made
     )
-
-
-def _powers(made: list[Comparison], loss: float) -> Iterator[float]:
-    yield from (one.power(loss) or 0.0 for one in made)
+    return Found(paired, loss, tuple(marks), tuple(one.power(loss) or 0.0 for one in made))
 
 
 def made_pair(
@@ -76,8 +58,8 @@ def made_pair(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return two runs as `lab.analysis.two_runs.logs_of` does, the second slower by `loss` throughout.
 
-    Every configuration has the spread of a recorded one, in both runs. Interleaved runs share the levels of
-    their blocks; others have their own, and levels of whole runs that scatter by ASSUMED.
+    Every configuration has the spread of a recorded one, in both runs. Runs that take turns share the levels
+    of their blocks; others have their own, and levels of whole runs that scatter by ASSUMED.
     """
     spreads = rng.choice(noise.spreads, (configurations, 1))
     shared = rng.choice(noise.levels, blocks)

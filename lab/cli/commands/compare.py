@@ -1,15 +1,17 @@
 """`lab compare A B`: whether the second of two runs is slower than the first, and how sure that is."""
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab.cli.commands.list import table
+from lab.cli.runs import find_run
 from lab.errors import LabError
 
 if TYPE_CHECKING:
@@ -43,8 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(name.lower(), metavar=name, help=f"{words}: its id, or its folder")
     parser.add_argument(
         "--margin",
-        type=part,
-        default=0.03,
+        dest="margin_percent",
+        type=percent,
         metavar="PERCENT",
         help="what the second run may lose before it counts as slower (default 3%%)",
     )
@@ -56,8 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--scatter",
-        type=part,
-        default=None,
+        dest="scatter_percent",
+        type=percent,
         metavar="PERCENT",
         help="what levels of runs made at different times scatter by (standard deviation) where fewer than "
         "four runs of one kind tell it (default 2%%)",
@@ -85,22 +87,28 @@ def carry_out(given: argparse.Namespace) -> int:
     """Print the comparison and return its status; that of an error of the lab itself is none of a verdict."""
     try:
         return _compared(given)
-    except (LabError, KeyboardInterrupt):
-        raise
     except Exception as error:
         traceback.print_exc()
         raise SystemExit(INTERNAL) from error
 
 
+def compare(namespace: Mapping[str, Any]) -> "TwoRuns":
+    """Compare the two runs that the parameters of a notebook name; raises `LabError` where that cannot be."""
+    from lab.experiment.parameters import parameters_from
+    from lab.report.two_runs import Named, two_runs
+
+    # any dataclass of parameters will do, though all others are experiments
+    asked = parameters_from(Named, namespace)  # type: ignore[type-var]
+    return two_runs(find_run(asked.first), find_run(asked.second), asked)
+
+
 def _compared(given: argparse.Namespace) -> int:
     from lab.analysis.verdicts import at_least, within
-    from lab.cli.runs import find_run
     from lab.report import compared
     from lab.report.two_runs import Asked, two_runs
 
-    asked = Asked(given.margin, across_machines=given.across_machines, changed_work=given.changed_work)
-    if given.scatter is not None:
-        asked = Asked(asked.margin, given.scatter, asked.across_machines, asked.changed_work)
+    names = [one.name for one in dataclasses.fields(Asked) if getattr(given, one.name) is not None]
+    asked = Asked(**{name: getattr(given, name) for name in names})
     try:
         two = two_runs(find_run(given.a, given.data), find_run(given.b, given.data), asked)
     except LabError as error:
@@ -112,11 +120,21 @@ def _compared(given: argparse.Namespace) -> int:
         print(compared.shown(two).text if given.markdown else in_text(two))
     summary = given.summary or os.environ.get(SUMMARY)
     if summary:
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(f"{compared.shown(two).text}\n")
-    true_for = within(asked.margin) if given.fail_on == "different" else at_least(1 - asked.margin)
+        append(Path(summary), compared.shown(two).text)
+    margin = two.comparison.margin
+    true_for = within(margin) if given.fail_on == "different" else at_least(1 - margin)
     undecided = UNDECIDED if given.fail_on == "undecided" else 0
     return {"holds": 0, "does not hold": SLOWER, "not decided": undecided}[two.comparison.outcome(true_for)]
+
+
+def append(file: Path, text: str) -> None:
+    """Append Markdown to a file; one that cannot be written was named wrongly."""
+    try:
+        with file.open("a", encoding="utf-8") as open_file:
+            open_file.write(f"{text}\n")
+    except OSError as error:
+        print(f"{file} cannot be written: {error.strerror or error}", file=sys.stderr)
+        raise SystemExit(WRONG_USAGE) from error
 
 
 def in_text(two: "TwoRuns") -> str:
@@ -147,12 +165,11 @@ def _plain(lines: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
     ]
 
 
-def part(text: str) -> float:
-    """Return a part that is given in percent, with its sign or without: 3% and 3 are 0.03."""
+def percent(text: str) -> float:
+    """Return a percentage, which may be given with its sign: 3% and 3 are 3."""
+    from lab.report.two_runs import PERCENT
+
     try:
-        value = float(text.strip().removesuffix("%")) / 100
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 0.5:
-        raise argparse.ArgumentTypeError(f"{text!r}; accepted is a percentage from 0 to below 50, such as 3%")
-    return value
+        return PERCENT.accept(text.strip().removesuffix("%").strip())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}; accepted is {error}, such as 3%") from None
