@@ -1,7 +1,7 @@
 """Two runs compared, in words: what differs, the ratio of each configuration, the verdict, and its power."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from lab.analysis.ratios import Ratio
 from lab.analysis.two_runs import KEY
 from lab.analysis.verdicts import Verdict, at_least, judge
 from lab.formats import UNKNOWN, count, level, number, percent, short_estimate
-from lab.report.markdown import Markdown, folded, literal, paragraphs, safe, table
+from lab.report.markdown import Markdown, folded, literal, paragraphs, safe, shortened, table
 from lab.report.series import EQUAL, name_of
 from lab.report.two_runs import TwoRuns
 from lab.report.verdicts import in_one_line
@@ -148,16 +148,16 @@ def _named(two: TwoRuns) -> list[tuple[str, Ratio]]:
     """Return each configuration by its name, which tells what differs between configurations."""
     keys = [dict(zip(KEY, key, strict=True)) for key in two.comparison.each]
     varying = {name for name in KEY if len({key[name] for key in keys}) > 1}
-    return [
-        (_name(key, varying), ratio) for key, ratio in zip(keys, two.comparison.each.values(), strict=True)
-    ]
+    names = [configuration_name(key, varying) for key in keys]
+    return list(zip(names, two.comparison.each.values(), strict=True))
 
 
-def _name(key: dict[str, Any], varying: set[str]) -> str:
+def configuration_name(key: Mapping[str, Any], varying: Collection[str]) -> str:
+    """Return the name of a configuration by its values of KEY: engine, workers, and those that vary."""
     engine = name_of(key["engine"], key["schedule"] * ("schedule" in varying and key["engine"] == "ray"))
     own = ("transfer", "task_seconds") if "task_seconds" in varying else ("transfer", "planned_tasks")
     parts = (
-        key["mode"] * ("mode" in varying),
+        shortened(key["mode"]) * ("mode" in varying),
         f"{engine}{EQUAL * (key['batching'] == 'equal')}",
         count(key["nodes"], "node") * ("nodes" in varying),
         count(key["workers"], "worker"),
