@@ -20,7 +20,7 @@ def taking_turns(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
 
 def against(environment: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what a run says of the one that it took turns with: its run_id, and the role of this one."""
-    told = environment.get("against") or environment["sessions"][0].get("against")
+    told = environment.get("against")
     return told if isinstance(told, dict) else {}
 
 
