@@ -341,6 +341,16 @@ def test_the_summary_is_appended(
     assert printed.startswith("**Slower by more than 3 %: throughput is 9")
 
 
+def test_a_noisy_machine_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What disturbed a run beyond its limit is told of it; of a quiet pair nothing is."""
+    turns(tmp_path, 1.1)
+    assert "not quiet" not in said(tmp_path, capsys, "a", "b")[1]
+    trials = pd.read_csv(tmp_path / "own" / "b" / "trials.csv")
+    trials.assign(load_before=40.0).to_csv(tmp_path / "own" / "b" / "trials.csv", index=False)
+    told = said(tmp_path, capsys, "a", "b")[1]
+    assert "The machine was not quiet: of the second run the load average for each core" in told
+
+
 def test_foreign_text_stays_text(tmp_path: Path) -> None:
     """No name of a run, a unit or a version is read as Markdown or HTML."""
     bad = "<b onclick=x>|`*"

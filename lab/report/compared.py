@@ -9,7 +9,8 @@ import numpy as np
 from lab.analysis.ratios import Ratio
 from lab.analysis.two_runs import KEY
 from lab.analysis.verdicts import Verdict, at_least, judge
-from lab.formats import UNKNOWN, count, level, number, percent, short_estimate
+from lab.formats import UNKNOWN, count, level, listing, number, percent, short_estimate
+from lab.report.disturbances import beyond
 from lab.report.markdown import Markdown, folded, literal, paragraphs, safe, shortened, table
 from lab.report.series import EQUAL, name_of
 from lab.report.two_runs import TwoRuns
@@ -103,6 +104,16 @@ def power(two: TwoRuns) -> str:
     return f"Power: it finds a slow-down of {told} of cases."
 
 
+def noisy(two: TwoRuns) -> str:
+    """Say what disturbed the runs beyond its limit; empty where nothing did."""
+    told = [
+        f"of the {name} run {listing(found.values())}"
+        for name, study in (("first", two.first), ("second", two.second))
+        if (found := beyond(study))
+    ]
+    return f"The machine was not quiet: {'; '.join(told)}." if told else ""
+
+
 def rows(two: TwoRuns) -> list[tuple[str, ...]]:
     """Return name, both throughputs, blocks, ratio and slow-down found of each configuration, and of all."""
     comparison = two.comparison
@@ -183,7 +194,7 @@ def shown(two: TwoRuns) -> Markdown:
         in_one_line(verdict(two, safe)),
         table(heads(two, safe), lines, right=range(1, 6)),
         f"{levels(two)} {power(two)}",
-        covers(two),
+        f"{covers(two)} {noisy(two)}".strip(),
     )
 
 
@@ -201,6 +212,7 @@ def as_values(two: TwoRuns) -> dict[str, Any]:
         "margin": comparison.margin,
         "paired": comparison.paired,
         "covers": covers(two),
+        "noisy": noisy(two),
         "all": dataclasses.asdict(comparison.overall.estimate),
         "configurations": [
             {"name": name, **dict(zip(KEY, key, strict=True)), **dataclasses.asdict(ratio.estimate)}

@@ -152,7 +152,7 @@ def in_text(two: "TwoRuns") -> str:
         compared.levels(two),
         f"{compared.headline(two)}.",
         f"{judged.outcome}: {judged.claim}. True if {judged.rule}. {judged.evidence}",
-        f"{compared.power(two)}\n{compared.covers(two)}",
+        f"{compared.power(two)}\n{compared.covers(two)}\n{compared.noisy(two)}".strip(),
     ]
     return "\n\n".join(parts)
 
