@@ -134,13 +134,13 @@ def heads(two: TwoRuns, escaped: Callable[[str], str] = str) -> tuple[str, ...]:
     return (
         *("configuration", f"first, {unit}", f"second, {unit}"),
         "pairs" if two.comparison.paired else "blocks",
-        *("second / first (interval)", "finds 80 % from"),
+        *("second / first (interval)", "slow-down found in 80 %"),
     )
 
 
 def _cells(ratio: Ratio, margin: float) -> tuple[str, str, str]:
     loss = ratio.found_from(POWERS[0], margin)
-    return str(ratio.n), short_estimate(ratio.estimate), UNKNOWN if loss is None else f"-{percent(loss, 2)}"
+    return str(ratio.n), short_estimate(ratio.estimate), UNKNOWN if loss is None else percent(loss, 2)
 
 
 def levels(two: TwoRuns) -> str:

@@ -13,6 +13,7 @@ from lab.report.comparable import against
 from lab.report.compared import shown
 from lab.report.markdown import Markdown, paragraphs
 from lab.report.selection import pinned_run
+from lab.report.source import of_run
 from lab.report.two_runs import Asked, TwoRuns, two_runs
 
 NAME = "compare"
@@ -33,7 +34,8 @@ def page(book: Book) -> Markdown:
     if found is None:
         return Markdown(NO_PAIR)
     whose = "Published runs" if book.is_published(found.second) else "Your runs"
-    return paragraphs(f"*{whose}.*", shown(found).text)
+    files = f"Data: {of_run(found.first)}; {of_run(found.second)}."
+    return paragraphs(f"*{whose}.*", shown(found).text, files)
 
 
 def pair(book: Book) -> TwoRuns | None:
