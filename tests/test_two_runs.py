@@ -399,6 +399,14 @@ def test_two_names_of_one_run_are_no_two_runs(tmp_path: Path, capsys: pytest.Cap
     assert "there is no run two" in said(tmp_path, capsys, "one", "two")[1]
 
 
+def test_the_lab_s_own_checks_are_no_runs_of_work(capsys: pytest.CaptureFixture[str]) -> None:
+    """A run of `lab validate` or of kills has no trials to compare, and is not called damaged for it."""
+    (checked,) = (paths.DATA / "validation").iterdir()
+    (killed,) = (paths.DATA / "kills").iterdir()
+    assert main(["compare", str(checked), str(killed)]) == 3
+    assert f"the run {checked.name} checks the lab itself" in capsys.readouterr().err
+
+
 def test_nothing_in_common_is_no_comparison(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Runs of other engines or sizes, and of other works, have nothing to be compared."""
     first, second = written(tmp_path, "one"), written(tmp_path, "two", day=2)

@@ -1,11 +1,12 @@
 """Why two runs cannot be compared: each reason is a sentence of its own, and says what would help."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from lab.data.records import work_of
+from lab.data.records import CHECKS, work_of
 from lab.data.store import Run
 from lab.errors import DataError
 from lab.formats import listing
@@ -34,6 +35,14 @@ def refuse_a_copy(first: Run, second: Run) -> None:
     if begun(first) == begun(second):
         raise DataError(
             f"{second.run_id} is a copy of {first.run_id}: both began at {begun(first)[1]}; name two runs"
+        )
+
+
+def refuse_checks(directory: Path) -> None:
+    """Raise for a run of the lab's own checks, which has no trials."""
+    if any((directory / name).exists() for name in CHECKS):
+        raise DataError(
+            f"the run {directory.name} checks the lab itself and has no trials: name a run of work"
         )
 
 

@@ -16,6 +16,7 @@ from lab.experiment.rules import Flag, Real, Text, parameter
 from lab.report.comparable import (
     begun,
     refuse_a_copy,
+    refuse_checks,
     refuse_nothing_in_common,
     refuse_other_machines,
     refuse_other_work,
@@ -67,6 +68,8 @@ def two_runs(first: Path, second: Path, asked: Asked) -> TwoRuns:
     """Read two runs from their folders and compare them; raises `DataError` where they cannot be compared."""
     if first.resolve() == second.resolve():
         raise DataError(f"{first.name} is both runs: a run is compared with another one, name two")
+    for folder in (first, second):
+        refuse_checks(folder)
     one, other = read_run(first), read_run(second)
     refuse_a_copy(one, other)
     for run in (one, other):
