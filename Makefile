@@ -90,7 +90,7 @@ test: .venv/.installed-test ## Run every check and every test (TESTS=tests/test_
 	@$(python) -m nbstripout --verify $(notebooks) </dev/null || \
 		{ echo "Some notebooks hold outputs: make tidy" >&2; exit 1; }
 	@echo "==> zizmor: workflows"
-	@.venv/bin/zizmor --offline --quiet --persona pedantic --min-severity low .github/workflows
+	@.venv/bin/zizmor --offline --quiet --persona pedantic --min-severity low .github/workflows deploy/github
 	@$(if $(TESTS),echo "==> pytest"; $(python) -m pytest $(TESTS),$(every_test))
 
 # Most tests wait more than they compute, so four run at a time. What compares times comes last, and alone.

@@ -33,6 +33,7 @@ PAGES = (
     "multi_node",
     "docker",
     "own",
+    "compare",
     "ray_vs_multiprocessing",
     "break_even",
     "clusters",

@@ -15,10 +15,12 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from lab.cli import COMMANDS
 from lab.measure.environment import code_facts
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+EXAMPLE = ROOT / "deploy" / "github" / "compare.yml"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PIN = re.compile(r"(?P<name>[a-z0-9.-]+)==(?P<version>[^\s;]+)(?P<marker> ; .+)?")
 
@@ -280,7 +282,22 @@ def test_there_are_two_workflows() -> None:
     assert [path.name for path in WORKFLOWS] == ["pages.yml", "test.yml"]
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_the_example_of_a_workflow_is_one_to_copy() -> None:
+    """It has least permissions and an end, takes no foreign text for code, and calls commands that exist."""
+    content = workflow(EXAMPLE)
+    assert content["permissions"] == {"contents": "read"}
+    (job,) = content["jobs"].values()
+    assert job["permissions"] == {"contents": "read", "pull-requests": "write"}
+    assert job["timeout-minutes"] <= 60
+    commands = [step["run"] for step in job["steps"] if "run" in step]
+    assert not any("${{" in command for command in commands)
+    asked = [command.split()[1:] for command in commands if command.startswith(".venv/bin/lab ")]
+    assert [words[0] for words in asked] == ["run", "compare"]
+    assert all(words[0] in COMMANDS for words in asked)
+    assert "pull_request_target" not in EXAMPLE.read_text()
+
+
+@pytest.mark.parametrize("path", [*WORKFLOWS, EXAMPLE], ids=lambda path: path.name)
 def test_actions_are_pinned_by_commit_id(path: Path) -> None:
     """Every action is named by 40 hexadecimal digits, with the version beside it."""
     used = re.findall(r"uses: (.+)$", path.read_text(), re.MULTILINE)

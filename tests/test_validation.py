@@ -21,12 +21,13 @@ from lab.analysis.measures import measures
 from lab.data.records import SCHEMA_VERSION
 from lab.data.store import read_run
 from lab.errors import ClaimError
-from lab.report import laws, made_up, proofs, simulations, validation
+from lab.report import alarms, laws, made_up, proofs, simulations, validation
 from lab.report.book import Book
 from lab.report.study import Study
 from lab.synthetic import bands, choices
 from lab.synthetic.bands import CURVES, of_curves, of_laws
 from lab.synthetic.losses import POINT, SCENARIOS, recovered
+from lab.synthetic.pairs import Found
 from lab.synthetic.sweeps import recorded_noise
 
 ROW = {"check": "memory", "unit": "B", "block": 0, "node": "a", "lab_value": 1.0, "reference_value": 1.0}
@@ -376,17 +377,48 @@ def test_the_summary_counts_the_claims(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("LAB_DATA", str(tmp_path))
     made = pages(tmp_path)
     text = validation.summary(made).text
-    assert text.startswith("Of 7 claims about the measurements in this book, 1 holds and 6 are not decided.")
+    assert text.startswith("Of 9 claims about the measurements in this book, 1 holds and 8 are not decided.")
     write_checks(tmp_path, rows_of("memory", "B", [(2.0, 1.0), (2.01, 1.0), (2.02, 1.0)]))
     assert validation.summary(made).text.startswith(
-        "Of 10 claims about the measurements in this book, 1 holds, 1 does not and 8 are not decided."
+        "Of 12 claims about the measurements in this book, 1 holds, 1 does not and 10 are not decided."
     )
+
+
+@pytest.mark.parametrize(
+    ("marks", "powers", "alarmed", "found"),
+    [
+        ((False,) * 200, (0.0,) * 200, "holds", "holds"),
+        ((True,) * 200, (0.0,) * 200, "does not hold", "does not hold"),
+        ((False, True) * 5, (0.5,) * 10, "does not hold", "not decided"),
+        ((False,) * 10, (0.0,) * 10, "not decided", "holds"),
+    ],
+)
+def test_verdicts_on_pairs_come_out_in_all_their_ways(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    marks: tuple[bool, ...],
+    powers: tuple[float, ...],
+    alarmed: str,
+    found: str,
+) -> None:
+    """Alarms are judged by an exact interval, and slow-downs by what was found beyond what was printed."""
+    pairs = [Found(paired, loss, marks, powers) for paired in (True, False) for loss in (0.0, 0.05)]
+    monkeypatch.setattr(alarms, "found", lambda _: tuple(pairs))
+    made = pages(tmp_path)
+    assert alarms.alarm_verdict(made).outcome == alarmed
+    assert alarms.power_verdict(made).outcome == found
 
 
 def test_sections_without_a_run_say_so(tmp_path: Path) -> None:
     """Nothing is computed of a run that is not there."""
     made = pages(tmp_path)
-    for section in (proofs.processor_time, simulations.intervals, simulations.false_alarms, laws.laws):
+    for section in (
+        proofs.processor_time,
+        simulations.intervals,
+        simulations.false_alarms,
+        laws.laws,
+        alarms.pairs,
+    ):
         assert section(made).text == "*No run yet.*"
 
 

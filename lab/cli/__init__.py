@@ -1,4 +1,7 @@
-"""The command line: `lab COMMAND ...`; exit status 0 fine, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C."""
+"""The command line: `lab COMMAND ...`; exit status 0 fine, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
+
+A command whose status is its answer, `compare`, has statuses of its own, as its help says.
+"""
 
 import argparse
 import difflib
@@ -15,6 +18,8 @@ COMMANDS: Mapping[str, str] = {
     "book": "build the report from the measurements in data/",
     "list": "list all runs",
     "answer": "say how far, why no further and how many; for a target or a price, too",
+    "compare": "say whether the second of two runs is slower, and how sure that is",
+    "export": "write a run as OpenMetrics, JSON, or what Bencher and asv read",
     "trace": "write one trial of a run as a file for Perfetto",
     "validate": "measure the lab's own measuring beside other instruments",
 }
@@ -37,7 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return WRONG_USAGE
     # each command brings its own imports, so that the others start without them
     command = importlib.import_module(f"lab.cli.commands.{name}")
-    return guarded(lambda: carry_out(command, name, rest))
+    try:
+        return guarded(lambda: carry_out(command, name, rest))
+    except SystemExit as ended:
+        # argparse ends with 2 of its own accord
+        wrong = ended.code == WRONG_USAGE and hasattr(command, "WRONG_USAGE")
+        raise SystemExit(command.WRONG_USAGE if wrong else ended.code) from None
 
 
 def overview() -> str:
@@ -56,8 +66,8 @@ def overview() -> str:
     )
 
 
-def carry_out(command: ModuleType, name: str, arguments: Sequence[str]) -> None:
-    """Read a command's arguments and do what they ask for; ends with status 2 where they are wrong."""
+def carry_out(command: ModuleType, name: str, arguments: Sequence[str]) -> int:
+    """Read a command's arguments, do what they ask for and return its status; 2 where they are wrong."""
     parser = argparse.ArgumentParser(
         prog=f"lab {name}",
         usage=getattr(command, "USAGE", None),
@@ -68,7 +78,7 @@ def carry_out(command: ModuleType, name: str, arguments: Sequence[str]) -> None:
     )
     command.add_arguments(parser)
     refuse_unknown(parser, arguments)
-    command.carry_out(parser.parse_args(arguments))
+    return command.carry_out(parser.parse_args(arguments)) or 0
 
 
 def refuse_unknown(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
@@ -90,10 +100,10 @@ def meant(name: str, known: Sequence[str] | Mapping[str, str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def guarded(work: Callable[[], None]) -> int:
+def guarded(work: Callable[[], int]) -> int:
     """Return the exit status of work, and say in one message why it failed or how to go on."""
     try:
-        work()
+        return work()
     except LabError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return FAILED
@@ -102,4 +112,3 @@ def guarded(work: Callable[[], None]) -> int:
         if not getattr(stop, "__notes__", ()):
             print("\nstopped", file=sys.stderr)
         return STOPPED
-    return 0

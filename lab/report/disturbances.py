@@ -33,7 +33,7 @@ def warning(study: Study) -> Markdown:
     What had loaded the machine before the first trial is gone within minutes: alone it may have slowed the
     first block, and makes no other trial noisy.
     """
-    loud = {one.kind: _sentence(one) for one in study.disturbances if len(one.beyond)}
+    loud = beyond(study)
     if not loud:
         return Markdown("")
     title, lead = "The machine was not quiet", "It was too noisy for small differences on this page:"
@@ -44,6 +44,11 @@ def warning(study: Study) -> Markdown:
         f'<div class="admonition warning">\n<p class="admonition-title">{title}</p>\n\n'
         f"{lead}\n\n{points}\n\n</div>"
     )
+
+
+def beyond(study: Study) -> dict[str, str]:
+    """Return what disturbed the run beyond its limit: kind -> what there was of it, as a sentence goes on."""
+    return {one.kind: _sentence(one) for one in study.disturbances if len(one.beyond)}
 
 
 def limits(study: Study) -> str:

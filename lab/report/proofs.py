@@ -18,7 +18,7 @@ from lab.synthetic.changes import CONTRADICTIONS, HARMLESS, first_blocks, stoppe
 from lab.synthetic.large import large_run
 from lab.synthetic.losses import POINT, SCENARIOS, recovered
 
-CLAIMS = 10
+CLAIMS = 12
 """Claims on the page, which share one error rate; a test counts them."""
 
 EACH = shared_level(CLAIMS)

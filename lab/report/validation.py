@@ -11,7 +11,7 @@ from lab.data.environment import ENVIRONMENT
 from lab.data.listing import all_listed
 from lab.data.store import read_table
 from lab.formats import count, estimate, listing, percent, seconds, short_estimate
-from lab.report import choices, laws, proofs, simulations
+from lab.report import alarms, choices, laws, proofs, simulations
 from lab.report.book import Book
 from lab.report.markdown import Markdown, literal, paragraphs, table
 from lab.report.page import NO_RUN, not_shown
@@ -64,6 +64,8 @@ def summary(book: Book) -> Markdown:
         laws.law_verdict(book),
         laws.curve_verdict(book),
         choices.choice_verdict(book),
+        alarms.alarm_verdict(book),
+        alarms.power_verdict(book),
         *(() if checks is None else verdicts(checks)),
     ]
     by = {outcome: sum(one.outcome == outcome for one in judged) for outcome in WORDS}

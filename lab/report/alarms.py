@@ -1,0 +1,90 @@
+"""The section of the Validation page on two runs compared: false alarms, and slow-downs that were found."""
+
+from itertools import chain
+
+from lab.analysis.intervals import LEVEL, mean_estimate, proportion_estimate
+from lab.analysis.verdicts import Verdict, all_of, at_most, judge, within
+from lab.formats import count, fixed, number, percent
+from lab.report.book import Book
+from lab.report.markdown import Markdown, paragraphs, table
+from lab.report.page import NO_RUN
+from lab.report.proofs import EACH, studies
+from lab.report.verdicts import in_one_line
+from lab.synthetic.pairs import BLOCKS, CONFIGURATIONS, LOSSES, MARGIN, Found, of_pairs
+from lab.synthetic.sweeps import recorded_noise
+
+MOST = 1 - LEVEL
+"""The part of pairs that do not differ which may raise an alarm."""
+APART = 0.05
+"""What the part of slow-downs that are found may differ by from the power that was printed."""
+TOO_LITTLE = "The runs recorded too little noise to draw from."
+
+
+def pairs(book: Book) -> Markdown:
+    """Show what became of made-up pairs of runs, with and without a slow-down."""
+    if not studies(book):
+        return Markdown(NO_RUN)
+    head = ("made", "planted slow-down", "pairs", "alarms or found, % (95 % interval)", "power printed, %")
+    rows = [_row(one) for one in found(book)]
+    told = [in_one_line(one) for one in (alarm_verdict(book), power_verdict(book))]
+    return paragraphs(*told, table(head, rows, right=(1, 2, 3, 4)) if rows else None)
+
+
+def found(book: Book) -> tuple[Found, ...]:
+    """Return what became of pairs with the noise of these runs; nothing where it is too little."""
+    noise = recorded_noise(study.measures for study in studies(book))
+    return () if noise is None else of_pairs(noise)
+
+
+def alarm_verdict(book: Book, level: float = EACH) -> Verdict:
+    """Judge whether runs that do not differ are seldom enough called slower or faster."""
+    claim = "two runs that do not differ are seldom called slower or faster"
+    rule = f"at most {percent(MOST, 1)} of pairs are, made in turns or apart"
+    same = [one for one in found(book) if not one.loss]
+    if not same:
+        return Verdict(claim, rule, "not decided", TOO_LITTLE)
+    rates = [proportion_estimate(sum(one.marks), len(one.marks), level) for one in same]
+    evidence = (
+        f"Of {count(sum(len(one.marks) for one in same), 'pair')} with {count(BLOCKS, 'block')} of "
+        f"{count(CONFIGURATIONS, 'configuration')} and recorded noise, "
+        f"{sum(chain.from_iterable(one.marks for one in same))} were, with a margin of {percent(MARGIN, 1)}."
+    )
+    return Verdict(claim, rule, all_of(judge(one, at_most(MOST)) for one in rates), evidence)
+
+
+def power_verdict(book: Book, level: float = EACH) -> Verdict:
+    """Judge whether slow-downs are found as often as each comparison says that they would be."""
+    claim = "slow-downs are found as often as the printed power says"
+    rule = f"over all that were planted, the two are within {number(100 * APART, 1)} points"
+    planted = [one for one in found(book) if one.loss]
+    if not planted:
+        return Verdict(claim, rule, "not decided", TOO_LITTLE)
+    apart = [mark - power for one in planted for mark, power in zip(one.marks, one.powers, strict=True)]
+    off = mean_estimate(apart, level)
+    losses = ", ".join(percent(loss, 2) for loss in LOSSES)
+    evidence = (
+        f"Planted were {losses}, each in {count(len(planted[0].marks), 'pair')} made in turns and as many "
+        f"apart. They were found {_points(off.value)} points oftener than printed ({_points(off.low)} to "
+        f"{_points(off.high)})."
+    )
+    return Verdict(claim, rule, judge(off, within(APART, of=0.0)), evidence)
+
+
+def _row(one: Found) -> tuple[object, ...]:
+    rate = proportion_estimate(sum(one.marks), len(one.marks))
+    value, low, high = (fixed(100 * (end or 0.0), 1) for end in (rate.value, rate.low, rate.high))
+    return (
+        "in turns" if one.paired else "apart",
+        percent(one.loss, 2) if one.loss else "none",
+        len(one.marks),
+        f"{value} ({low} to {high})",
+        fixed(100 * _printed(one), 1) if one.loss else "",
+    )
+
+
+def _printed(one: Found) -> float:
+    return sum(one.powers) / len(one.powers)
+
+
+def _points(part: float | None) -> str:
+    return fixed(100 * (part or 0.0), 1)
