@@ -37,6 +37,7 @@ PAGES = (
     "break_even",
     "clusters",
     "kubernetes",
+    "history",
     "validation",
     "terms",
     "method",
