@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -16,7 +17,7 @@ from lab.cli import main
 from lab.clusters.embedded import OLDEST_RAY, PINNED_RAY, in_range
 from lab.data.store import read_run
 from lab.errors import ClusterError, LabError, ParameterError, WorkError
-from lab.experiment import against, versions
+from lab.experiment import against, side, versions
 from lab.experiment.against import in_turns, order, run_ids
 from lab.experiment.own_parameters import Own
 from lab.experiment.parameters import parameters_from
@@ -169,7 +170,7 @@ def test_the_code_at_a_commit_runs_from_the_same_folder(repository: Path, tmp_pa
     assert found.told == git(repository, "rev-parse", "HEAD")
     assert (found.folder / "jobs" / "my_job.py").read_text() == WORK.format(1)
     assert (found.folder / "items.txt").read_text() == "one\ntwo\n"
-    assert (found.named, found.same_code) == ({}, False)
+    assert (found.named, found.root) == ({}, repository)
     assert git(repository, "worktree", "list").count("\n") == 0
 
 
@@ -226,6 +227,25 @@ def test_the_range_of_ray() -> None:
     """Both ends and what lies between, releases only."""
     assert all(map(in_range, (OLDEST_RAY, "2.59.1", PINNED_RAY)))
     assert not any(map(in_range, ("2.54.9", "2.61.0", "2.60.0rc1", "2.60", "")))
+
+
+def test_packages_of_the_repository_are_those_of_the_commit(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of it on Python's path, as a link installs one, has its twin before it in the other side."""
+    monkeypatch.syspath_prepend(repository / "jobs")
+    found = versions.other("HEAD", {"work": "jobs/my_job.py:work"}, tmp_path)
+    lab, twin, *_ = found.variables["PYTHONPATH"].split(":")
+    assert (Path(lab), Path(twin)) == (paths.ROOT, tmp_path / "code" / "jobs")
+
+
+def test_a_module_from_here_is_no_other_version(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code at a commit that imports a package of the folder as it is would be measured against itself."""
+    module = SimpleNamespace(__file__=str(repository / "helper.py"))
+    side._refuse_modules_of(repository)
+    monkeypatch.setitem(sys.modules, "helper", module)
+    with pytest.raises(ParameterError, match="it imports helper from the folder that is here"):
+        side._refuse_modules_of(repository)
 
 
 # --- bad input ---
@@ -380,6 +400,7 @@ def stopped_by(end: Callable[[subprocess.Popen[str]], None], tmp_path: Path, rep
         "objects": {},
         "data": str(tmp_path / "data"),
         "dry_run": True,
+        "not_from": "",
         "side": {"against": {"run_id": "", "role": "A"}, "session": {}, "last_block": 0},
     }
     command = [sys.executable, "-P", "-m", "lab.experiment.side", str(tmp_path / "answer")]

@@ -120,7 +120,7 @@ def _refuse_unlike(turns: Turns) -> None:
     """Raise `ParameterError` where the two would not measure the same work in the same order."""
     here, there = (_ask(turns, role) for role in ROLES)
     told = f"{turns.versions['B'].told} and here differ, and nothing was measured"
-    facts = ("unit", "items_digest", *(("digest",) if turns.versions["B"].same_code else ()))
+    facts = ("unit", "items_digest", *(() if turns.versions["B"].root else ("digest",)))
     for name in facts:
         if _works(here, name) != _works(there, name):
             raise ParameterError(
@@ -154,6 +154,7 @@ def _ask(turns: Turns, role: Role, names: Mapping[Role, str] | None = None, bloc
         "objects": objects,
         "data": str(turns.data),
         "dry_run": not names,
+        "not_from": str(version.root or ""),
         "side": {"against": against, "session": dict(version.session), "last_block": block},
     }
     turns.answer.unlink(missing_ok=True)

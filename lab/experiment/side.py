@@ -12,7 +12,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.errors import LabError
+from lab import paths
+from lab.errors import LabError, ParameterError
 from lab.experiment.facts import Side
 from lab.experiment.own import own_work
 
@@ -26,6 +27,8 @@ def main(arguments: Sequence[str]) -> int:
     side = Side(**request["side"])
     try:
         own_work(request["given"], request["objects"], Path(request["data"]), request["dry_run"], side)
+        if request["not_from"]:
+            _refuse_modules_of(Path(request["not_from"]))
     except LabError as error:
         answer.write_text(json.dumps({"kind": type(error).__name__, "message": str(error)}))
         return 1
@@ -33,6 +36,23 @@ def main(arguments: Sequence[str]) -> int:
         return 130
     answer.write_text(json.dumps(side.seen))
     return 0
+
+
+def _refuse_modules_of(root: Path) -> None:
+    """Raise `ParameterError` where the other version's code has imported a module of the one that is here.
+
+    A package that is installed as a link to the folder is found there, whatever commit is asked for.
+    """
+    ours = paths.ROOT / "lab"
+    for name, module in list(sys.modules.items()):
+        path = Path(getattr(module, "__file__", None) or sys.prefix)
+        installed = path.is_relative_to(sys.prefix) or path.is_relative_to(ours)
+        if path.is_relative_to(root) and not installed:
+            raise ParameterError(
+                f"it imports {name} from the folder that is here, and not from the commit: name the work so "
+                "that the folder of that package is searched, as in src/my_package/jobs.py:work or, from its "
+                "folder, my_package.jobs:work"
+            )
 
 
 def _stop_at_the_end() -> None:

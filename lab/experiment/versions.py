@@ -40,8 +40,8 @@ class Version:
     named: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """What NAMED are for this side, where they are given with a whole path."""
     session: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    same_code: bool = True
-    """Whether the work's code must be that of the other side."""
+    root: Path | None = None
+    """The folder of which this side has the files of another commit, so that no module may come from it."""
 
 
 def as_it_is() -> Version:
@@ -116,6 +116,7 @@ def _of_lab(ref: str, given: Mapping[str, Any], folder: Path) -> Version:
     if here.is_relative_to(paths.ROOT.resolve()):
         # from this folder workers would import this lab: they start in that one, with the work of this one
         start = tree / here.relative_to(paths.ROOT.resolve())
+        start.mkdir(parents=True, exist_ok=True)
         for file in filter(None, map(_file_of, given.values())):
             _link(start, file)
     session = {"commit": commit, "uncommitted_changes": False}
@@ -151,6 +152,9 @@ def _of_work(ref: str, given: Mapping[str, Any], folder: Path) -> Version:
             "since the other version runs from the same folder of its own files"
         )
     tree = _unpacked(root, commit, folder)
+    if root == paths.ROOT.resolve():
+        # of an example only its own code is compared: workers find the lab that is here
+        shutil.rmtree(tree / "lab")
     start = tree / here.relative_to(root)
     start.mkdir(parents=True, exist_ok=True)
     items = _file_of(given.get("items"))
@@ -158,7 +162,9 @@ def _of_work(ref: str, given: Mapping[str, Any], folder: Path) -> Version:
         # a file of items is data, and the same for both
         _link(start, items)
     named = {name: moved for name in NAMED if (moved := _moved(given.get(name), root, tree))}
-    return Version(commit, start, found_first(paths.ROOT), named, same_code=False)
+    found = (Path(one).resolve() for one in sys.path if one)
+    packages = (tree / one.relative_to(root) for one in found if one.is_relative_to(root))
+    return Version(commit, start, found_first(paths.ROOT, *filter(Path.is_dir, packages)), named, root=root)
 
 
 def _file_of(named: Any) -> Path | None:
@@ -171,7 +177,7 @@ def _file_of(named: Any) -> Path | None:
 def _moved(named: Any, root: Path, tree: Path) -> str | None:
     """Return what names the same function in another tree; None where a path from the folder says it."""
     file = _file_of(named)
-    if file is None or not file.is_absolute() or ":" not in named:
+    if file is None or not file.is_absolute() or not file.resolve().is_relative_to(root):
         return None
     return f"{tree / file.resolve().relative_to(root)}:{named.rpartition(':')[2]}"
 
