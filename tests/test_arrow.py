@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab import paths
-from lab.measure.environment import READERS
+from lab.data.code import READERS
 
 LAB = paths.ROOT / "lab"
 
@@ -29,6 +29,7 @@ RUN_SIDE = (
 )
 READER_SIDE = ("analysis", "figures", "invariants", "report", "trace", "published", "synthetic")
 SHARED = (
+    "data.code",
     "data.columns",
     "data.earlier",
     "data.environment",
@@ -65,6 +66,7 @@ FOUNDATION = {
     "errors": set(),
     "paths": set(),
     "data.engines": set(),
+    "data.code": {"paths"},
     "data.columns": set(),
     "data.trial_records": {"data.columns"},
     "data.node_records": {"data.columns"},

@@ -38,6 +38,7 @@ PAGES = (
     "break_even",
     "clusters",
     "kubernetes",
+    "history",
     "validation",
     "terms",
     "method",

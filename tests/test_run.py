@@ -342,9 +342,10 @@ def test_bad_parameters_begin_nothing(nothing_begins, changes, error, words):
 
 
 def test_another_ray_begins_nothing(nothing_begins, monkeypatch):
-    """A Ray that is not the pinned one is refused with both versions and what to do."""
-    monkeypatch.setattr(embedded.importlib.metadata, "version", lambda _: "2.59.0")
-    with pytest.raises(ClusterError, match=r"Ray 2\.59\.0 is installed, the lab measures Ray 2\.60\.0: run"):
+    """A Ray out of the range is refused with its version, the range, and what to do."""
+    monkeypatch.setattr(embedded.importlib.metadata, "version", lambda _: "2.54.0")
+    words = r"Ray 2\.54\.0 is installed, the lab measures Ray 2\.55\.0 to 2\.60\.0: run"
+    with pytest.raises(ClusterError, match=words):
         single_node(TINY, nothing_begins)
 
 

@@ -28,6 +28,8 @@ def tell(run: Run) -> None:
     for _, first in trials[trials["status"] != "ok"].head(1).iterrows():
         print(f"the first trial that failed, {first['engine']}: {first['error_message']}")
     print(f"{len(trials)} trials, {bad or 'none'} of them failed. Rows: {run.directory}")
+    if other := run.environment.get("against"):
+        print(f"The two beside each other: lab compare {run.run_id} {other['run_id']}")
     data = run.directory.parent.parent
     print("The report: lab book" + ("" if data == paths.data_folder() else f" --data {data}"))
 

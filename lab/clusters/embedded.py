@@ -4,6 +4,7 @@ import contextlib
 import importlib.metadata
 import logging
 import os
+import re
 import secrets
 import socket
 import sys
@@ -21,6 +22,9 @@ from lab.measure.node_watch import NodeWatch
 
 PINNED_RAY = "2.60.0"
 """The version whose behaviour the lab's measurements rely on; `tests/test_ray_facts.py` holds the facts."""
+
+OLDEST_RAY = "2.55.0"
+"""With this one and those in between it measures, too: what they differ by is asked by `--against`."""
 
 SHOWN_SECONDS = 60.0
 """How long nodes that were started may take to show up."""
@@ -51,17 +55,25 @@ SETTINGS = {
 
 
 def check_ray_version() -> None:
-    """Refuse another Ray than the pinned one, before it is imported, and limits that none starts under."""
-    try:
-        found = f"{importlib.metadata.version('ray')} is"
-    except importlib.metadata.PackageNotFoundError:
-        found = "is not"
-    if found != f"{PINNED_RAY} is":
+    """Refuse a Ray out of range, before it is imported, and limits that none starts under."""
+    found = None
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        found = importlib.metadata.version("ray")
+    if found is None or not in_range(found):
+        told = "Ray is not installed" if found is None else f"Ray {found} is installed"
         raise ClusterError(
-            f"Ray {found} installed, the lab measures Ray {PINNED_RAY}: "
+            f"{told}, the lab measures Ray {OLDEST_RAY} to {PINNED_RAY}: "
             f'run `make report` again, or `pip install "ray[default]=={PINNED_RAY}"`'
         )
     check_surroundings()
+
+
+def in_range(version: str) -> bool:
+    """Tell whether the lab measures this version of Ray, as in 2.60.0; one before its release is none."""
+    if not re.fullmatch(r"\d+\.\d+\.\d+", version):
+        return False
+    oldest, asked, newest = (tuple(map(int, one.split("."))) for one in (OLDEST_RAY, version, PINNED_RAY))
+    return oldest <= asked <= newest
 
 
 def check_port(port: int) -> None:

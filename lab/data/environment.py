@@ -50,7 +50,7 @@ RUN = {
     "planned_trials": COUNT,
     "sessions": SESSIONS,
     "settings": TEXTS,
-    **dict.fromkeys(("parameters", "code", "versions", "machine", "works"), OBJECT),
+    **dict.fromkeys(("parameters", "code", "versions", "machine", "works", "against"), OBJECT),
 }
 REQUIRED = ("planned_trials", "sessions")
 PARAMETERS = {
@@ -62,6 +62,8 @@ PARAMETERS = {
 }
 """Those that pages and lists read; a run that is gone on with has all of its parameters checked."""
 CODE = {"version": TEXT, "digest": TEXT}
+AGAINST = {"run_id": TEXT, "role": TEXT}
+"""The other run of two that were measured in turns, and which this one is: A as it is, B the other."""
 MACHINE = {
     **dict.fromkeys(("cpu_model", "architecture", "system", "kernel"), TEXT),
     **dict.fromkeys(("cores", "physical_cores", "gpus", "memory_bytes"), COUNT),
@@ -137,7 +139,7 @@ def _faults(found: Mapping[str, Any]) -> Iterator[tuple[str, object, str]]:
             yield name, None, RUN[name][0]
     yield from _wrong("", found, RUN)
     given = found.get("parameters") or {}
-    parts = (("parameters", PARAMETERS), ("code", CODE), ("machine", MACHINE))
+    parts = (("parameters", PARAMETERS), ("code", CODE), ("machine", MACHINE), ("against", AGAINST))
     for name, facts in parts:
         yield from _wrong(f"{name}.", found.get(name) or {}, facts)
     if len(given.get("find_tasks") or ()) != len(given.get("find_bits") or ()):

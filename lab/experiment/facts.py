@@ -1,6 +1,7 @@
 """What environment.json holds of a run: its parameters, its works, the code, the versions and the machine."""
 
 import contextlib
+import dataclasses
 import datetime
 import itertools
 import json
@@ -22,6 +23,20 @@ from lab.measure.environment import code_facts, machine_facts, session_facts, ve
 from lab.measure.node import Cgroup
 
 MOST_AT_ONCE = 100
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Side:
+    """One of two runs that are measured in turns, block by block, each block in a process of its own."""
+
+    against: Mapping[str, str]
+    """The other run, `run_id`, and the `role` of this one: A as it is, B the other version."""
+    session: Mapping[str, Any]
+    """Facts of the session that this process cannot find itself, such as the commit of an unpacked lab."""
+    last_block: int
+    """The process ends with this block."""
+    seen: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """What a dry run would do: `works` and `plan`, to see that both sides do the same."""
 
 
 def new_run_id(profile: str) -> str:

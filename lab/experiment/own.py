@@ -11,7 +11,9 @@ from lab.clusters.package import files_to_send
 from lab.data.store import Run
 from lab.engines.teams import known_engine
 from lab.errors import ParameterError, WorkError
+from lab.experiment.against import in_turns
 from lab.experiment.apart import environment, main_apart, nothing_left
+from lab.experiment.facts import Side, told_works
 from lab.experiment.own_parameters import Own
 from lab.experiment.parameters import parameters_from
 from lab.experiment.pilot import Pilot, in_words, pilot, slowest_seconds
@@ -46,13 +48,18 @@ def own_work(
     objects: Mapping[str, Any],
     data: Path | None = None,
     dry_run: bool = False,
+    side: Side | None = None,
 ) -> Run | None:
     """Run one's own work; `objects` are functions and items that were given themselves, not by name.
 
-    Raises `LabError` before any work starts where something cannot be right; None from a dry run.
+    Where another version is to be measured in turns, both are, and the first's run is returned; a process of
+    one of them is told its `side`. Raises `LabError` before any work starts where something cannot be right;
+    None from a dry run.
     """
     check_ray_version()
     parameters = parameters_from(Own, namespace)
+    if parameters.against and side is None:
+        return in_turns(parameters, objects, data, dry_run)
     parameters = dataclasses.replace(parameters, engines=tuple(map(known_engine, parameters.engines)))
     cgroup = find_cgroup()
     memory, cores = usable_memory_bytes(cgroup), int(usable_cores(cgroup))
@@ -76,6 +83,9 @@ def own_work(
         works = _works(prepared, plan, found.changes_items)
         _refuse_unfit(parameters, mode, prepared, plan, found, at_once)
         print("\n".join(in_words(mode, prepared, plan, found, at_once)), flush=True)
+        if side is not None:
+            planned = [dataclasses.asdict(one.configuration) for one in plan]
+            side.seen.update(works=told_works(works, plan), plan=planned)
         if dry_run:
             return None
 
@@ -87,7 +97,7 @@ def own_work(
                 "address": partial(address_site, parameters, run_id),
             }
 
-        return run_plan("own", parameters, works, plan, data, cgroup, sites)
+        return run_plan("own", parameters, works, plan, data, cgroup, sites, side=side)
 
 
 def _works(prepared: Prepared, plan: Plan, changes_items: bool) -> Works:

@@ -21,6 +21,9 @@ BATCHINGS = ("none", "equal")
 SCALINGS = ("strong", "weak")
 NAMED = Text(r"[^\x00-\x1f]{0,1000}", "text, such as my_job.py:name")
 ITEMS = Items()
+VERSION = Text(
+    r"(?!-)[^\x00-\x20]{0,200}", "empty, or text such as HEAD, a commit, ray==2.59.0, lab@REF, image=TAG"
+)
 PHRASE = Text(r"[^\x00-\x1f]{0,300}", "a line of text, up to 300 characters")
 
 
@@ -102,6 +105,12 @@ class Own(Experiment):
     )
     repeats: int = parameter(Whole(1, 1000), "blocks", "how often everything is measured", default=3)
     seed: int = parameter(Whole(0, 2**63 - 1), meaning="decides the order of the trials", default=20260101)
+    against: str = parameter(
+        VERSION,
+        meaning="another version, measured in turns with this one: a commit, branch or tag of the work's "
+        "repository (HEAD: without your changes), ray==X, lab@REF, or image=TAG",
+        default="",
+    )
     run_id: str = parameter(
         RUN_ID, meaning="name of the run's folder; of one that was cut short: goes on", default=""
     )
@@ -126,6 +135,7 @@ class Own(Experiment):
                 "raylets on this host), compose or address"
             )
         check_address(self.cluster, self.address)
+        check_against(self.against, self.cluster, self.repeats)
         there = {name for name, one in TABLE.items() if self.cluster in one.clusters}
         if self.cluster != "embedded" and not there.issuperset(self.engines):
             raise ParameterError(
@@ -146,3 +156,24 @@ class Own(Experiment):
     def batchings_of(self, engine: str) -> tuple[str, ...]:
         """Return how an engine gets its items; empty where it chooses itself."""
         return self.batchings if TABLE[engine].batched else ()
+
+
+def check_against(against: str, cluster: str, repeats: int) -> None:
+    """Raise `ParameterError` where another version cannot be measured in turns with this one."""
+    if against and repeats < 2:
+        raise ParameterError(
+            f"against is {against!r} and repeats {repeats}: two versions are compared over blocks, and one "
+            "block tells nothing of noise: give 5 or more (--repeats 5)"
+        )
+    if against.startswith("ray==") and cluster in ("compose", "address"):
+        raise ParameterError(
+            f"against is {against!r}, and on a cluster {cluster} Ray is that of the nodes: measure another "
+            "Ray with --cluster embedded or local, or another image of the compose cluster (image=TAG)"
+        )
+    if against.startswith("lab@") and cluster == "compose":
+        raise ParameterError(
+            f"against is {against!r}, and the nodes of a compose cluster have the lab of their image: use "
+            "another cluster (--cluster local)"
+        )
+    if against.startswith("image=") and cluster != "compose":
+        raise ParameterError(f"against is {against!r}, and only --cluster compose has an image")

@@ -17,7 +17,7 @@ from lab.data.ledger import Ledger
 from lab.data.store import Run, file_digests, read_run
 from lab.errors import DataError, ParameterError
 from lab.experiment.examples import works_of
-from lab.experiment.facts import facts_of, in_words, new_folder
+from lab.experiment.facts import Side, facts_of, in_words, new_folder
 from lab.experiment.parameters import Docker, Experiment, MultiNode, SingleNode, parameters_from
 from lab.experiment.plan import Plan, docker_plan, multi_node_plan, single_node_plan
 from lab.experiment.profiles import with_true_profile
@@ -147,10 +147,11 @@ def run_plan(
     cgroup: Cgroup,
     sites: Callable[[str], Sites],
     session: Mapping[str, Any] | None = None,
+    side: Side | None = None,
 ) -> Run:
     """Check what can be checked beforehand, carry the plan out, and return the rows.
 
-    `session` holds facts of the session that are not measured here.
+    `session` holds facts of the session that are not measured here; a side ends with its block.
     """
     data = data or paths.data_folder()
     written = (works[one.configuration.work] for one in plan)
@@ -160,6 +161,9 @@ def run_plan(
     directory = folder / parameters.run_id if parameters.run_id else new_folder(folder, parameters.profile)
     facts = facts_of(experiment, directory.name, parameters, works, plan, cgroup)
     facts["session"] |= session or {}
+    if side is not None:
+        facts["against"], facts["session"] = side.against, facts["session"] | side.session
+        plan = tuple(one for one in plan if one.block <= side.last_block)
     with Ledger(directory, facts) as ledger:
         _carry_out(experiment, parameters, works, plan, ledger, sites(directory.name))
     return read_run(directory)

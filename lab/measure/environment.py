@@ -1,7 +1,6 @@
 """Facts about the environment that a run was made in: never a user, host, address, token or home path."""
 
 import datetime
-import hashlib
 import importlib.metadata
 import os
 import platform
@@ -12,6 +11,7 @@ from typing import Any
 import psutil
 
 from lab import paths
+from lab.data.code import measuring_digest
 from lab.measure.gpus import gpu_handles
 from lab.measure.node import Cgroup, host_id, usable_cores, usable_memory_bytes
 
@@ -31,19 +31,6 @@ PACKAGES = (
 NODE_PACKAGES = ("ray", "gmpy2", "python-flint", "numpy", "psutil")
 """Those of them that all nodes of a cluster must have in the same version; the others only the client has."""
 
-READERS = (
-    "analysis",
-    "figures",
-    "report",
-    "published",
-    "synthetic",
-    "invariants.py",
-    "trace.py",
-    "cli",
-    "__main__.py",
-)
-"""Parts of `lab/` that only read what was measured, or only call: a run goes on when they change."""
-
 CONTAINER_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 """Files that Docker and Podman put into each container."""
 
@@ -55,14 +42,9 @@ def utc_now() -> str:
 
 def code_facts() -> dict[str, Any]:
     """Return the lab's version and a digest of the source that measures, so that runs do not mix."""
-    digest = hashlib.sha256()
-    for path in sorted((paths.ROOT / "lab").rglob("*.py")):
-        if path.relative_to(paths.ROOT / "lab").parts[0] in READERS:
-            continue
-        digest.update(path.relative_to(paths.ROOT).as_posix().encode() + b"\0" + path.read_bytes())
     # without the package's metadata the lab was not installed, but is found by PYTHONPATH or the like
     version = _version("ray-scaling-lab") or "not installed"
-    return {"version": version, "digest": digest.hexdigest()[:16]}
+    return {"version": version, "digest": measuring_digest()}
 
 
 def versions() -> dict[str, str]:

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from lab.analysis.intervals import proportion_estimate
+from lab.data.environment import read_environment
 from lab.data.listing import all_listed
 from lab.data.store import read_table
 from lab.formats import count, percent
@@ -10,6 +11,7 @@ from lab.report.book import Book
 from lab.report.markdown import Markdown, literal, paragraphs, table
 from lab.report.page import NO_RUN, not_shown
 from lab.report.source import link
+from lab.report.stale import stale
 
 FILE = "kills.csv"
 WRONG = ["rows_lost", "rows_doubled", "units_not_once", "failures_untold"]
@@ -38,7 +40,7 @@ def kills(book: Book) -> Markdown:
     lines = [(", ".join(kind), *map("{:,}".format, kinds.loc[kind])) for kind in kinds.index]
     return paragraphs(
         _in_words(rows),
-        f"Run {literal(found.name)}: {link(found, FILE)}.",
+        f"Run {literal(found.name)}: {link(found, FILE)}{stale(read_environment(found), '; ')}.",
         table(("killed", *COLUMNS.values()), lines, right=range(1, len(COLUMNS) + 1)),
     )
 

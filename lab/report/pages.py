@@ -120,7 +120,8 @@ def after_a_change(_app: Any, environment: Any, *_changes: set[str]) -> list[str
 def digests(data: Path) -> dict[str, str]:
     """Return what tells the lab's code, and the files of every experiment, from those of another build."""
     code = hashlib.sha256()
-    for path in sorted((paths.ROOT / "lab").rglob("*.py")):
+    # an example that was changed makes its runs stale
+    for path in sorted([*(paths.ROOT / "lab").rglob("*.py"), *paths.ROOT.glob("examples/*.py")]):
         code.update(path.read_bytes())
     found = {CODE: code.hexdigest()}
     for folder in sorted(data.glob("*")):

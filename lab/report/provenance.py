@@ -15,6 +15,7 @@ from lab.report.nodes import own_cores, sized, workers_nodes
 from lab.report.page import not_shown
 from lab.report.series import COUNTED, GROWING
 from lab.report.source import link, trials_of
+from lab.report.stale import stale
 from lab.report.study import Study
 
 SYSTEM = ("system", "kernel", "architecture")
@@ -36,9 +37,10 @@ def which_run(study: Study) -> Markdown:
 def named(study: Study, machine: str) -> Markdown:
     """Name a run on a machine, and its repeats."""
     why = "which the book pins" if study.pinned else "the newest complete one"
+    code = stale(study.run.environment, "; ")
     return paragraphs(
         f"*Run {literal(study.run.run_id)}, {why}, of {day(_first(study).get('started_at'))}: "
-        f"{machine}; {count(study.blocks, 'block')}; Ray {safe(_version(study, 'ray'))}.*",
+        f"{machine}; {count(study.blocks, 'block')}; Ray {safe(_version(study, 'ray'))}{code}.*",
         # no older run stands in for a newer one in silence
         None if study.pinned else not_shown(study.runs, study.run.run_id),
     )
@@ -68,6 +70,7 @@ def in_short(study: Study) -> str:
     return (
         f"{literal(study.run.run_id)}: {work}; {machine}; {day(_first(study).get('started_at'))}; "
         f"{count(study.blocks, 'repeat')}; Ray {safe(_version(study, 'ray'))}"
+        f"{stale(study.run.environment, '; ')}"
     )
 
 

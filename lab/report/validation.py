@@ -7,7 +7,7 @@ import pandas as pd
 
 from lab.analysis.intervals import LEVEL, Estimate, median_estimate, ratio_estimate
 from lab.analysis.verdicts import Verdict, at_least, at_most, judge, within
-from lab.data.environment import ENVIRONMENT
+from lab.data.environment import ENVIRONMENT, read_environment
 from lab.data.listing import all_listed
 from lab.data.store import read_table
 from lab.formats import count, estimate, listing, percent, seconds, short_estimate
@@ -16,6 +16,7 @@ from lab.report.book import Book
 from lab.report.markdown import Markdown, literal, paragraphs, table
 from lab.report.page import NO_RUN, not_shown
 from lab.report.source import link
+from lab.report.stale import stale
 from lab.report.verdicts import verdict_table
 
 FILE = "checks.csv"
@@ -99,7 +100,7 @@ def instruments(book: Book) -> Markdown:
     head = ("check", "n", "what is compared", "found (95 % interval)", "values without a partner")
     return paragraphs(
         f"Run {literal(found.directory.name)}: {link(found.directory, FILE)}, "
-        f"{link(found.directory, ENVIRONMENT)}.",
+        f"{link(found.directory, ENVIRONMENT)}{stale(read_environment(found.directory), '; ')}.",
         table(head, rows, right=(1, 3, 4)),
     )
 

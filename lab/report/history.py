@@ -1,0 +1,121 @@
+"""The page of history: a point a run, gaps as gaps, where the level changed, and what changed with it."""
+
+from collections.abc import Iterator, Sequence
+from math import nan
+
+from lab.analysis.history import FEWEST, Level
+from lab.data.environment import ENVIRONMENT
+from lab.figures import history as figures
+from lab.formats import count, level, listing, short_estimate
+from lab.report.book import Book
+from lab.report.histories import Entry, History, changed, histories
+from lab.report.markdown import Markdown, figure, folded, literal, paragraphs, safe, shortened, table
+from lab.report.provenance import day
+from lab.report.source import link, trials_of
+from lab.report.stale import stale
+
+
+def shown(book: Book) -> Markdown:
+    """Show the history of every piece of work with several runs on one kind of machine."""
+    every = list(histories(book))
+    several = [one for one in every if len(one.known) > 1]
+    alone = [one for one in every if len(one.known) == 1]
+    texts: list[str | None] = []
+    for machine in dict.fromkeys(_machine(one) for one in several):
+        texts.append(f"<h2>{machine}</h2>")
+        texts += [_told(one) for one in several if _machine(one) == machine]
+    rows = [(safe(_work(one)), _machine(one), literal(one.known[0].listed.run_id)) for one in alone]
+    return paragraphs(
+        *texts,
+        None if several else "**There is no history yet**: no work has several runs on one kind of machine.",
+        f"One run is no history yet: {count(len(rows), 'work')} with a single run." if rows else None,
+        folded("Works with one run", table(("work", "machine", "run"), rows)) if rows else None,
+    )
+
+
+def _work(one: History) -> str:
+    """Return what a history is of, as foreign text: where the work is from, or its experiment and mode."""
+    environment = one.entries[-1].environment
+    source = ((environment.get("works") or {}).get(one.mode) or {}).get("source")
+    return shortened(str(source) if source else f"{environment.get('experiment')}, {one.mode}")
+
+
+def _machine(one: History) -> str:
+    machine = one.entries[-1].environment.get("machine") or {}
+    return f"{safe(machine.get('cpu_model') or 'processor not known')}, {machine.get('cores') or '?'} cores"
+
+
+def _told(one: History) -> str:
+    """Return a history: what was found, the figure, and its runs in a table."""
+    drawn = figures.history(_dots(one), _steps(one), one.unit, f"{_work(one)} over time")
+    caption = (
+        f"Throughput with {safe(one.configuration)}, a point a run: 95 % intervals over the blocks of each. "
+        "Nothing is drawn between runs."
+    )
+    head = ("run", "begun", f"level, {safe(one.unit)}", "blocks", "what had changed", "code since")
+    lines = folded(f"{count(len(one.entries), 'run')} in numbers", table(head, _rows(one), right=(2, 3)))
+    shown = figure(drawn, caption, "Data: the files of each run, which the table below links.")
+    return paragraphs(f"<h3>{safe(_work(one))}</h3>", _finding(one), shown, lines).text
+
+
+def _finding(one: History) -> str:
+    """Say where the level changed and by how much, or that no change was found, or that there are too few."""
+    known, found, unit = one.known, one.levels, safe(one.unit)
+    if len(known) < 2 * FEWEST:
+        return (
+            f"**{count(len(known), 'run')}: too few to tell a change from what runs differ by anyway.** With "
+            f"{2 * FEWEST}, of which {FEWEST} on each side, a change can be found."
+        )
+    if len(found) == 1:
+        return (
+            f"**No change is found** in {len(known)} runs: {short_estimate(found[0].mean)} {unit} (95 % "
+            "interval between runs). That is no proof that nothing changed."
+        )
+    told = [_change(known, part) for part in found[1:]]
+    return f"**The level changed {_times(len(told))}.** " + " ".join(told)
+
+
+def _change(known: Sequence[Entry], part: Level) -> str:
+    """Say of a change from which run on, by how much, and what else had changed with it."""
+    first, before, ratio = known[part.begin], known[part.begin - 1], part.ratio
+    assert ratio is not None
+    with_it = changed(before.environment, first.environment)
+    what = f"With it changed: {listing(with_it)}." if with_it else "Nothing that runs record changed with it."
+    return (
+        f"From {literal(first.listed.run_id)} ({day(first.listed.started_at)}) on it is "
+        f"{short_estimate(ratio)} times the one before ({level(ratio)} interval). {what}"
+    )
+
+
+def _times(number_of: int) -> str:
+    return "once" if number_of == 1 else f"{number_of} times"
+
+
+def _dots(one: History) -> list[figures.Dot]:
+    ends = [(each.found.value, each.found.low, each.found.high) for each in one.entries]
+    days = [each.days - one.entries[0].days for each in one.entries]
+    known = [[nan if end is None else end for end in its] for its in ends]
+    return [figures.Dot(day_of, *its) for day_of, its in zip(days, known, strict=True)]
+
+
+def _steps(one: History) -> list[figures.Step]:
+    days = [entry.days - one.entries[0].days for entry in one.known]
+    return [figures.Step(days[part.begin], days[part.end - 1], part.mean.value or nan) for part in one.levels]
+
+
+def _rows(one: History) -> Iterator[tuple[object, ...]]:
+    """Yield a row of each run: its level, what differs from the run before, and whether it is stale."""
+    before: Entry | None = None
+    for entry in one.entries:
+        folder = entry.listed.directory
+        told = [] if before is None else changed(before.environment, entry.environment)
+        gap = "" if entry.found.n else f" ({entry.listed.told})"
+        yield (
+            f"{literal(entry.listed.run_id)} {link(folder, trials_of(folder))} {link(folder, ENVIRONMENT)}",
+            day(entry.listed.started_at),
+            short_estimate(entry.found) + gap,
+            entry.found.n,
+            ", ".join(told) or "–",
+            stale(entry.environment) or "as it was",
+        )
+        before = entry
