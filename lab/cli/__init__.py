@@ -1,4 +1,7 @@
-"""The command line: `lab COMMAND ...`; exit status 0 fine, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C."""
+"""The command line: `lab COMMAND ...`; exit status 0 fine, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
+
+`lab check` has its own: 1 and 2 tell what it found, and wrong usage is 64.
+"""
 
 import argparse
 import difflib
@@ -11,6 +14,7 @@ from lab.errors import LabError
 
 COMMANDS: Mapping[str, str] = {
     "run": "measure your own function on Ray and beside it, with ever more workers",
+    "check": "say what is good, doubtful or bad about a cluster, before a run",
     "resume": "go on with a run that was stopped, of any experiment",
     "book": "build the report from the measurements in data/",
     "list": "list all runs",
@@ -57,7 +61,7 @@ def overview() -> str:
 
 
 def carry_out(command: ModuleType, name: str, arguments: Sequence[str]) -> None:
-    """Read a command's arguments and do what they ask for; ends with status 2 where they are wrong."""
+    """Read a command's arguments and do what they ask for; ends with status 2, or its own, for wrong ones."""
     parser = argparse.ArgumentParser(
         prog=f"lab {name}",
         usage=getattr(command, "USAGE", None),
@@ -67,8 +71,13 @@ def carry_out(command: ModuleType, name: str, arguments: Sequence[str]) -> None:
         allow_abbrev=False,
     )
     command.add_arguments(parser)
-    refuse_unknown(parser, arguments)
-    command.carry_out(parser.parse_args(arguments))
+    try:
+        refuse_unknown(parser, arguments)
+        given = parser.parse_args(arguments)
+    except SystemExit as end:
+        # the status of wrong usage, where a command needs that for something else
+        sys.exit(getattr(command, "WRONG_USAGE", end.code) if end.code == WRONG_USAGE else end.code)
+    command.carry_out(given)
 
 
 def refuse_unknown(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from lab.errors import ClusterError
+from lab.errors import ClusterError, TokenError
 
 JOBS_PORT = 8265
 PORTS = (
@@ -126,9 +126,9 @@ class Head:
 
     def _content(self, path: str, status: int, text: str) -> Any:
         if status == 401:
-            raise ClusterError(f"the cluster at {self.address} wants a token: {TOKEN_ADVICE}")
+            raise TokenError(f"the cluster at {self.address} wants a token: {TOKEN_ADVICE}")
         if status == 403:
-            raise ClusterError(
+            raise TokenError(
                 f"the cluster at {self.address} refuses this token, it has another: {TOKEN_ADVICE}"
             )
         if status != 200 and path.startswith(JOBS):
