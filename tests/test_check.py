@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from checks import CODE, VERSIONS, looked, node
 from fakes import TINY, FakeEngines
@@ -530,11 +531,13 @@ def test_a_bad_line_stops_a_run_unless_told_otherwise(
     assert session["checks"]["embedded"]["bad"] == {"disk": "it is full"}
 
 
-def test_a_run_notes_the_last_check(engines: FakeEngines, tmp_path: Path) -> None:  # noqa: ARG001
-    """What was doubtful stands in environment.json with the moment; without a check nothing does."""
+@pytest.mark.usefixtures("engines")
+def test_a_run_notes_the_last_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was doubtful is said, and stands in environment.json; without a check nothing does."""
     keep(tmp_path, kept(bad={}))
     (session,) = single_node(TINY | SMALL, tmp_path).environment["sessions"]
     assert session["checks"]["embedded"]["doubtful"] == {"niceness": "workers run at niceness 15"}
+    assert "UTC: niceness: workers run at niceness 15\n" in capsys.readouterr().err
     path_of(tmp_path, "embedded").unlink()
     (session,) = single_node(TINY | SMALL | {"run_id": "other"}, tmp_path).environment["sessions"]
     assert "checks" not in session
@@ -543,7 +546,7 @@ def test_a_run_notes_the_last_check(engines: FakeEngines, tmp_path: Path) -> Non
 def test_a_check_counts_for_its_cluster_and_a_day(tmp_path: Path) -> None:
     """Another address or kind, yesterday's, the future's or a damaged file is no check of this cluster."""
     path = keep(tmp_path, kept(cluster="address"), "http://192.0.2.1:8265")
-    assert last(tmp_path, "address", "http://192.0.2.1:8265") is not None
+    assert last(tmp_path, "address", "192.0.2.1") is not None
     assert last(tmp_path, "address", "http://192.0.2.2:8265") is None
     assert last(tmp_path, "embedded") is None
     assert "192.0.2.1" not in f"{path.name} {path.read_text()}"
@@ -582,3 +585,41 @@ def test_addresses_are_told_and_never_kept(tmp_path: Path) -> None:
     # of a cluster that was not reached the run itself will tell
     lab.check.run.keep_for_runs(dataclasses.replace(found, looked=None, cluster="compose"), tmp_path)
     assert len(list(tmp_path.rglob("*.json"))) == 1
+
+
+# --- a real Ray -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize(("cluster", "nodes"), [("embedded", 1), ("local", 3)])
+def test_this_machine_is_well(cluster: str, nodes: int) -> None:
+    """One node in this process, or a head and two raylets: every node tells of itself, and each pair is tried.
+
+    What this machine is like, busy or with a full disk, is no matter of the test.
+    """
+    found = check(cluster)
+    assert found.looked is not None, found.lines
+    there = found.looked.nodes
+    assert len(there) == nodes
+    assert all(one.condition is not None and one.condition.store_in_memory for one in there)
+    assert all(0 < (one.first_task_seconds or 0) < 60 for one in there)
+    assert len(found.looked.links) == found.looked.pairs == nodes * (nodes - 1) // 2
+    assert all((one.bytes_per_second or 0) > 0 for one in found.looked.links)
+    names = ("reachable", "token", "nodes", "versions", "clocks", "addresses", "hosts", "niceness", "threads")
+    nice = os.nice(0) * ["niceness"]
+    assert [
+        one for one in found.lines if one.name in names and one.name not in nice and one.verdict != "good"
+    ] == []
+
+
+@pytest.mark.ray
+def test_the_examples_work_on_a_cluster_started_by_commands() -> None:
+    """Head and two workers by `ray start`, tasks, and jobs by command, over HTTP and from Python; all is ended."""
+    before = {one.pid for one in psutil.process_iter() if one.name() in ("raylet", "gcs_server")}
+    told = list(lab.check.run._examples(None))
+    assert [(one.name, one.verdict) for one in told] == [
+        (name, "good")
+        for name in ("started", "squares", "additions", "job by command", "job over HTTP", "job from Python")
+    ], told
+    after = {one.pid for one in psutil.process_iter() if one.name() in ("raylet", "gcs_server")}
+    assert after - before == set()

@@ -5,10 +5,12 @@ import datetime
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from lab.clusters.addresses import check_jobs_address
 from lab.data.environment import OBJECT
 from lab.data.table import ask_disk
 from lab.errors import ClusterError
@@ -27,13 +29,14 @@ class Kept:
     cluster: str
     checked_at: str
     good: int
-    doubtful: Mapping[str, str]
-    bad: Mapping[str, str]
+    doubtful: dict[str, str]
+    bad: dict[str, str]
 
 
 def path_of(data: Path, cluster: str, address: str = "") -> Path:
     """Return where the last check of a cluster is; the name tells neither address nor project."""
-    where = address.strip() or f"{host_id()} {os.environ.get('COMPOSE_PROJECT_NAME', '')}"
+    where = check_jobs_address(address) if address.strip() else ""
+    where = where or f"{host_id()} {os.environ.get('COMPOSE_PROJECT_NAME', '')}"
     return data / FOLDER / f"{cluster}-{hashlib.sha256(where.encode()).hexdigest()[:12]}.json"
 
 
@@ -76,4 +79,6 @@ def before_run(data: Path, clusters: Iterable[str], address: str) -> dict[str, A
                 f"check again (lab check --cluster {kept.cluster}), or run all the same: --unchecked, or "
                 f"{UNCHECKED}=1 in the environment"
             )
+        if told := "; ".join(f"{name}: {what}" for name, what in (kept.bad | kept.doubtful).items()):
+            print(f"`lab check` found at {kept.checked_at[:16]} UTC: {told}", file=sys.stderr, flush=True)
     return {"checks": {kept.cluster: dataclasses.asdict(kept) for kept in found}} if found else {}

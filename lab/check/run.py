@@ -76,8 +76,6 @@ def check(
             looked, head = _looked(cluster, address, found)
     except LabError as error:
         name = "token" if isinstance(error, TokenError) else "look" if found else "reachable"
-        if name == "token":
-            found.append(Line("reachable", "good", "Ray's jobs server answers"))
         found.append(Line(name, "bad", str(error), REMEDY_TOKEN if name == "token" else ""))
     if looked is not None:
         found += lines(looked, cluster, code_facts()["digest"], versions(), wanted)

@@ -196,4 +196,4 @@ def token_from_environment() -> str | None:
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is no text"
     source = "the file that RAY_AUTH_TOKEN_PATH names" if named else "Ray's own file of the token"
-    raise ClusterError(f"cannot read {path}, {source}: {why}; {TOKEN_ADVICE}")
+    raise TokenError(f"cannot read {path}, {source}: {why}; {TOKEN_ADVICE}")

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -11,15 +12,16 @@ from lab.clusters.watched import answers, clocks, on_each, stamp
 from lab.measure.condition import Condition, condition
 from lab.measure.environment import code_facts, versions
 
-FIRST_SECONDS = 20.0
+FIRST_SECONDS = 18.0
 """For a worker to start on each node and answer: a quota of a quarter of a core makes that slow."""
 FACTS_SECONDS, USED_SECONDS = 8.0, 2.0
-LINKS_SECONDS = 14.0
+LINKS_SECONDS = 18.0
 """For all pairs together."""
-LINK_SECONDS = 6.0
+LINK_SECONDS = 5.0
 """For one pair, before it counts as cut."""
 OBJECT_BYTES = 16_000_000
 PINGS = 10
+MOST_CUT = 2
 MOST_ROUNDS = 20
 """Of pairs: in each, a node moves an object once, which takes it some 50 ms of processor time."""
 SLOW_BYTES_PER_SECOND = 20e6
@@ -79,13 +81,8 @@ def look() -> Looked:
     every = ray.nodes()
     alive = {one["NodeID"][:12]: one for one in every if one["Alive"]}
     probes = on_each(Probe, (one["NodeID"] for one in alive.values()), max_concurrency=8)
-    began, arrived = time.monotonic(), dict[str, float]()
-    first = {node: probe.clock.remote() for node, probe in probes.items()}
-    for node, call in first.items():
-        call.future().add_done_callback(partial(stamp, arrived, node, time.monotonic))
-    there, lost = answers(first, FIRST_SECONDS)
-    asked = {node: probes[node].condition.remote() for node in there}
-    conditions, silent = answers(asked, FACTS_SECONDS)
+    first, lost = _first_tasks(probes)
+    conditions, silent = answers({node: probes[node].condition.remote() for node in first}, FACTS_SECONDS)
     lost |= silent
     probes = {node: probe for node, probe in probes.items() if node in conditions}
     found, links = clocks(probes, time.time), tuple(_links(probes))
@@ -95,7 +92,7 @@ def look() -> Looked:
             one,
             condition=conditions.get(node),
             lost=lost.get(node, ""),
-            first_task_seconds=arrived[node] - began if node in there else None,
+            first_task_seconds=first.get(node),
             cpu_seconds=used.get(node),
             clock_offset_seconds=found[node].offset_seconds if node in found else None,
             clock_uncertainty_seconds=found[node].uncertainty_seconds if node in found else None,
@@ -111,6 +108,16 @@ def look() -> Looked:
         links=links,
         pairs=len(probes) * (len(probes) - 1) // 2,
     )
+
+
+def _first_tasks(probes: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, str]]:
+    """Return after how many seconds each node answered first, and why others did not."""
+    began, arrived = time.monotonic(), dict[str, float]()
+    calls = {node: probe.clock.remote() for node, probe in probes.items()}
+    for node, call in calls.items():
+        call.future().add_done_callback(partial(stamp, arrived, node, time.monotonic))
+    there, lost = answers(calls, FIRST_SECONDS)
+    return {node: arrived.get(node, time.monotonic()) - began for node in there}, lost
 
 
 def _node(found: Mapping[str, Any], **answered: Any) -> Node:
@@ -134,16 +141,21 @@ def _dead(found: Mapping[str, Any]) -> Dead:
 
 
 def _links(probes: Mapping[str, Any]) -> Iterator[Link]:
-    """Try the pairs of nodes in rounds with each node in one pair, until time or rounds are used up."""
-    deadline = time.monotonic() + LINKS_SECONDS
-    for pairs in rounds(sorted(probes))[:MOST_ROUNDS]:
+    """Try the pairs of nodes in rounds with each node in one pair, until time or rounds are used up.
+
+    A node that two others did not reach is tried no more: each try takes the time of many that are well.
+    """
+    deadline, cut = time.monotonic() + LINKS_SECONDS, Counter[str]()
+    for every in rounds(sorted(probes))[:MOST_ROUNDS]:
         if time.monotonic() > deadline - LINK_SECONDS:
             return
+        pairs = [pair for pair in every if max(cut[one] for one in pair) < MOST_CUT]
         calls = {(one, other): probes[other].link.remote(probes[one]) for one, other in pairs}
         found, lost = answers(calls, LINK_SECONDS)
         for source, target in pairs:
             trip, rate = found.get((source, target), (None, None))
             told = lost.get((source, target), "")
+            cut.update((source, target) if told else ())
             yield Link(
                 source=source, target=target, round_trip_seconds=trip, bytes_per_second=rate, lost=told
             )
