@@ -593,7 +593,7 @@ def test_addresses_are_told_and_never_kept(tmp_path: Path) -> None:
 @pytest.mark.ray
 @pytest.mark.parametrize(("cluster", "nodes"), [("embedded", 1), ("local", 3)])
 def test_this_machine_is_well(cluster: str, nodes: int) -> None:
-    """One node in this process, or a head and two raylets: every node tells of itself, and each pair is tried.
+    """One node in this process, or three raylets: every node tells of itself, and each pair is tried.
 
     What this machine is like, busy or with a full disk, is no matter of the test.
     """
@@ -605,16 +605,13 @@ def test_this_machine_is_well(cluster: str, nodes: int) -> None:
     assert all(0 < (one.first_task_seconds or 0) < 60 for one in there)
     assert len(found.looked.links) == found.looked.pairs == nodes * (nodes - 1) // 2
     assert all((one.bytes_per_second or 0) > 0 for one in found.looked.links)
-    names = ("reachable", "token", "nodes", "versions", "clocks", "addresses", "hosts", "niceness", "threads")
-    nice = os.nice(0) * ["niceness"]
-    assert [
-        one for one in found.lines if one.name in names and one.name not in nice and one.verdict != "good"
-    ] == []
+    names = {"reachable", "token", "nodes", "versions", "clocks", "addresses", "hosts", "threads"}
+    assert [one for one in found.lines if one.name in names and one.verdict != "good"] == []
 
 
 @pytest.mark.ray
 def test_the_examples_work_on_a_cluster_started_by_commands() -> None:
-    """Head and two workers by `ray start`, tasks, and jobs by command, over HTTP and from Python; all is ended."""
+    """Head and two workers by `ray start`, tasks, jobs by command, over HTTP and from Python; then the end."""
     before = {one.pid for one in psutil.process_iter() if one.name() in ("raylet", "gcs_server")}
     told = list(lab.check.run._examples(None))
     assert [(one.name, one.verdict) for one in told] == [
