@@ -611,7 +611,7 @@ def test_this_machine_is_well(cluster: str, nodes: int) -> None:
 
 @pytest.mark.ray
 def test_the_examples_work_on_a_cluster_started_by_commands() -> None:
-    """Head and two workers by `ray start`, tasks, jobs by command, over HTTP and from Python; then the end."""
+    """A head and two workers, tasks, jobs by command, over HTTP and from Python; then all is ended."""
     before = {one.pid for one in psutil.process_iter() if one.name() in ("raylet", "gcs_server")}
     told = list(lab.check.run._examples(None))
     assert [(one.name, one.verdict) for one in told] == [
