@@ -84,7 +84,7 @@ class _Shell:
     environment: dict[str, str] = dataclasses.field(repr=False)
 
     def run(self, *command: str | Path) -> str:
-        """Return what a command prints; raises `ClusterError` where it fails or does not end."""
+        """Return what a command says; raises `ClusterError` where it fails or does not end."""
         try:
             done = subprocess.run(
                 command,
@@ -99,7 +99,8 @@ class _Shell:
         if done.returncode != 0:
             last = (done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2]
             raise ClusterError(f"`{' '.join(map(str, command[1:3]))}` failed: {last}")
-        return done.stdout
+        # `ray job` tells some things on one and some on the other
+        return done.stdout + done.stderr
 
     def by_command(self, action: str, name: str, *entrypoint: str) -> str:
         """Ask by `ray job`."""
