@@ -25,6 +25,10 @@ class ClusterError(LabError):
     """A cluster could not be started, reached or filled as asked for."""
 
 
+class TokenError(ClusterError):
+    """A cluster wants a token, or refuses the one that it is shown."""
+
+
 class EngineError(LabError):
     """An engine could not finish the work: no worker is left, or the deadline passed."""
 

@@ -19,6 +19,7 @@ ON_COMPOSE = (
     "test_compose_control",
     "test_compose",
     "test_ports",
+    "test_compose_check",
     "test_validate",
     "test_jobs",
     "test_compose_runs",

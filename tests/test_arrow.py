@@ -14,6 +14,7 @@ from lab.data.code import READERS
 LAB = paths.ROOT / "lab"
 
 RUN_SIDE = (
+    "check",
     "clusters",
     "engines",
     "experiment",

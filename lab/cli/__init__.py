@@ -1,6 +1,6 @@
 """The command line: `lab COMMAND ...`; exit status 0 fine, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
 
-A command whose status is its answer, `compare`, has statuses of its own, as its help says.
+Commands whose status is their answer, `compare` and `check`, have statuses of their own, as their help says.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from lab.errors import LabError
 
 COMMANDS: Mapping[str, str] = {
     "run": "measure your own function on Ray and beside it, with ever more workers",
+    "check": "say what is good, doubtful or bad about a cluster, before a run",
     "resume": "go on with a run that was stopped, of any experiment",
     "book": "build the report from the measurements in data/",
     "list": "list all runs",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from lab.errors import ClusterError
+from lab.errors import ClusterError, TokenError
 
 JOBS_PORT = 8265
 PORTS = (
@@ -126,9 +126,9 @@ class Head:
 
     def _content(self, path: str, status: int, text: str) -> Any:
         if status == 401:
-            raise ClusterError(f"the cluster at {self.address} wants a token: {TOKEN_ADVICE}")
+            raise TokenError(f"the cluster at {self.address} wants a token: {TOKEN_ADVICE}")
         if status == 403:
-            raise ClusterError(
+            raise TokenError(
                 f"the cluster at {self.address} refuses this token, it has another: {TOKEN_ADVICE}"
             )
         if status != 200 and path.startswith(JOBS):
@@ -196,4 +196,4 @@ def token_from_environment() -> str | None:
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is no text"
     source = "the file that RAY_AUTH_TOKEN_PATH names" if named else "Ray's own file of the token"
-    raise ClusterError(f"cannot read {path}, {source}: {why}; {TOKEN_ADVICE}")
+    raise TokenError(f"cannot read {path}, {source}: {why}; {TOKEN_ADVICE}")

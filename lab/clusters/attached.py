@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from lab.clusters.stores import Stores
-from lab.clusters.watched import ANSWER_SECONDS, Clock, Watched, clocks
+from lab.clusters.watched import ANSWER_SECONDS, Clock, Watched, answers, clocks, on_each
 from lab.data.records import NodeFacts, NodeWindow, Sample
 from lab.engines import Place, Team
 from lab.errors import ClusterError
-from lab.measure.environment import NODE_PACKAGES
+from lab.measure.environment import other_versions
 from lab.measure.node_watch import NodeWatch, Report, Window
-from lab.measure.task import first_line
 
 REPORT_SECONDS, POLL_SECONDS = 60.0, 0.5
 
@@ -146,13 +145,9 @@ class Cluster:
     def _ask_reports(self, node_ids: Iterable[str]) -> None:
         """Have each of these nodes report; one that does not answer is asked again another time."""
         import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        remote, started, calls = ray.remote(NodeWatch), {}, {}
-        for node_id in node_ids:
-            strategy = NodeAffinitySchedulingStrategy(node_id, soft=False)
-            node_watch = remote.options(num_cpus=0, scheduling_strategy=strategy).remote()
-            started[node_id[:12]], calls[node_id[:12]] = node_watch, node_watch.report.remote()
+        started = on_each(NodeWatch, node_ids)
+        calls = {node: one.report.remote() for node, one in started.items()}
         self._lost = {}
         reports: Mapping[str, Report] = self._answers(calls, REPORT_SECONDS)
         for node_watch in started.values():
@@ -163,14 +158,8 @@ class Cluster:
 
     def _answers(self, calls: Mapping[str, Any], seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
         """Return what the nodes answered; why one did not goes to `_lost`."""
-        import ray
-
-        found, deadline = {}, time.monotonic() + seconds
-        for node, call in calls.items():
-            try:
-                found[node] = ray.get(call, timeout=max(0.0, deadline - time.monotonic()))
-            except ray.exceptions.RayError as error:
-                self._lost[node] = f"{type(error).__name__}: {first_line(error)}"
+        found, lost = answers(calls, seconds)
+        self._lost |= lost
         return found
 
     def _facts(self, node: str, found: Mapping[str, Any], working: Iterable[str]) -> NodeFacts:
@@ -238,10 +227,8 @@ def _check_same(node: str, found: Report, expected: Report) -> None:
             f"node {node} has another version of the lab ({found.code}) than the head ({expected.code}): "
             "install the same on all nodes; on compose: make docker-build docker-up"
         )
-    for name in ("python", *NODE_PACKAGES):
-        if found.versions.get(name) != expected.versions.get(name):
-            raise ClusterError(
-                f"node {node} has {name} {found.versions.get(name)} and the head "
-                f"{expected.versions.get(name)}: install the same versions on all nodes, as "
-                "requirements.lock has them"
-            )
+    for name, there, here in other_versions(found.versions, expected.versions):
+        raise ClusterError(
+            f"node {node} has {name} {there} and the head {here}: install the same versions on all nodes, as "
+            "requirements.lock has them"
+        )

@@ -65,6 +65,18 @@ def compose(nodes: int, node_cores: float, may_scale: bool, wait_seconds: float)
         yield ComposeCluster(address, token, time.monotonic() - began, image_id, containers)
 
 
+def running_compose() -> tuple[str, str, tuple[str, ...]]:
+    """Return address, token and all containers of the compose cluster that runs; changes nothing.
+
+    Raises `ClusterError` where none runs.
+    """
+    project = _Project(compose_command(), os.environ)
+    ids = tuple(project.say(["ps", "--all", "--quiet"], "the project's containers cannot be listed").split())
+    if not ids or _state(project).head is None:
+        raise ClusterError("no head of a compose cluster of this folder runs: make docker-up")
+    return _address(project), _token(project), ids
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Node:
     """A container of the cluster: its quota in billionths of a core, and its image."""

@@ -26,7 +26,7 @@ from lab.clusters.embedded import PINNED_RAY
 from lab.clusters.package import packed
 from lab.clusters.tail import Tail
 from lab.clusters.wire import Message, Receiver
-from lab.errors import ClusterError, LabError
+from lab.errors import ClusterError, LabError, TokenError
 
 SUBMIT_SECONDS = 60.0
 """A head that has just started takes its first job slowly."""
@@ -55,7 +55,7 @@ class Jobs:
     ) -> None:
         """Remember what was given and ask nobody yet; `ClusterError` where it cannot be right."""
         if token is not None and not re.fullmatch("[!-~]+", token):
-            raise ClusterError(f"the token is empty or holds a space or a foreign sign; {TOKEN_ADVICE}")
+            raise TokenError(f"the token is empty or holds a space or a foreign sign; {TOKEN_ADVICE}")
         self._head = Head(check_jobs_address(address), token)
         self._silence_seconds, self._entrypoint = silence_seconds, entrypoint
 

@@ -2,13 +2,14 @@
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import wait
 from functools import partial
 from typing import Any
 
 from lab.data.records import NodeWindow, Sample
 from lab.measure.node_watch import Window
+from lab.measure.task import first_line
 
 PINGS = 10
 ANSWER_SECONDS = 15.0
@@ -43,19 +44,46 @@ class Clock:
     uncertainty_seconds: float
 
 
-def clocks(node_watches: Mapping[str, Any]) -> dict[str, Clock]:
+def on_each(kind: type[Any], node_ids: Iterable[str], **options: Any) -> dict[str, Any]:
+    """Start an actor without a CPU of its own on each node; return them by the first 12 digits of its id."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    remote, started = ray.remote(kind), {}
+    for node_id in node_ids:
+        strategy = NodeAffinitySchedulingStrategy(node_id, soft=False)
+        one = remote.options(num_cpus=0, scheduling_strategy=strategy, **options)
+        started[node_id[:12]] = one.remote()
+    return started
+
+
+def answers(calls: Mapping[Any, Any], seconds: float) -> tuple[dict[Any, Any], dict[Any, str]]:
+    """Return what was answered within the time, by the calls' names, and why the others were not."""
+    import ray
+
+    found, lost, deadline = {}, {}, time.monotonic() + seconds
+    for name, call in calls.items():
+        try:
+            found[name] = ray.get(call, timeout=max(0.0, deadline - time.monotonic()))
+        except ray.exceptions.RayError as error:
+            lost[name] = f"{type(error).__name__}: {first_line(error)}"
+    return found, lost
+
+
+def clocks(node_watches: Mapping[str, Any], now: Callable[[], float] = time.monotonic) -> dict[str, Clock]:
     """Return how the clocks of the nodes that answer stand, by the fastest of several pings.
 
-    All nodes are asked at once: one after the other, 1,000 of them would take a minute before each window.
+    `now` is the driver's clock of the kind that the nodes tell. All nodes are asked at once: one after the
+    other, 1,000 of them would take a minute before each window.
     """
     best: dict[str, Clock] = {}
     asked = dict(node_watches)
     for _ in range(PINGS):
         sent, arrived, calls = {}, dict[str, float](), {}
         for node, node_watch in asked.items():
-            sent[node] = time.monotonic()
+            sent[node] = now()
             calls[node] = node_watch.clock.remote().future()
-            calls[node].add_done_callback(partial(_stamp, arrived, node))
+            calls[node].add_done_callback(partial(stamp, arrived, node, now))
         wait(calls.values(), timeout=ANSWER_SECONDS)
         asked = {node: asked[node] for node, call in calls.items() if call.done() and not call.exception()}
         for node in asked:
@@ -65,5 +93,6 @@ def clocks(node_watches: Mapping[str, Any]) -> dict[str, Clock]:
     return best
 
 
-def _stamp(arrived: dict[str, float], node: str, _call: object) -> None:
-    arrived[node] = time.monotonic()
+def stamp(arrived: dict[str, float], node: str, now: Callable[[], float], _call: object) -> None:
+    """Note when a node's answer has come."""
+    arrived[node] = now()

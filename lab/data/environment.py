@@ -74,7 +74,7 @@ SESSION = {
     **dict.fromkeys(("started_at", "ready_at", "finished_at"), MOMENT),
     **dict.fromkeys(("commit", "host_id", "image"), TEXT),
     **dict.fromkeys(("uncommitted_changes", "other_runs_at_start", "other_runs_at_end"), FLAG),
-    "files": OBJECT,
+    **dict.fromkeys(("files", "checks"), OBJECT),
 }
 WORK = {
     **dict.fromkeys(("unit", "words", "source", "digest", "items_digest"), TEXT),

@@ -25,7 +25,7 @@ from lab.errors import ClusterError, LabError
 from lab.experiment.plan import Configuration, PlannedTrial
 from lab.experiment.session import Assignment, Works, run_slots
 from lab.experiment.setting import SETTINGS, Setting
-from lab.measure.environment import NODE_PACKAGES, code_facts, versions
+from lab.measure.environment import code_facts, other_versions, versions
 
 BEAT_SECONDS = 2.0
 
@@ -125,10 +125,11 @@ def _check_same(request: Request) -> None:
             f"the cluster has another version of the lab ({own}) than this machine ({request.code}): install "
             "the same on its nodes; on compose: make docker-build docker-up"
         )
-    for name in NODE_PACKAGES:
-        if found.get(name) != request.versions.get(name):
+    for name, there, here in other_versions(found, request.versions):
+        # the Jobs API is HTTP: another Python on this side does no harm
+        if name != "python":
             raise ClusterError(
-                f"the cluster has {name} {found.get(name)}, this machine {request.versions.get(name)}: "
+                f"the cluster has {name} {there}, this machine {here}: "
                 "install the same versions on both, as requirements.lock has them"
             )
 

@@ -12,6 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from lab import paths
+from lab.check.kept import before_run
 from lab.clusters.embedded import check_port, check_ray_version
 from lab.data.ledger import Ledger
 from lab.data.store import Run, file_digests, read_run
@@ -160,7 +161,8 @@ def run_plan(
     folder = data / experiment
     directory = folder / parameters.run_id if parameters.run_id else new_folder(folder, parameters.profile)
     facts = facts_of(experiment, directory.name, parameters, works, plan, cgroup)
-    facts["session"] |= session or {}
+    clusters = dict.fromkeys(one.configuration.cluster for one in plan)
+    facts["session"] |= before_run(data, clusters, getattr(parameters, "address", "")) | dict(session or {})
     if side is not None:
         facts["against"], facts["session"] = side.against, facts["session"] | side.session
         plan = tuple(one for one in plan if one.block <= side.last_block)

@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,14 @@ def versions() -> dict[str, str]:
 
     found = {name: version for name in PACKAGES if (version := _version(name)) is not None}
     return {"python": platform.python_version(), **found, "gmp": gmpy2.mp_version()}
+
+
+def other_versions(
+    found: Mapping[str, str], wanted: Mapping[str, str]
+) -> list[tuple[str, str | None, str | None]]:
+    """Return name, version there and version wanted of what all nodes must have the same of, and have not."""
+    known = [(name, found.get(name), wanted.get(name)) for name in ("python", *NODE_PACKAGES)]
+    return [one for one in known if one[1] != one[2]]
 
 
 def _version(package: str) -> str | None:

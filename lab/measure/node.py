@@ -76,8 +76,8 @@ class Cgroup:
 def find_cgroup(root: Path = Path("/sys/fs/cgroup")) -> Cgroup:
     """Return the cgroup that limits this process, as seen from inside its container or on the host."""
     if (root / "cgroup.controllers").exists():
-        return _cgroup_v2(_own_folder(root, ""))
-    return _cgroup_v1(*(_own_folder(root / name, name) for name in ("cpu", "cpuacct", "memory")))
+        return _cgroup_v2(own_folder(root, ""))
+    return _cgroup_v1(*(own_folder(root / name, name) for name in ("cpu", "cpuacct", "memory")))
 
 
 def usable_cores(cgroup: Cgroup) -> float:
@@ -214,7 +214,7 @@ def _cgroup_v1(cpu: Path, accounting: Path, memory: Path) -> Cgroup:
     )
 
 
-def _own_folder(root: Path, controller: str) -> Path:
+def own_folder(root: Path, controller: str) -> Path:
     """Return the folder of this process' cgroup; inside a container that is the root of what is mounted."""
     for line in (_text(Path("/proc/self/cgroup")) or "").splitlines():
         _, controllers, path = line.split(":", 2)

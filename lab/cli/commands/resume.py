@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lab.cli.commands.run import add_unchecked, heed_unchecked
 from lab.errors import ParameterError
 from lab.measure.environment import CONTAINER_MARKS
 
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--items", metavar="ITEMS", help="where the items are now, if they were moved")
     parser.add_argument("--address", metavar="URL", help="of the cluster's jobs API, which no run keeps")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="the runs (default: data/ of the lab)")
+    add_unchecked(parser)
 
 
 def carry_out(given: argparse.Namespace) -> None:
@@ -32,6 +34,7 @@ def carry_out(given: argparse.Namespace) -> None:
     from lab.experiment.own import own_work
     from lab.experiment.table import function_of
 
+    heed_unchecked(vars(given))
     folder = find_run(given.run, given.data)
     environment, data = read_environment(folder), folder.parent.parent
     experiment = str(environment["experiment"])

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,21 @@ def add_arguments(parser: argparse.ArgumentParser, kind: type[Any] | None = None
         default=argparse.SUPPRESS,
         help="the results of an item may differ from run to run: they are not compared",
     )
+    add_unchecked(parser)
     add_options(parser, kind, left_out=("work", SAME_RESULTS))
+
+
+def add_unchecked(parser: argparse.ArgumentParser) -> None:
+    """Add the option to run whatever `lab check` has found."""
+    parser.add_argument(
+        "--unchecked", action="store_true", help="run also where the last `lab check` found something bad"
+    )
+
+
+def heed_unchecked(asked: dict[str, Any]) -> None:
+    """Take the option out of what was asked, and have it known to the run."""
+    if asked.pop("unchecked"):
+        os.environ["LAB_UNCHECKED"] = "1"
 
 
 def own_parameters() -> type[Any]:
@@ -52,6 +67,7 @@ def carry_out(given: argparse.Namespace) -> None:
     from lab.cli.outcome import tell
 
     asked = vars(given)
+    heed_unchecked(asked)
     work, items = asked.pop("work"), asked.pop("items", None)
     found = run(work, items, **asked)
     if found is not None:

@@ -1,0 +1,1 @@
+"""A cluster checked before a run: what is good, doubtful or bad about it, and the command that helps."""

@@ -1,0 +1,78 @@
+"""A head and two workers on this machine, each started by `ray start`, and ended with the processes alone."""
+
+import contextlib
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import psutil
+
+from lab.clusters.addresses import Head
+from lab.clusters.embedded import SETTINGS
+from lab.errors import ClusterError
+
+RAY = Path(sys.executable).parent / "ray"
+WORKERS = 2
+READY_SECONDS, END_SECONDS = 60.0, 8.0
+HERE = "127.0.0.1"
+
+
+@contextlib.contextmanager
+def started_by_command() -> Iterator[Head]:
+    """Yield the jobs server of a cluster of a head and two workers; raises `ClusterError`."""
+    token, gcs, dashboard, client = secrets.token_hex(32), *map(str, _free_ports(3))
+    environment = {**os.environ, **SETTINGS, "RAY_AUTH_TOKEN": token}
+    head = Head(f"http://{HERE}:{dashboard}", token)
+    with tempfile.TemporaryDirectory(prefix="ray-") as folder, contextlib.ExitStack() as undo:
+        first = ["--head", f"--port={gcs}", "--num-cpus=0", f"--dashboard-port={dashboard}"]
+        first += [f"--dashboard-host={HERE}", f"--ray-client-server-port={client}", f"--temp-dir={folder}"]
+        worker, log = [f"--address={HERE}:{gcs}", "--num-cpus=1"], Path(folder, "said")
+        for number, options in enumerate([first, *[worker] * WORKERS], 1):
+            undo.callback(_end, _start(options, environment, log))
+            # one after another: raylets of one host that start at once take each other's ports
+            _await(head, number, log)
+        yield head
+
+
+def _start(options: Sequence[str], environment: dict[str, str], log: Path) -> psutil.Popen:
+    common = ["--block", "--disable-usage-stats", f"--node-ip-address={HERE}"]
+    command = [str(RAY), "start", *common, "--object-store-memory=80000000", *options]
+    with log.open("a") as said:
+        return psutil.Popen(command, env=environment, stdout=said, stderr=subprocess.STDOUT)
+
+
+def _await(head: Head, nodes: int, log: Path) -> None:
+    """Wait until so many nodes are alive; raises `ClusterError` with what was said last."""
+    deadline, alive = time.monotonic() + READY_SECONDS, 0
+    while alive < nodes:
+        if time.monotonic() > deadline:
+            said = " ".join(log.read_text().split())[-300:]
+            raise ClusterError(f"{alive} of {nodes} nodes came up by `ray start`, which says: {said}")
+        time.sleep(0.3)
+        with contextlib.suppress(ClusterError, KeyError, TypeError):
+            listed = head.ask("GET", "/api/v0/nodes?detail=1")["data"]["result"]["result"]
+            alive = sum(one["state"] == "ALIVE" for one in listed)
+
+
+def _end(started: psutil.Popen) -> None:
+    """End a node: by a signal, and what is left of its processes then by force."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        every = [started, *started.children(recursive=True)]
+        started.terminate()
+        for one in psutil.wait_procs(every, END_SECONDS)[1]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind((HERE, 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
