@@ -556,6 +556,8 @@ def test_the_page_shows_the_newest_pair(tmp_path: Path) -> None:
     text = page(book(tmp_path)).text
     assert text.startswith("*Your runs.*")
     assert "First `a`, second `b`." in text
+    assert text.count("<figure") == 1
+    assert ">Slower by more than 3 %<" in text
 
 
 def test_the_pair_that_the_book_pins_is_shown(tmp_path: Path) -> None:

@@ -95,10 +95,12 @@ def replayed(curves: Mapping[str, pd.DataFrame], reference: pd.DataFrame, title:
     return chart(title, [Panel("Node efficiency", "fraction", [*lines, theirs], "nodes", top=1.08)])
 
 
-def sides(found: pd.DataFrame, margin: float | None, title: str, axis: Axis) -> str:
-    """Draw the ratio of containers to host, and the margin within which they count as equivalent."""
+def sides(
+    found: pd.DataFrame, margin: float | None, title: str, axis: Axis, name: str = "Containers / host"
+) -> str:
+    """Draw the ratio of two sides, and the margin within which they count as equivalent."""
     band = None if margin is None else (1 - margin, 1 + margin, f"margin of ±{100 * margin:g} %")
     own = Axis(axis.column, axis.label, looks_of(tuple(dict.fromkeys(found["series"]))))
     lines, level = lines_of(found, axis=own), (1.0, "equal")
-    panel = Panel("Containers / host", "ratio of throughput", lines, axis.label, level=level, band=band)
+    panel = Panel(name, "ratio of throughput", lines, axis.label, level=level, band=band)
     return chart(title, [panel])

@@ -33,11 +33,16 @@ WORDS = {
 """The verdict as a heading has it."""
 
 
+def in_short(two: TwoRuns) -> str:
+    """Return the verdict in a few words."""
+    return WORDS[two.comparison.change].format(margin=f"{100 * two.comparison.margin:g} %")
+
+
 def headline(two: TwoRuns) -> str:
     """Return the verdict and the ratio that it is about, in a line."""
     overall = two.comparison.overall.estimate
     found = overall.value
-    told = WORDS[two.comparison.change].format(margin=f"{100 * two.comparison.margin:g} %")
+    told = in_short(two)
     if found is None:
         return told
     if (
@@ -165,13 +170,17 @@ def _named(two: TwoRuns) -> list[tuple[str, Ratio]]:
 
 def configuration_name(key: Mapping[str, Any], varying: Collection[str]) -> str:
     """Return the name of a configuration by its values of KEY: engine, workers, and those that vary."""
+    return ", ".join((series_name(key, varying), count(key["workers"], "worker")))
+
+
+def series_name(key: Mapping[str, Any], varying: Collection[str]) -> str:
+    """Return what configurations are called that differ by their workers alone."""
     engine = name_of(key["engine"], key["schedule"] * ("schedule" in varying and key["engine"] == "ray"))
     own = ("transfer", "task_seconds") if "task_seconds" in varying else ("transfer", "planned_tasks")
     parts = (
         shortened(key["mode"]) * ("mode" in varying),
         f"{engine}{EQUAL * (key['batching'] == 'equal')}",
         count(key["nodes"], "node") * ("nodes" in varying),
-        count(key["workers"], "worker"),
         key["cluster"] * ("cluster" in varying),
         *(f"{name.replace('_', ' ')} {key[name]}" for name in own if name in varying and key[name]),
     )

@@ -4,14 +4,19 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, combinations, islice
 from pathlib import Path
 
+from lab.analysis.two_runs import KEY
 from lab.data.environment import read_environment
 from lab.data.listing import Listed, all_listed
 from lab.data.records import CHECKS
 from lab.errors import DataError
+from lab.figures.curves import WORKERS
+from lab.figures.scaling import sides
+from lab.figures.style import label
 from lab.report.book import Book
 from lab.report.comparable import against
-from lab.report.compared import shown
-from lab.report.markdown import Markdown, paragraphs
+from lab.report.compared import in_short, series_name, shown
+from lab.report.levels import ratio_levels
+from lab.report.markdown import MOST_LETTERS, Markdown, figure, paragraphs
 from lab.report.selection import pinned_run
 from lab.report.source import of_run
 from lab.report.two_runs import Asked, TwoRuns, two_runs
@@ -34,8 +39,23 @@ def page(book: Book) -> Markdown:
     if found is None:
         return Markdown(NO_PAIR)
     whose = "Published runs" if book.is_published(found.second) else "Your runs"
-    files = f"Data: {of_run(found.first)}; {of_run(found.second)}."
-    return paragraphs(f"*{whose}.*", shown(found).text, files)
+    return paragraphs(f"*{whose}.*", shown(found).text, drawn(found))
+
+
+def drawn(two: TwoRuns) -> str:
+    """Return the figure of the ratios over workers; the files alone where configurations do not differ so."""
+    keys = [dict(zip(KEY, key, strict=True)) for key in two.comparison.each]
+    files = f"Data: {of_run(two.first)}; {of_run(two.second)}."
+    if len({key["workers"] for key in keys}) < 2 or len({key["nodes"] for key in keys}) > 1:
+        return files
+    varying = {name for name in KEY if len({key[name] for key in keys}) > 1}
+    points = [
+        (label(series_name(key, varying), MOST_LETTERS), int(str(key["workers"])), ratio.estimate)
+        for key, ratio in zip(keys, two.comparison.each.values(), strict=True)
+    ]
+    levels, margin = ratio_levels(two.first, points), two.comparison.margin
+    svg = sides(levels, margin, "Second run over first run", WORKERS, in_short(two))
+    return figure(svg, "Throughput of the second run relative to the first, as in the table.", files)
 
 
 def pair(book: Book) -> TwoRuns | None:
