@@ -381,7 +381,7 @@ def test_uncommitted_changes_are_measured_beside_head(
     assert main([*command, *options]) == 0
     told = capsys.readouterr().out
     here, there = (read_run(one) for one in sorted((tmp_path / "data" / "own").iterdir()))
-    assert f"lab compare {here.run_id} {there.run_id}" in told
+    assert f"lab compare {there.run_id} {here.run_id}" in told
     assert [one.environment["against"]["role"] for one in (here, there)] == ["A", "B"]
     assert all(one.complete and len(one.environment["sessions"]) == 2 for one in (here, there))
     works = [one.environment["works"]["work"] for one in (here, there)]

@@ -79,7 +79,7 @@ FOUNDATION = {
     "experiment.plan": {"experiment.parameters", "experiment.own_parameters"},
     "data.environment": {"errors", "data.columns", "data.records"},
     "data.store": {"errors", "data.columns", "data.records", "data.earlier", "data.environment"},
-    "data.listing": {"errors", "data.records", "data.environment", "data.store"},
+    "data.listing": {"errors", "data.earlier", "data.records", "data.environment", "data.store"},
 }
 """Modules that stand alone, or lean on the few that are named."""
 SPLIT = ("data", "experiment", "validation")

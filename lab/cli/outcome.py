@@ -29,7 +29,7 @@ def tell(run: Run) -> None:
         print(f"the first trial that failed, {first['engine']}: {first['error_message']}")
     print(f"{len(trials)} trials, {bad or 'none'} of them failed. Rows: {run.directory}")
     if other := run.environment.get("against"):
-        print(f"The two beside each other: lab compare {run.run_id} {other['run_id']}")
+        print(f"The two beside each other: lab compare {other['run_id']} {run.run_id}")
     data = run.directory.parent.parent
     print("The report: lab book" + ("" if data == paths.data_folder() else f" --data {data}"))
 
