@@ -358,6 +358,21 @@ def test_a_side_that_dies_is_said_to(
 
 
 @pytest.mark.usefixtures("repository")
+def test_a_first_block_that_cannot_run_leaves_nothing(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the first block fails, as on a machine on which Ray does not start, no run is there."""
+
+    def failing(request: Mapping[str, Any], version: Any, answer: Path, quiet: bool) -> None:
+        sides.attend({**request, "dry_run": True}, version, answer, quiet)
+        if not request["dry_run"]:
+            answer.write_text(json.dumps({"kind": "ClusterError", "message": "Ray did not start"}))
+
+    monkeypatch.setattr(against, "_attend", failing)
+    with pytest.raises(ClusterError, match="Ray did not start"):
+        in_turns(own(), {}, sides.data)
+    assert list((sides.data / "own").iterdir()) == []
+
+
+@pytest.mark.usefixtures("repository")
 def test_what_has_no_name_cannot_be_compared(tmp_path: Path) -> None:
     """A function that was given itself, and a run that was begun alone, are refused."""
     with pytest.raises(ParameterError, match=r"work was given itself: another process finds it by name only"):

@@ -107,11 +107,14 @@ def _carry_out(turns: Turns) -> Run:
             if block in left[role]:
                 print(f"block {block + 1} of {blocks}, {role}", flush=True)
                 _ask(turns, role, names, block)
-    except KeyboardInterrupt as stop:
+    except (KeyboardInterrupt, LabError) as stop:
         begun = [name for name in names.values() if (folder / name / ENVIRONMENT).exists()]
         if begun:
             stop.add_note(f"stopped; to go on with both: lab resume {begun[0]}")
             print(f"\n{stop.__notes__[-1]}", file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):
+            # of a pair that never began nothing is left
+            (folder / names["A"]).rmdir()
         raise
     return read_run(folder / names["A"])
 

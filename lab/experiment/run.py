@@ -172,12 +172,7 @@ def run_plan(
 
 
 def _carry_out(
-    experiment: str,
-    parameters: Experiment,
-    works: Works,
-    plan: Plan,
-    ledger: Ledger,
-    sites: Sites,
+    experiment: str, parameters: Experiment, works: Works, plan: Plan, ledger: Ledger, sites: Sites
 ) -> None:
     """Run every slot that has no ended trial yet, and show how far it is."""
     write_interrupted(plan, ledger)

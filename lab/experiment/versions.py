@@ -85,7 +85,9 @@ def _of_ray(against: str, folder: Path) -> Version:
     target, kept = folder / "ray", folder / "constraints.txt"
     kept.write_text("\n".join(_installed()) + "\n")
     command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable]
-    command += ["--target", str(target), "--constraint", str(kept), f"ray[default]=={version}"]
+    # compiled, as what is installed here: else every process of Ray would compile it at each start
+    command += ["--compile-bytecode", "--target", str(target), "--constraint", str(kept)]
+    command += [f"ray[default]=={version}"]
     done = _carried_out(command, INSTALL_SECONDS)
     if done.returncode != 0:
         raise ClusterError(

@@ -52,7 +52,8 @@ def named_briefly(study: Study) -> str:
     source = study.works.get(study.main_mode, {}).get("source")
     told = f"{literal(str(source))}" if source else work
     where = "nodes" if study.axis.column == "nodes" else count(study.cores, "core")
-    return f"{told}, {where}{GROWING * study.grows} ({literal(study.run.run_id)})"
+    code = ", stale" * bool(stale(study.run.environment))
+    return f"{told}, {where}{GROWING * study.grows} ({literal(study.run.run_id)}{code})"
 
 
 def began(study: Study) -> float:
