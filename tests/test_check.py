@@ -18,14 +18,17 @@ from checks import CODE, VERSIONS, looked, node
 from fakes import TINY, FakeEngines
 from test_run import SMALL, stand_in
 
+import lab.check.examples
 import lab.check.run
+import lab.clusters.look
+from lab.check.examples import BEGUN, job_line
 from lab.check.kept import UNCHECKED, Kept, keep, last, path_of
 from lab.check.lines import VERDICTS, Finding, Line, line, named, worst
 from lab.check.rules import containers, lines
 from lab.check.run import Checked, as_json, check, table
 from lab.cli import main
 from lab.clusters.containers import Contained, telling
-from lab.clusters.look import rounds
+from lab.clusters.look import _links, rounds
 from lab.clusters.looked import Dead, Link, Looked, looked_from
 from lab.errors import ClusterError
 from lab.experiment.run import single_node
@@ -323,6 +326,60 @@ def test_every_pair_is_tried_once_and_no_node_twice_in_a_round() -> None:
         assert all(len({name for pair in one for name in pair}) == 2 * len(one) for one in found)
 
 
+class FakeProbe:
+    """Stands for a worker on a node: asked for the way to another, it names both."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.link = name, self
+
+    def remote(self, source: "FakeProbe") -> frozenset[str]:
+        """Return the pair, in place of what would be waited for."""
+        return frozenset((self.name, source.name))
+
+
+def test_a_node_that_is_cut_off_does_not_use_up_the_time_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two pairs of it are tried, each for seconds; all pairs of the others are, and are well."""
+
+    def answers(calls: dict[Any, frozenset[str]], _: float) -> tuple[dict[Any, Any], dict[Any, str]]:
+        lost = {pair: "late" for pair, names in calls.items() if "c" in names}
+        return {pair: (0.001, 1e9) for pair in calls if pair not in lost}, lost
+
+    monkeypatch.setattr(lab.clusters.look, "answers", answers)
+    found = list(_links({name: FakeProbe(name) for name in "abcdef"}))
+    cut = [one for one in found if "c" in (one.source, one.target)]
+    assert [one.lost for one in cut] == ["late", "late"]
+    assert len(found) - len(cut) == 10
+    assert {one.bytes_per_second for one in found if one not in cut} == {1e9}
+
+
+@pytest.mark.parametrize(
+    ("status", "log", "sentence"),
+    [
+        (("RUNNING", "STOPPED"), BEGUN, None),
+        (("PENDING",), BEGUN, "its status is PENDING, not RUNNING"),
+        (("RUNNING",), BEGUN, "it did not stop"),
+        (("RUNNING", "STOPPED"), "", "its log stayed empty"),
+    ],
+)
+def test_a_job_that_does_not_do_what_it_is_told_is_bad(
+    monkeypatch: pytest.MonkeyPatch, status: tuple[str, ...], log: str, sentence: str | None
+) -> None:
+    """An empty log, another status, or no end: each is told, with the command that ends the job."""
+    monkeypatch.setattr(lab.check.examples, "CHANGE_SECONDS", 0.0)
+    left, asked = list(status), list[str]()
+
+    def ask(action: str, _name: str, *_entrypoint: str) -> str:
+        asked.append(action)
+        if action == "status":
+            return left.pop(0) if len(left) > 1 else left[0]
+        return log
+
+    told = job_line("over HTTP", ask)
+    assert (told.name, told.verdict) == ("job over HTTP", "good" if sentence is None else "bad")
+    assert sentence is None or (sentence in told.sentence and told.remedy.startswith("ray job stop check_"))
+    assert asked[0] == "submit"
+
+
 def test_facts_travel_as_json() -> None:
     """What a job tells is what was found, and facts of another lab are refused in words."""
     found = looked(
@@ -387,11 +444,7 @@ def test_the_status_is_that_of_the_worst_line(
     """0 where all is good, 1 where something is doubtful, 2 where something is bad; --json holds the same."""
     monkeypatch.setattr(lab.check.run, "check", lambda *_: checked(*made))
     for arguments in ((), ("--json",)):
-        try:
-            ended = main(["check", "--data", str(tmp_path), *arguments])
-        except SystemExit as end:
-            ended = int(str(end.code))
-        assert ended == status
+        assert main(["check", "--data", str(tmp_path), *arguments]) == status
     *_, shown = capsys.readouterr().out.partition("{")
     content = json.loads("{" + shown)
     assert content["verdict"] == VERDICTS[status]
@@ -410,21 +463,19 @@ def test_a_check_is_a_line_for_each_thing() -> None:
     ]
 
 
-USELESS = (
-    "--cluster moon",
-    "--nodes many",
-    "--adress x",
-    "--cluster compose --address x",
-    "--cluster address",
-)
-
-
-@pytest.mark.parametrize("arguments", USELESS)
+@pytest.mark.parametrize("arguments", ["--cluster moon", "--nodes many", "--adress x"])
 def test_wrong_usage_is_told_apart(arguments: str) -> None:
     """1 and 2 tell what was found, so what cannot be asked for ends with 64."""
     with pytest.raises(SystemExit) as ended:
         main(["check", *arguments.split()])
     assert ended.value.code == 64
+
+
+@pytest.mark.parametrize("arguments", ["--cluster compose --address x", "--cluster address"])
+def test_an_address_goes_with_its_kind(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An address for another kind, or the kind without one, is wrong usage, too."""
+    assert main(["check", *arguments.split()]) == 64
+    assert "--address goes with the cluster address" in capsys.readouterr().err
 
 
 # --- bad input ------------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ def examples(head: Head) -> Iterator[Line]:
             ("from Python", here.from_python),
         )
         for name, ask in ways:
-            yield _job(name, ask)
+            yield job_line(name, ask)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -137,21 +137,26 @@ def _tasks(here: _Shell) -> Iterator[Line]:
             yield Line(name, "bad", f"tasks did not return {wanted}: {said.strip()[-200:]}", "ray job list")
 
 
-def _job(way: str, ask: Ask) -> Line:
+def job_line(way: str, ask: Ask) -> Line:
     """Submit a job without an end, ask for its status and its logs, and stop it."""
     name, began = f"check_{secrets.token_hex(6)}", time.monotonic()
     try:
         ask("submit", name, ENDLESS)
         _until(lambda: BEGUN in ask("logs", name), "its log stayed empty")
-        status = STATUS.search(ask("status", name))
-        if status is None or status[0] != "RUNNING":
-            raise ClusterError(f"its status is {status and status[0]}, not RUNNING")
+        if (status := _status(ask, name)) != "RUNNING":
+            raise ClusterError(f"its status is {status}, not RUNNING")
         ask("stop", name)
-        _until(lambda: any(one in ask("status", name) for one in ENDED), "it did not stop")
+        _until(lambda: _status(ask, name) in ENDED, "it did not stop")
     except ClusterError as error:
         return Line(f"job {way}", "bad", f"{error}", f"ray job stop {name}")
     told = f"submitted, status, logs and stopped in {time.monotonic() - began:.0f} s"
     return Line(f"job {way}", "good", told)
+
+
+def _status(ask: Ask, name: str) -> str:
+    said = ask("status", name)
+    found = STATUS.search(said)
+    return found[0] if found is not None else said.strip()[-100:]
 
 
 def _until(holds: Callable[[], bool], otherwise: str) -> None:

@@ -70,7 +70,7 @@ def before_run(data: Path, clusters: Iterable[str], address: str) -> dict[str, A
 
     Raises `ClusterError` where one has found something bad, unless the environment lets the run begin.
     """
-    found = [kept for one in clusters if (kept := last(data, one, address)) is not None]
+    found = [kept for one in sorted(clusters) if (kept := last(data, one, address)) is not None]
     for kept in found:
         if kept.bad and not os.environ.get(UNCHECKED):
             told = "; ".join(f"{name}: {what}" for name, what in kept.bad.items())

@@ -15,13 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lab.clusters.addresses import (
-    JOBS,
-    TOKEN_ADVICE,
-    Head,
-    check_jobs_address,
-    check_reachable,
-)
+from lab.clusters.addresses import JOBS, TOKEN_ADVICE, Head, check_jobs_address, check_reachable
 from lab.clusters.embedded import PINNED_RAY
 from lab.clusters.package import packed
 from lab.clusters.tail import Tail

@@ -23,14 +23,7 @@ from lab.experiment.parameters import Docker, Experiment, MultiNode, SingleNode,
 from lab.experiment.plan import Plan, docker_plan, multi_node_plan, single_node_plan
 from lab.experiment.profiles import with_true_profile
 from lab.experiment.session import Assignment, Works
-from lab.experiment.sites import (
-    Job,
-    Site,
-    address_site,
-    compose_site,
-    embedded_site,
-    local_site,
-)
+from lab.experiment.sites import Job, Site, address_site, compose_site, embedded_site, local_site
 from lab.experiment.trial import unmeasured
 from lab.measure.company import company
 from lab.measure.environment import utc_now
@@ -158,11 +151,11 @@ def run_plan(
     written = (works[one.configuration.work] for one in plan)
     check_disk(data, sum(len(one.items) if one.rows else 1 for one in written))
     print(in_words(parameters), flush=True)
+    checks = before_run(data, {one.configuration.cluster for one in plan}, getattr(parameters, "address", ""))
     folder = data / experiment
     directory = folder / parameters.run_id if parameters.run_id else new_folder(folder, parameters.profile)
     facts = facts_of(experiment, directory.name, parameters, works, plan, cgroup)
-    clusters = dict.fromkeys(one.configuration.cluster for one in plan)
-    facts["session"] |= before_run(data, clusters, getattr(parameters, "address", "")) | dict(session or {})
+    facts["session"] |= {**checks, **(session or {})}
     if side is not None:
         facts["against"], facts["session"] = side.against, facts["session"] | side.session
         plan = tuple(one for one in plan if one.block <= side.last_block)
