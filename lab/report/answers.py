@@ -224,16 +224,6 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def in_three_words(study: Study) -> str:
-    """Return how many times as fast the work gets, as the title of a small figure; empty if not known."""
-    decision = decide(study, study.main_mode)
-    size = decision.size if decision.size > 1 else decision.sizes[-1]
-    gained = decision.beside(decision.one, size)
-    if gained.value is None or decision.one is None:
-        return ""
-    return f"{_capital(at_size(study, size))}: {number(gained.value)} × one"
-
-
 def in_one_line(study: Study) -> str:
     """Return the finding of a run as one sentence, which may be a title."""
     decision = decide(study, study.main_mode)

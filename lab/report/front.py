@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from lab.analysis import break_even as analysis
 from lab.figures import engines as engine_figures
 from lab.figures.lines import Panel, chart
-from lab.formats import count, length, listing, percent, seconds
+from lab.formats import count, length, listing, number, percent, seconds
 from lab.report import break_even, containers, ray_vs_multiprocessing, scaling, short_answers
-from lab.report.answers import NOTE, Answer, answers, beside_processes, in_one_line, in_three_words
+from lab.report.answers import NOTE, Answer, answers, beside_processes, in_one_line
 from lab.report.book import Book
 from lab.report.decision import decide
 from lab.report.markdown import Markdown, folded, paragraphs, safe, table
@@ -168,7 +168,7 @@ def _figure(group: Group) -> str:
         panel = scaling.relative_panel(study, study.main_mode)
         if panel is not None and len(drawn) < 2:
             title = "Over nodes" if study.axis.column == "nodes" else "Over workers"
-            panel = dataclasses.replace(panel, title=in_three_words(study) or f"{title}, relative to one")
+            panel = dataclasses.replace(panel, title=_gained(study) or f"{title}, relative to one")
             drawn.append(_small(f"{title}: {in_one_line(study)}", panel))
             sources.append(of_run(study))
     evened = group.others.get("break_even")
@@ -189,6 +189,16 @@ def _figure(group: Group) -> str:
         f'<figure class="lab-chart lab-three">\n<div>\n{panels}\n</div>\n<figcaption>{told}</figcaption>\n'
         f'</figure>\n\n<div class="lab-source">\n\nData: {"; ".join(sources)}\n\n</div>'
     )
+
+
+def _gained(study: Study) -> str:
+    """Return how many times as fast the work gets, as the title of a small figure; empty if not known."""
+    decision = decide(study, study.main_mode)
+    size = decision.size if decision.size > 1 else decision.sizes[-1]
+    gained = decision.beside(decision.one, size)
+    if gained.value is None or decision.one is None:
+        return ""
+    return f"{at_size(study, size)}: {number(gained.value)} × one"
 
 
 def _small(title: str, panel: Panel) -> str:
