@@ -100,7 +100,7 @@ def _carry_out(turns: Turns) -> Run:
     blocks, folder = turns.parameters.repeats, turns.data / "own"
     names = run_ids(folder, turns.parameters)
     left = {role: blocks_left(folder / name, blocks) for role, name in names.items()}
-    told = ", ".join(f"{role} ({turns.versions[role].told}) is {name}" for role, name in names.items())
+    told = ", ".join(f"{role} ({turns.versions[role].name}) is {name}" for role, name in names.items())
     print(f"two runs, block by block in turns, each block with a start of its own: {told}", flush=True)
     try:
         for block, role in order(turns.parameters.seed, blocks):
@@ -122,7 +122,7 @@ def _carry_out(turns: Turns) -> Run:
 def _refuse_unlike(turns: Turns) -> None:
     """Raise `ParameterError` where the two would not measure the same work in the same order."""
     here, there = (_ask(turns, role) for role in ROLES)
-    told = f"{turns.versions['B'].told} and here differ, and nothing was measured"
+    told = f"{turns.versions['B'].name} and here differ, and nothing was measured"
     facts = ("unit", "items_digest", *(() if turns.versions["B"].root else ("digest",)))
     for name in facts:
         if _works(here, name) != _works(there, name):
@@ -163,10 +163,10 @@ def _ask(turns: Turns, role: Role, names: Mapping[Role, str] | None = None, bloc
     turns.answer.unlink(missing_ok=True)
     _attend(request, version, turns.answer, quiet=bool(names) or role == "B")
     if not turns.answer.exists():
-        raise LabError(f"the process of {role} ({version.told}) ended by itself: its last words stand above")
+        raise LabError(f"the process of {role} ({version.name}) ended by itself: its last words stand above")
     answer = json.loads(turns.answer.read_text())
     if "kind" in answer:
-        raise refusal(answer | {"message": f"{role} ({version.told}): {answer['message']}"})
+        raise refusal(answer | {"message": f"{role} ({version.name}): {answer['message']}"})
     return answer
 
 

@@ -43,6 +43,11 @@ class Version:
     root: Path | None = None
     """The folder of which this side has the files of another commit, so that no module may come from it."""
 
+    @property
+    def name(self) -> str:
+        """Return what it is called in messages: a commit by twelve digits."""
+        return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{28}$", r"\1", self.told)
+
 
 def as_it_is() -> Version:
     """Return the version that is here: this folder, this lab, this Python."""
