@@ -46,7 +46,7 @@ PAGES = (
 )
 ANSWERS = ("index", "why", "how_many", "pays", "containers")
 NUMBERS = ("single_node", "multi_node", "docker", "own", "ray_vs_multiprocessing", "break_even")
-DRAWN = (*ANSWERS, "other_reports", *NUMBERS)
+DRAWN = (*ANSWERS, "compare", "other_reports", *NUMBERS)
 """Pages with figures."""
 NAME = "<b onclick=x>_a_ | *b* `c` [d](e) $f$"
 """Of somebody's work: no character of it may be read as anything but itself."""

@@ -198,7 +198,7 @@ def _gained(study: Study) -> str:
     gained = decision.beside(decision.one, size)
     if gained.value is None or decision.one is None:
         return ""
-    return f"{at_size(study, size)}: {number(gained.value)} × one"
+    return f"{count(size, study.axis.column.removesuffix('s'))}: {number(gained.value)} × one"
 
 
 def _small(title: str, panel: Panel) -> str:
