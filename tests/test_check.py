@@ -358,7 +358,7 @@ def test_a_node_that_is_cut_off_does_not_use_up_the_time_of_others(monkeypatch: 
         (("RUNNING", "STOPPED"), BEGUN, None),
         (("PENDING",), BEGUN, "its status is PENDING, not RUNNING"),
         (("RUNNING",), BEGUN, "it did not stop"),
-        (("RUNNING", "STOPPED"), "", "its log stayed empty"),
+        (("RUNNING", "STOPPED"), f"sh: {BEGUN}: not found", "its log does not show that it began"),
     ],
 )
 def test_a_job_that_does_not_do_what_it_is_told_is_bad(

@@ -50,7 +50,8 @@ else:
 BEGUN = "the job has begun"
 ENDLESS = f"echo {BEGUN}; sleep 600"
 COMMAND_SECONDS, CHANGE_SECONDS = 60.0, 60.0
-STATUS = re.compile(r"\b(PENDING|RUNNING|STOPPED|SUCCEEDED|FAILED)\b")
+STATUS = re.compile(r"\b(pending|running|stopped|succeeded|failed)\b", re.IGNORECASE)
+"""`ray job status` says of a job that has ended, that it was stopped, succeeded or failed."""
 
 Ask = Callable[..., str]
 """Takes submit, status, logs or stop, the job's name and, for the first, its command; returns the answer."""
@@ -105,7 +106,7 @@ class _Shell:
     def by_command(self, action: str, name: str, *entrypoint: str) -> str:
         """Ask by `ray job`."""
         if action == "submit":
-            submit = ["--no-wait", "--submission-id", name, "--", "sh", "-c", f"'{entrypoint[0]}'"]
+            submit = ["--no-wait", "--submission-id", name, "--", "sh", "-c", entrypoint[0]]
             return self.run(RAY, "job", "submit", *submit)
         return self.run(RAY, "job", action, name)
 
@@ -118,9 +119,10 @@ def _over_http(head: Head, action: str, name: str, *entrypoint: str) -> str:
     if action == "submit":
         body = {"entrypoint": entrypoint[0], "submission_id": name}
         return str(head.ask("POST", JOBS, body, COMMAND_SECONDS))
-    if action == "status":
-        return str(head.ask("GET", f"{JOBS}{name}")["status"])
-    return str(head.ask("POST" if action == "stop" else "GET", f"{JOBS}{name}/{action}"))
+    if action == "stop":
+        return str(head.ask("POST", f"{JOBS}{name}/stop"))
+    path = f"{JOBS}{name}/logs" if action == "logs" else f"{JOBS}{name}"
+    return str(head.ask("GET", path)[action])
 
 
 def _tasks(here: _Shell) -> Iterator[Line]:
@@ -142,7 +144,7 @@ def job_line(way: str, ask: Ask) -> Line:
     name, began = f"check_{secrets.token_hex(6)}", time.monotonic()
     try:
         ask("submit", name, ENDLESS)
-        _until(lambda: BEGUN in ask("logs", name), "its log stayed empty")
+        _until(lambda: BEGUN in ask("logs", name).splitlines(), "its log does not show that it began")
         if (status := _status(ask, name)) != "RUNNING":
             raise ClusterError(f"its status is {status}, not RUNNING")
         ask("stop", name)
@@ -156,7 +158,7 @@ def job_line(way: str, ask: Ask) -> Line:
 def _status(ask: Ask, name: str) -> str:
     said = ask("status", name)
     found = STATUS.search(said)
-    return found[0] if found is not None else said.strip()[-100:]
+    return found[0].upper() if found is not None else said.strip()[-100:]
 
 
 def _until(holds: Callable[[], bool], otherwise: str) -> None:

@@ -26,8 +26,12 @@ HERE = "127.0.0.1"
 @contextlib.contextmanager
 def started_by_command() -> Iterator[Head]:
     """Yield the jobs server of a cluster of a head and two workers; raises `ClusterError`."""
-    token, gcs, dashboard, client = secrets.token_hex(32), *map(str, _free_ports(3))
-    environment = {**os.environ, **SETTINGS, "RAY_AUTH_TOKEN": token}
+    token, gcs, dashboard, client = secrets.token_hex(32), *_free_ports(3)
+    # without the second Ray refuses a second node at 127.0.0.1
+    more = {"RAY_AUTH_TOKEN": token, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"}
+    # a job's `python` is the one that has Ray
+    path = f"{RAY.parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    environment = {**os.environ, **SETTINGS, **more, "PATH": path}
     head = Head(f"http://{HERE}:{dashboard}", token)
     with tempfile.TemporaryDirectory(prefix="ray-") as folder, contextlib.ExitStack() as undo:
         first = ["--head", f"--port={gcs}", "--num-cpus=0", f"--dashboard-port={dashboard}"]
@@ -41,7 +45,14 @@ def started_by_command() -> Iterator[Head]:
 
 
 def _start(options: Sequence[str], environment: dict[str, str], log: Path) -> psutil.Popen:
-    common = ["--block", "--disable-usage-stats", f"--node-ip-address={HERE}"]
+    # two agents at one port: the second takes no jobs
+    common = [
+        f"--dashboard-agent-listen-port={_free_ports(1)[0]}",
+        "--block",
+        "--disable-usage-stats",
+        "--log-color=false",
+        f"--node-ip-address={HERE}",
+    ]
     command = [str(RAY), "start", *common, "--object-store-memory=80000000", *options]
     with log.open("a") as said:
         return psutil.Popen(command, env=environment, stdout=said, stderr=subprocess.STDOUT)
