@@ -50,6 +50,9 @@ def headline(two: TwoRuns) -> str:
         and judge(overall, at_least(1 - two.comparison.margin)) != "does not hold"
     ):
         told += " in some configurations, not in all together"
+    if two.comparison.change == "undecided" and overall.low is not None and overall.high is not None:
+        between = f"{100 * overall.low:.0f} to {100 * overall.high:.0f} %"
+        return f"{told}: throughput is {between} of the first run's"
     return f"{told}: throughput is {percent(abs(found - 1), 2)} {'lower' if found < 1 else 'higher'}"
 
 
