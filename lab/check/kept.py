@@ -55,13 +55,16 @@ def keep(data: Path, kept: Kept, address: str = "") -> Path:
 
 
 def last(data: Path, cluster: str, address: str = "") -> Kept | None:
-    """Return the last check of a cluster where it is not older than a day; None also where it is damaged."""
+    """Return the last check of a cluster where it is not older than a day; None also where it is damaged.
+
+    An address that cannot be one has none: it is refused where it is used, or of a run by file never is.
+    """
     try:
         kept = Kept(**json.loads(path_of(data, cluster, address).read_text()))
         age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(kept.checked_at)
         whole = OBJECT[1](kept.bad) and OBJECT[1](kept.doubtful)
         return kept if whole and datetime.timedelta() <= age < VALID else None
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, ClusterError):
         return None
 
 
