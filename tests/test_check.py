@@ -12,6 +12,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -666,7 +667,7 @@ def test_this_machine_is_well(cluster: str, nodes: int) -> None:
 def test_the_examples_work_on_a_cluster_started_by_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     """A head and two workers, tasks, jobs by command, over HTTP and from Python; then all is ended."""
     token = secrets.token_hex(32)
-    monkeypatch.setattr("lab.clusters.by_command.secrets.token_hex", lambda _: token)
+    monkeypatch.setattr("lab.clusters.by_command.secrets", SimpleNamespace(token_hex=lambda _: token))
     told = list(lab.check.run._examples(None))
     assert [(one.name, one.verdict) for one in told] == [
         (name, "good")
