@@ -66,6 +66,8 @@ MOST_KILLS = 8
 """Of one run, before it comes to its end."""
 PROCESSES = ("lab run", "papermill")
 END_SECONDS = 240.0
+LEFT_SECONDS = 60.0
+"""What a killed run has started ends by itself within this: a Ray worker that was just starting, after 15 s."""
 KEYS = {
     "trials.csv": ("trial_id",),
     "tasks.csv": ("trial_id", "task", "attempt", "warmup", "worker"),
@@ -215,7 +217,7 @@ def end_leftovers(below: list[psutil.Process]) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             if "agent" in " ".join(one.cmdline()).lower():
                 one.kill()
-    _, alive = psutil.wait_procs(below, timeout=15)
+    _, alive = psutil.wait_procs(below, timeout=LEFT_SECONDS)
     assert not alive, f"{alive} outlive the run that started them"
 
 
