@@ -67,7 +67,7 @@ MOST_KILLS = 8
 PROCESSES = ("lab run", "papermill")
 END_SECONDS = 240.0
 LEFT_SECONDS = 60.0
-"""What a killed run has started ends by itself within this: a Ray worker that was just starting, after 15 s."""
+"""What a killed run has started ends by itself within this: a worker that was just starting, after 15 s."""
 KEYS = {
     "trials.csv": ("trial_id",),
     "tasks.csv": ("trial_id", "task", "attempt", "warmup", "worker"),
