@@ -235,10 +235,11 @@ def in_one_line(study: Study) -> str:
         part = f", {percent(gained.value / ideal, 2)} of the ideal" if ideal > 1 else ""
         told = f"{at_size(study, size)} do the work {number(gained.value)} times as fast as one{part}"
         told = baselines.grown(decision, size, gained, decision.one) if study.grows else told
-    what = study.placement.several if study.axis.column == "nodes" else "workers"
     if choice is None or len(decision.sizes) < 2:
         return f"{_capital(told)}."
     if choice.size is not None:
         more = "; more were not measured" * choice.largest
         return f"{_capital(told)}: use {at_size(study, choice.size)}{more}."
-    return f"{_capital(told)}; whether {choice.possible[0]} {what} are enough is not decided."
+    fewest = choice.possible[0]
+    enough = f"{at_size(study, fewest)} {'is' if fewest == 1 else 'are'} enough"
+    return f"{_capital(told)}; whether {enough} is not decided."
