@@ -94,11 +94,17 @@ test: .venv/.installed-test ## Run every check and every test (TESTS=tests/test_
 	@$(if $(TESTS),echo "==> pytest"; $(python) -m pytest $(TESTS),$(every_test))
 
 # Most tests wait more than they compute, so four run at a time. What compares times comes last, and alone.
+# What failed is run once more, alone: a fault fails again, a neighbour who took the machine for a minute does not.
 # Without the bytecode each of the hundreds of processes would compile the lab anew.
 test: export PYTHONDONTWRITEBYTECODE =
 define every_test
-echo "==> pytest: four at a time"; $(python) -m pytest -n 4 --dist loadscope --no-loadscope-reorder -m 'not timed'; \
-most=$$?; echo "==> pytest: one at a time, what compares times"; $(python) -m pytest -m timed && exit $$most
+again() { test $$? = 1 && echo "==> pytest: what failed, once more and alone" && \
+	$(python) -m pytest --last-failed --last-failed-no-failures none --maxfail 10 -m "$$1"; }; \
+echo "==> pytest: four at a time"; status=0; \
+$(python) -m pytest -n 4 --dist loadscope --no-loadscope-reorder -m 'not timed' || again 'not timed' || status=1; \
+echo "==> pytest: one at a time, what compares times"; \
+$(python) -m pytest -m timed || again timed || status=1; \
+exit $$status
 endef
 
 fuzz: .venv/.installed-test ## Show 10,000 damaged run folders on the pages: none may raise or run anything (an hour)

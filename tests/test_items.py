@@ -246,10 +246,10 @@ def test_size_and_digest_of_all_items() -> None:
 
 def test_a_hundred_thousand_items_take_a_moment() -> None:
     """Many tiny items are listed and counted within seconds."""
-    began = time.monotonic()
+    began = time.process_time()
     assert len(taken(range(100_000))) == 100_000
     sizes(range(100_000), 10**9)
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
 
 
 def test_copied_items_stay_as_they_are() -> None:

@@ -352,7 +352,7 @@ def test_a_job_that_falls_silent_is_told_and_stopped(head: FakeHead) -> None:
     began = time.monotonic()
     with pytest.raises(ClusterError, match=r"has said nothing for .* calls it RUNNING"):
         received(head.client(silence_seconds=1.0))
-    assert 1.0 < time.monotonic() - began < 8.0
+    assert 1.0 < time.monotonic() - began < 60
     assert head.stopped == [head.submitted[0]["submission_id"]]
     assert tails() == []
 

@@ -189,7 +189,7 @@ def test_an_item_that_takes_an_hour() -> None:
         "items, have it wait for nothing that may never come, or allow more time (--stall-seconds and "
         "--deadline-seconds)"
     )
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60
 
 
 def test_items_that_cannot_be_unpacked() -> None:
