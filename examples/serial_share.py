@@ -7,18 +7,22 @@ the serial part holds it alone. Whoever waits for it stands at `door`, so that n
 Known beforehand: a share s = 0.2 of each item is serial, so that w workers on w free cores of one machine
 are 1 / (s + (1 - s) / w) times as fast as one: 1.67 with 2, 2.5 with 4, and never 5. Containers of one host
 share the locks where they share a folder, as the nodes of docker-compose.yml do; else each node has its own.
+`waits` is the same with waiting in place of computing, for nodes with a quota: there a node that waits for
+its turn is paid back what it was throttled, and so computing bends less than the law says.
 Run it: lab run examples/serial_share.py:work --items examples/serial_share.py:items --workers 1,2
 """
 
 import fcntl
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 SERIAL = 0.2
 STEPS = 2_000_000  # of one item, about 0.1 s of one core
+SECONDS = 0.1  # of one item that waits
 SLICES = 40  # of the part that is not serial
 SHARED = Path("/run/ray-token/token")  # a file that all containers of docker-compose.yml may open to read
 
@@ -34,6 +38,16 @@ def work(item: int) -> int:
             total += steps((STEPS - serial) // SLICES, item + part)
     with alone():
         return total + serial_part(serial, item)
+
+
+def waits(item: int) -> int:
+    """Return the item after a wait: a share of it alone, the rest together with others."""
+    for _ in range(SLICES):
+        with together():
+            time.sleep(SECONDS * (1 - SERIAL) / SLICES)
+    with alone():
+        time.sleep(SECONDS * SERIAL)
+    return item
 
 
 def serial_part(count: int, item: int) -> int:

@@ -1,6 +1,5 @@
 """The examples: they do what they say, alike in every process, and what is known of them beforehand is so."""
 
-import contextlib
 import fcntl
 import importlib
 import itertools
@@ -190,6 +189,24 @@ def test_the_serial_share_is_the_share_of_steps(monkeypatch: pytest.MonkeyPatch)
     module.work(0)
     assert done.total() == module.STEPS
     assert done["alone"] / done.total() == module.SERIAL == 0.2
+
+
+def test_an_item_that_waits_waits_the_stated_share_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the waiting for an item, exactly the stated share is done while nobody else may enter."""
+    module = importlib.import_module("serial_share")
+    waited = dict.fromkeys(("alone", "together"), 0.0)
+
+    def wait(seconds: float) -> None:
+        try:
+            with module.locked("room", fcntl.LOCK_SH | fcntl.LOCK_NB):
+                waited["together"] += seconds
+        except BlockingIOError:
+            waited["alone"] += seconds
+
+    monkeypatch.setattr(module.time, "sleep", wait)
+    assert module.waits(3) == 3
+    assert waited["alone"] == pytest.approx(module.SECONDS * module.SERIAL)
+    assert waited["together"] == pytest.approx(module.SECONDS * (1 - module.SERIAL))
 
 
 def test_a_worker_that_dies_in_the_serial_part_leaves_no_lock() -> None:
