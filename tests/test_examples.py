@@ -1,5 +1,6 @@
 """The examples: they do what they say, alike in every process, and what is known of them beforehand is so."""
 
+import contextlib
 import fcntl
 import importlib
 import itertools
