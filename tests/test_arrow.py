@@ -36,6 +36,7 @@ SHARED = (
     "data.environment",
     "data.engines",
     "data.node_records",
+    "data.reading",
     "data.records",
     "data.store",
     "data.trial_records",
@@ -78,8 +79,16 @@ FOUNDATION = {
     "experiment.own_parameters": {"errors", "data.engines", "experiment.rules", "experiment.parameters"},
     "experiment.plan": {"experiment.parameters", "experiment.own_parameters"},
     "data.environment": {"errors", "data.columns", "data.records"},
-    "data.store": {"errors", "data.columns", "data.records", "data.earlier", "data.environment"},
-    "data.listing": {"errors", "data.earlier", "data.records", "data.environment", "data.store"},
+    "data.reading": {"errors", "data.columns", "data.records", "data.earlier", "data.environment"},
+    "data.store": {"errors", "data.records", "data.earlier", "data.environment", "data.reading"},
+    "data.listing": {
+        "errors",
+        "data.earlier",
+        "data.records",
+        "data.environment",
+        "data.reading",
+        "data.store",
+    },
 }
 """Modules that stand alone, or lean on the few that are named."""
 SPLIT = ("data", "experiment", "validation")
@@ -196,7 +205,7 @@ def test_each_dependency_has_its_place(package, parts):
 @pytest.mark.parametrize("part", ON_THE_HEAD)
 def test_what_runs_on_a_cluster_writes_no_files(part):
     """A job has no ledger and no store: its rows go to its log, from which the client writes them."""
-    apart = {"data.ledger", "data.table", "data.store", "experiment.run", "experiment.sites"}
+    apart = {"data.ledger", "data.table", "data.reading", "data.store", "experiment.run", "experiment.sites"}
     assert parts_imported(part) & apart == set()
 
 

@@ -18,7 +18,8 @@ from containers import NODES as MOST
 from fakes import NODES
 
 from lab import paths
-from lab.data.store import Run, read_run, read_table
+from lab.data.reading import read_table
+from lab.data.store import Run, read_run
 from lab.errors import ClusterError
 from lab.experiment.examples import works_of
 from lab.experiment.parameters import MultiNode, parameters_from

@@ -15,12 +15,15 @@ import pytest
 from fakes import node_facts
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
 
+from lab.data import reading
 from lab.data.environment import read_environment
 from lab.data.ledger import Ledger
 from lab.data.listing import is_run
+from lab.data.reading import header, read_table
 from lab.data.records import FILES, SCHEMA_VERSION, NodeFacts, NodeWindow, Sample, TaskRecord, Trial, columns
-from lab.data.store import file_digests, header, read_run, read_table
+from lab.data.store import file_digests, read_run
 from lab.errors import DataError
 
 TESTS = Path(__file__).parent
@@ -497,6 +500,20 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
     path.write_bytes(path.read_bytes() + b"\xff\xfe\x00\n")
     with pytest.raises(DataError, match=r"tasks\.csv is damaged"):
         read_run(path.parent)
+
+
+@pytest.mark.parametrize("block", [1, 300, 700])
+def test_a_file_read_in_blocks_is_the_same(tmp_path, monkeypatch, block):
+    """However large the blocks are, rows, types and the line of a fault are those of the whole file."""
+    rows = [dataclasses.replace(TASK, task=n, error_message="a 'b'" if n == 4 else None) for n in range(9)]
+    path = written(tmp_path / "a", *rows) / "tasks.csv"
+    whole = read_table(path)
+    monkeypatch.setattr(reading, "BLOCK_BYTES", block)
+    assert_frame_equal(read_table(path), whole)
+    assert list(whole["task"]) == list(range(9))
+    path.write_text(cell("started_seconds", "0.5s", line=9)(path.read_text()))
+    with pytest.raises(DataError, match=r"line 9, column started_seconds: '0.5s' is not a number"):
+        read_table(path)
 
 
 def test_a_missing_table_is_named(tmp_path):

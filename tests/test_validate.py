@@ -16,8 +16,8 @@ from test_compose_control import FakeDocker, docker
 
 from lab.clusters.compose import compose
 from lab.data.environment import read_environment
+from lab.data.reading import read_table
 from lab.data.records import Check, NodeWindow, Sample, Trial
-from lab.data.store import read_table
 from lab.data.table import Table
 from lab.errors import ClusterError
 from lab.measure.task import measured

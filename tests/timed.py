@@ -13,8 +13,8 @@ import pandas as pd
 
 from lab.analysis.measures import measures
 from lab.data.engines import ENGINES
+from lab.data.reading import empty
 from lab.data.records import FILES, Trial
-from lab.data.store import empty
 from lab.synthetic.runs import frame
 
 WORKERS = 2

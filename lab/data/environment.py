@@ -101,7 +101,8 @@ def read_environment(directory: Path) -> dict[str, Any]:
 
 def _loaded(path: Path, directory: Path) -> Any:
     try:
-        return _readable(json.loads(content_of(path), parse_constant=float))
+        refuse_endless(path)
+        return _readable(json.loads(path.read_bytes(), parse_constant=float))
     except FileNotFoundError:
         raise DataError(f"{path} is missing: {directory} is not a run of this lab") from None
     except OSError as error:
@@ -112,11 +113,10 @@ def _loaded(path: Path, directory: Path) -> Any:
         ) from error
 
 
-def content_of(path: Path) -> bytes:
-    """Return what a file of a run holds; one that is no plain file, and might never end, raises `OSError`."""
+def refuse_endless(path: Path) -> None:
+    """Raise `OSError` for what is no plain file: reading it might never end."""
     if path.exists() and not path.is_file():
         raise OSError(f"{path.name} is no plain file")
-    return path.read_bytes()
 
 
 def _readable(value: Any) -> Any:

@@ -19,8 +19,8 @@ from typing import Any, Self
 import pandas as pd
 
 from lab.data.environment import ENVIRONMENT, read_environment
+from lab.data.reading import read_table
 from lab.data.records import FILES, SCHEMA_VERSION, NodeFacts, TaskRecord, work_of
-from lab.data.store import read_table
 from lab.data.table import Table, ask_disk, disk_error
 from lab.errors import DataError
 

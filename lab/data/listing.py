@@ -22,8 +22,9 @@ from typing import Any, Literal
 
 from lab.data.earlier import TIMINGS
 from lab.data.environment import ENVIRONMENT, read_environment
+from lab.data.reading import TABLES, read_table
 from lab.data.records import CHECKS
-from lab.data.store import TABLES, TRIALS, ended_slots, read_table, read_trials
+from lab.data.store import TRIALS, ended_slots, read_trials
 from lab.errors import DataError, LabError, VersionError
 
 State = Literal["complete", "unfinished", "damaged", "of another version", "copy"]

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lab.data.reading import header, read_table
 from lab.data.records import SCHEMA_VERSION, columns
-from lab.data.store import header, read_table
 from lab.errors import DataError
 
 T = TypeVar("T")

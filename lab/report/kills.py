@@ -5,7 +5,7 @@ import pandas as pd
 from lab.analysis.intervals import proportion_estimate
 from lab.data.environment import read_environment
 from lab.data.listing import all_listed
-from lab.data.store import read_table
+from lab.data.reading import read_table
 from lab.formats import count, percent
 from lab.report.book import Book
 from lab.report.markdown import Markdown, literal, paragraphs, table

@@ -9,8 +9,9 @@ import pandas as pd
 from lab.analysis.two_runs import ASSUMED, Comparison, compare, logs_of
 from lab.data.environment import read_environment
 from lab.data.listing import all_listed
+from lab.data.reading import empty, read_table
 from lab.data.records import FILES
-from lab.data.store import Run, empty, read_run, read_table, read_trials
+from lab.data.store import Run, read_run, read_trials
 from lab.errors import DataError
 from lab.experiment.rules import Flag, Real, Text, parameter
 from lab.report.comparable import (

@@ -9,7 +9,7 @@ from lab.analysis.intervals import LEVEL, Estimate, median_estimate, ratio_estim
 from lab.analysis.verdicts import Verdict, at_least, at_most, judge, within
 from lab.data.environment import ENVIRONMENT, read_environment
 from lab.data.listing import all_listed
-from lab.data.store import read_table
+from lab.data.reading import read_table
 from lab.formats import count, estimate, listing, percent, seconds, short_estimate
 from lab.report import alarms, choices, laws, proofs, simulations
 from lab.report.book import Book
