@@ -11,6 +11,7 @@ from lab.clusters.package import files_to_send
 from lab.data.store import Run
 from lab.engines.teams import known_engine
 from lab.errors import ParameterError, WorkError
+from lab.experiment import commands
 from lab.experiment.against import in_turns
 from lab.experiment.apart import environment, main_apart, nothing_left
 from lab.experiment.facts import Side, told_works
@@ -72,17 +73,20 @@ def own_work(
     # absolute: work in this process may go to another folder
     data = None if data is None else Path(data).resolve()
     with environment(thread_variables(parameters)), main_apart(), nothing_left():
-        mode, prepared = _own_prepared(parameters, objects, memory)
+        is_command = bool(parameters.command.strip())
+        mode, prepared = (
+            commands.prepared_command(parameters)
+            if is_command
+            else _own_prepared(parameters, objects, memory)
+        )
         plan = own_plan(parameters, mode, cores, len(prepared.items))
         if parameters.cluster in ELSEWHERE and prepared.folder is not None:
             files_to_send(Path(prepared.folder))
-        at_once = sum(_nodes_cores(parameters, cores))
-        limit = min(parameters.deadline_seconds, parameters.stall_seconds / 2)
-        found = pilot(mode, prepared, limit, with_ray=set(parameters.used_engines) == {"ray"})
-        prepared = dataclasses.replace(prepared, warm=found.warm)
-        works = _works(prepared, plan, found.changes_items)
-        _refuse_unfit(parameters, mode, prepared, plan, found, at_once)
-        print("\n".join(in_words(mode, prepared, plan, found, at_once)), flush=True)
+        if is_command:
+            works, uses_ray = _works(prepared, plan, False), False
+            print(commands.in_words(mode, len(plan), prepared, parameters.deadline_seconds), flush=True)
+        else:
+            works, uses_ray = _tried(parameters, mode, prepared, plan, sum(_nodes_cores(parameters, cores)))
         if side is not None:
             planned = [dataclasses.asdict(one.configuration) for one in plan]
             side.seen.update(works=told_works(works, plan), plan=planned)
@@ -91,13 +95,24 @@ def own_work(
 
         def sites(run_id: str) -> Sites:
             return {
-                "embedded": partial(embedded_site, parameters, int(found.uses_ray)),
+                "embedded": partial(embedded_site, parameters, int(uses_ray)),
                 "local": partial(local_site, parameters),
                 "compose": partial(compose_site, parameters, run_id),
                 "address": partial(address_site, parameters, run_id),
             }
 
         return run_plan("own", parameters, works, plan, data, cgroup, sites, side=side)
+
+
+def _tried(parameters: Own, mode: str, prepared: Prepared, plan: Plan, at_once: int) -> tuple[Works, bool]:
+    """Try a few items and say what the run will do; return the works, and whether they use Ray themselves."""
+    limit = min(parameters.deadline_seconds, parameters.stall_seconds / 2)
+    found = pilot(mode, prepared, limit, with_ray=set(parameters.used_engines) == {"ray"})
+    prepared = dataclasses.replace(prepared, warm=found.warm)
+    works = _works(prepared, plan, found.changes_items)
+    _refuse_unfit(parameters, mode, prepared, plan, found, at_once)
+    print("\n".join(in_words(mode, prepared, plan, found, at_once)), flush=True)
+    return works, found.uses_ray
 
 
 def _works(prepared: Prepared, plan: Plan, changes_items: bool) -> Works:
@@ -114,7 +129,10 @@ def _own_prepared(parameters: Own, objects: Mapping[str, Any], memory_bytes: int
         name: objects.get(name, getattr(parameters, name)) for name in ("work", "units", "digest", "set_up")
     }
     if not given["work"]:
-        raise ParameterError("work is empty: name the function, as in my_job.py:work")
+        raise ParameterError(
+            "work is empty: name the function, as in my_job.py:work, or a script as it is: "
+            "--command 'python my_script.py'"
+        )
     return prepare(
         given.pop("work"),
         objects.get("items", parameters.items),
