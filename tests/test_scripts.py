@@ -151,7 +151,7 @@ def test_a_command_that_cannot_run_is_refused_first(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """Quotes, words of a shell, files that are not there, and what a command cannot have: nothing is begun."""
+    """Quotes, words of a shell, missing files, and what a command cannot have: nothing is begun."""
     monkeypatch.chdir(SCRIPTS)
     with pytest.raises(kind, match=told):
         run(data=tmp_path, **given)
