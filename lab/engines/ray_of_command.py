@@ -105,17 +105,11 @@ def team(workers: int, nodes: int = 1) -> Iterator[CommandTeam]:
 def surroundings() -> dict[str, str]:
     """Return the environment without what a Ray has put into it, as a person's own shell has it."""
     mine = {name: value for name, value in os.environ.items() if not name.startswith("RAY_") or name in KEPT}
-    several = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"} if _is_local() else {}
+    # else Ray takes 127.0.0.1 for the address of its nodes, and refuses a second one there
+    several = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"}
     # a command's `python` is the one that has this Ray
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     return {**mine, **SETTINGS, **several, "PATH": path}
-
-
-def _is_local() -> bool:
-    """Tell whether all nodes are on this host, and listen there only."""
-    import ray
-
-    return bool(ray.util.get_node_ip_address() == HERE)
 
 
 def _chosen(nodes: int) -> dict[str, int]:

@@ -14,7 +14,7 @@ from lab.workload import Prepared
 
 OF_A_SHELL = ("&&", "||", "|", ";", "&", ">", ">>", "<", "2>", "2>&1")
 TOLD = b"lab: units="
-HERE = ("embedded", "local")
+HERE = ("embedded", "local", "slurm")
 """The kinds of cluster on which the command runs on this machine, in this folder."""
 
 

@@ -75,7 +75,7 @@ class Own(Experiment):
     )
     cluster: str = parameter(
         Choice(CLUSTERS),
-        meaning="where: embedded (Ray in this process), local, compose or address",
+        meaning="where: embedded (Ray in this process), local, compose, address, or slurm (in a job of it)",
         default="embedded",
     )
     address: str = parameter(
@@ -139,7 +139,7 @@ class Own(Experiment):
         if self.cluster == "embedded" and self.nodes != (1,):
             raise ParameterError(
                 f"nodes is {list(self.nodes)}, and an embedded Ray is one node: add --cluster local (several "
-                "raylets on this host), compose or address"
+                "raylets on this host), compose, address or slurm"
             )
         check_address(self.cluster, self.address)
         if self.command.strip():
