@@ -26,7 +26,7 @@ export JUPYTER_PREFER_ENV_PATH = 1
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: help setup own report book sphinx build run trace validate test fuzz chaos tidy bench-primes bench-images bench-dispatch \
-	lock docker-build sbom docker-up docker-report docker-token docker-down upgrade-helm clean distclean known-profile
+	lock docker-build sbom docker-up docker-report docker-token docker-down slurm-up slurm-report slurm-down upgrade-helm clean distclean known-profile
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -174,6 +174,25 @@ docker-down: ## Remove the cluster: containers, network, token (the image stays)
 	@$(compose) down --volumes --remove-orphans
 	@echo "==> Removed: containers, network and token. The image stays: docker image rm $(image)"
 
+slurm-up: docker-build ## Start a Slurm cluster of containers on this machine: a controller and four nodes with quotas
+	@LAB_IMAGE='$(image)' $(slurm) build -q controller
+	@$(slurm) up --detach --no-build --quiet-pull
+	@until $(slurm) exec -T controller sinfo --noheader --format='%D %t' 2>/dev/null | grep -q '4 idle'; do sleep 1; done
+	@$(slurm_user) cp -r /home/lab/examples /shared/
+	@echo "==> Four nodes are idle: make slurm-report"
+
+slurm-report: .venv/.installed-report ## Measure on the Slurm cluster, all sizes in one allocation; build the book (WORK=... ITEMS=...)
+	@run=slurm-$$(date -u +%Y%m%dT%H%M%SZ); \
+	$(slurm_user) sbatch --wait /home/lab/run.sbatch '$(or $(WORK),examples/first.py:work)' \
+		--items '$(or $(ITEMS),examples/first.py:items)' --nodes 1,2,4 --workers 1 --repeats 5 \
+		--data /shared/data --run-id "$$run"; status=$$?; \
+	$(slurm_user) sh -c 'tail -n 12 "$$(ls -t slurm-*.out | head -n 1)"'; [ $$status = 0 ] && mkdir -p data/own && \
+	$(slurm) cp "controller:/shared/data/own/$$run" data/own/
+	@$(MAKE) --no-print-directory book
+
+slurm-down: ## Remove the Slurm cluster: containers, network, volumes
+	@$(slurm) down --volumes --timeout 2
+
 upgrade-helm: ## Install the Ray cluster on Kubernetes, or bring it up to date (IMAGE=registry/name:tag NODES=5)
 	@$(kubernetes_ready)
 	@helm upgrade --install ray-scaling-lab ray-cluster --repo '$(charts)' --version $(kuberay) \
@@ -237,6 +256,8 @@ profiles = $(strip $(if $(filter single_node,$(EXPERIMENT)),$(foreach one,$(all_
 # --- docker -------------------------------------------------------------------------------------------------
 # Everything here is asked of Docker alone: no .venv is needed. `docker-compose` is compose before version 2.
 compose = $(if $(shell docker compose version 2>/dev/null),docker compose,docker-compose)
+slurm = $(compose) -f deploy/slurm/compose.yml
+slurm_user = $(slurm) exec -T --user lab --workdir /shared controller
 image = ray-scaling-lab:$(or $(LAB_IMAGE_TAG),latest)
 
 # compose reads .env, where the shell's environment has no such variable: everything else here does the same

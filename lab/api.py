@@ -13,7 +13,7 @@ FUNCTIONS = ("units", "digest", "set_up")
 
 
 def run(
-    work: Named, items: Any = None, *, data: Path | None = None, dry_run: bool = False, **parameters: Any
+    work: Named = "", items: Any = None, *, data: Path | None = None, dry_run: bool = False, **parameters: Any
 ) -> Run | None:
     """Measure how far a function scales, and return the run: its rows, and what was found beside them.
 
@@ -21,6 +21,7 @@ def run(
     iterable, a function that gives one, their number, or the name of a file or of either. The parameters are
     the fields of `lab.experiment.parameters.Own`; `units`, `digest` and `set_up` may be functions too. Rows
     go to `data`, by default where `lab.paths` says. `dry_run` says what would be done, and returns None.
+    A parameter `command` is a script as it is, in place of both.
     Raises `LabError` before any work starts where something cannot be right.
     """
     given = {name: parameters.pop(name, None) for name in FUNCTIONS} | {"work": work, "items": items}

@@ -94,7 +94,13 @@ def one_trial_per_block(run: Run) -> str:
 
 def tasks_add_up(run: Run) -> str:
     """Claim that the tasks' rows account for each trial's count of tasks and units."""
-    good = run.trials[run.trials["status"] == "ok"].set_index("trial_id")
+    works = run.environment.get("works", {})
+    scripts = {mode for mode, facts in works.items() if facts.get("command")}
+    if set(run.trials["mode"]) <= scripts:
+        return "Trials of a script have no rows of tasks: what it did is what it says of itself."
+    good = run.trials[(run.trials["status"] == "ok") & ~run.trials["mode"].isin(scripts)].set_index(
+        "trial_id"
+    )
     rows = run.tasks[(run.tasks["status"] == "ok") & ~run.tasks["warmup"].astype(bool)]
     finished = rows.groupby("trial_id").agg(tasks=("task", "nunique"), units=("units", "sum"))
     sums = finished.reindex(good.index).fillna(0).astype("int64")

@@ -237,6 +237,8 @@ class Prepared:
     warm: int = 0
     folder: str | None = None
     rows: bool = True
+    command: bool = False
+    """Its one item is a command, which is no task: it needs no warm-up, and has a Ray of its own."""
 
 
 __all__ = ["Body", "Outcome", "Prepared", "Source", "Workload", "bare_body", "first_line", "of_body"]

@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         module = item.path.stem
         if module in ON_COMPOSE:
             return 0, ON_COMPOSE.index(module)
-        if module == "test_contained":
+        if module in ("test_contained", "test_slurm"):
             return 1, 0
         return (3, LONG.index(module)) if module in LONG else (4 if item.path in on_ray else 2, 0)
 

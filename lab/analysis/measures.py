@@ -71,7 +71,7 @@ def measures(
     mine = tasks[tasks["trial_id"].isin(done.index)]
     window = mine[~mine["warmup"].astype(bool)]
     told = window[~window["trial_id"].isin(unplaced(window))]
-    in_use = _nodes_in_use(mine, nodes)
+    in_use = _nodes_in_use(mine, windows[windows["trial_id"].isin(done.index)], nodes)
     parts = [
         done[KEPT],
         _rates(done),
@@ -87,16 +87,19 @@ def measures(
     return pd.concat([part.reindex(done.index) for part in parts], axis="columns")
 
 
-def _nodes_in_use(tasks: pd.DataFrame, nodes: pd.DataFrame) -> pd.DataFrame:
+def _nodes_in_use(tasks: pd.DataFrame, windows: pd.DataFrame, nodes: pd.DataFrame) -> pd.DataFrame:
     """Return one row per trial and node that its task rows name: own_cores, node_memory_bytes.
 
-    A lost task may be booked on a head that only drives; it is left out.
+    A lost task may be booked on a head that only drives; it is left out. Of a trial without rows of tasks, as
+    that of a script, the nodes are those with workers in its windows.
     """
     facts = latest(nodes)[["node_id", "host_id", "cluster", "cores", "quota_cores", "memory_bytes"]].rename(
         columns={"memory_bytes": "node_memory_bytes"}
     )
     drivers = nodes.loc[~nodes["holds_workers"].astype(bool), "node_id"]
-    placed = tasks.loc[~tasks["node_id"].isin(drivers), ["trial_id", "node_id"]].drop_duplicates()
+    untold = windows[~windows["trial_id"].isin(tasks["trial_id"]) & (windows["workers"] > 0)]
+    told = tasks.loc[~tasks["node_id"].isin(drivers), ["trial_id", "node_id"]].drop_duplicates()
+    placed = pd.concat([told, untold[["trial_id", "node_id"]]]) if len(untold) else told
     in_use = placed.merge(facts, on="node_id", how="left")
     return in_use.assign(own_cores=own_cores(in_use))
 

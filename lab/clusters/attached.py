@@ -33,7 +33,7 @@ class Cluster:
         self._lost: dict[str, str] = {}
         self._node_watches: Mapping[str, Any] = {}
         self._in_use: Mapping[str, Sequence[int]] = {}
-        self._origin = 0.0
+        self._origin, self._slots = 0.0, 0
 
     def refresh(self) -> None:
         """Look which nodes are alive, and ask each new one for its facts.
@@ -101,16 +101,17 @@ class Cluster:
             # a node that joined after the last look, and got workers at once
             self.refresh()
         self._node_watches = {node: one for node, one in team.node_watches.items() if node != self.here}
-        self._lost = {}
+        self._lost, slots = {}, getattr(team, "slots", 0)
+        rest = interval_seconds, watch_ray, None, None, slots
         calls = {
             node: self._node_watches[node].begin.remote(
-                trial_id, node, pids, self.nodes[node].cpu_source, interval_seconds, watch_ray
+                trial_id, node, pids, self.nodes[node].cpu_source, *rest
             )
             for node, pids in self._in_use.items()
             if node in self._node_watches and node in self.nodes
         }
         self._answers(calls)
-        self._trial_id = trial_id
+        self._trial_id, self._slots = trial_id, slots
         stores = {node: self.nodes[node].object_store_bytes for node in self._in_use if node in self.nodes}
         self._stores = Stores(self.here, {node: size for node, size in stores.items() if size is not None})
         self._origin = self.driver.begin(
@@ -121,7 +122,9 @@ class Cluster:
             interval_seconds,
             watch_ray,
             queue_length,
-            self._stores.read,
+            # what the Ray of a command holds, the one around it does not know
+            None if slots else self._stores.read,
+            slots,
         )
         return self._origin
 
@@ -196,7 +199,7 @@ class Cluster:
             return NodeWindow(
                 trial_id=self._trial_id,
                 node_id=node,
-                workers=len(self._in_use[node]),
+                workers=len(self._in_use[node]) and (self._slots or len(self._in_use[node])),
                 status="lost",
                 error_message=self._lost.get(node, "no worker was left to watch it"),
             )

@@ -1,4 +1,4 @@
-"""A head and two workers on this machine, each started by `ray start`, and ended with the processes alone."""
+"""Nodes started by `ray start` and ended with their processes alone; a cluster of them on this machine."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -21,12 +21,14 @@ RAY = Path(sys.executable).parent / "ray"
 WORKERS = 2
 READY_SECONDS, END_SECONDS = 60.0, 8.0
 HERE = "127.0.0.1"
+STORE = 80_000_000
+"""Bytes of an object store, the smallest that Ray takes."""
 
 
 @contextlib.contextmanager
 def started_by_command() -> Iterator[Head]:
     """Yield the jobs server of a cluster of a head and two workers; raises `ClusterError`."""
-    token, gcs, dashboard, client = secrets.token_hex(32), *_free_ports(3)
+    token, gcs, dashboard, client = secrets.token_hex(32), *free_ports(3)
     # without the second Ray refuses a second node at 127.0.0.1
     more = {"RAY_AUTH_TOKEN": token, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"}
     # a job's `python` is the one that has Ray
@@ -38,24 +40,29 @@ def started_by_command() -> Iterator[Head]:
         first += [f"--dashboard-host={HERE}", f"--ray-client-server-port={client}", f"--temp-dir={folder}"]
         worker, log = [f"--address={HERE}:{gcs}", "--num-cpus=1"], Path(folder, "said")
         for number, options in enumerate([first, *[worker] * WORKERS], 1):
-            undo.callback(_end, _start(options, environment, log))
+            undo.callback(end_node, start_node(options, environment, log))
             # one after another: raylets of one host that start at once take each other's ports
             _await(head, number, log)
         yield head
 
 
-def _start(options: Sequence[str], environment: dict[str, str], log: Path) -> psutil.Popen:
+def start_node(
+    options: Sequence[str], environment: Mapping[str, str], log: Path, address: str = HERE, store: int = STORE
+) -> psutil.Popen:
+    """Start a node that listens at an address, with an object store of so many bytes, and say so to a log."""
     # two agents at one port: the second takes no jobs
     common = [
-        f"--dashboard-agent-listen-port={_free_ports(1)[0]}",
+        f"--dashboard-agent-listen-port={free_ports(1)[0]}",
         "--block",
         "--disable-usage-stats",
         "--log-color=false",
-        f"--node-ip-address={HERE}",
+        f"--node-ip-address={address}",
+        f"--object-store-memory={store}",
     ]
-    command = [str(RAY), "start", *common, "--object-store-memory=80000000", *options]
     with log.open("a") as said:
-        return psutil.Popen(command, env=environment, stdout=said, stderr=subprocess.STDOUT)
+        return psutil.Popen(
+            [str(RAY), "start", *common, *options], env=environment, stdout=said, stderr=subprocess.STDOUT
+        )
 
 
 def _await(head: Head, nodes: int, log: Path) -> None:
@@ -71,7 +78,7 @@ def _await(head: Head, nodes: int, log: Path) -> None:
             alive = sum(one["state"] == "ALIVE" for one in listed)
 
 
-def _end(started: psutil.Popen) -> None:
+def end_node(started: psutil.Popen) -> None:
     """End a node: by a signal, and what is left of its processes then by force."""
     with contextlib.suppress(psutil.NoSuchProcess):
         every = [started, *started.children(recursive=True)]
@@ -81,7 +88,8 @@ def _end(started: psutil.Popen) -> None:
                 one.kill()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody of this machine listens on now."""
     with contextlib.ExitStack() as held:
         probes = [held.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterable
 
-EVERYWHERE = ("embedded", "local", "compose", "address")
+EVERYWHERE = ("embedded", "local", "compose", "address", "slurm")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

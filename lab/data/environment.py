@@ -79,7 +79,7 @@ SESSION = {
 WORK = {
     **dict.fromkeys(("unit", "words", "source", "digest", "items_digest"), TEXT),
     **dict.fromkeys(("items", "items_bytes", "item_bytes"), COUNT),
-    "same_results": FLAG,
+    **dict.fromkeys(("same_results", "command"), FLAG),
 }
 
 

@@ -107,7 +107,9 @@ class NodeFacts:
     node_id: str = column("", "Ray's id of the node, first 12 digits")
     session: int = column("", "1, or more where the run was started again")
     cluster: str = column(
-        "", "the kind of cluster, as in trials.csv", choices=("embedded", "local", "compose", "address")
+        "",
+        "the kind of cluster, as in trials.csv",
+        choices=("embedded", "local", "compose", "address", "slurm"),
     )
     holds_workers: bool = column("", "false for a head that only drives")
     host_id: str = column("", "digest of the host's boot id: equal ids are one machine")

@@ -32,8 +32,8 @@ class Trial:
     cluster: str = column(
         "",
         "where it ran: embedded (Ray in the notebook's process), local (several raylets on its host), "
-        "compose (containers on one host) or address (a cluster that was there)",
-        choices=("embedded", "local", "compose", "address"),
+        "compose (containers on one host), address (a cluster that was there) or slurm (an allocation)",
+        choices=("embedded", "local", "compose", "address", "slurm"),
     )
     nodes: int = column("nodes", "nodes that hold workers")
     workers_per_node: int = column("workers", "workers on each node")

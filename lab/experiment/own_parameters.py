@@ -24,6 +24,7 @@ ITEMS = Items()
 VERSION = Text(
     r"(?!-)[^\x00-\x20]{0,200}", "empty, or text such as HEAD, a commit, ray==2.59.0, lab@REF, image=TAG"
 )
+LINE = Text(r"[^\x00-\x1f]{0,2000}", "a command line, such as python my_script.py")
 PHRASE = Text(r"[^\x00-\x1f]{0,300}", "a line of text, up to 300 characters")
 
 
@@ -34,6 +35,12 @@ class Own(Experiment):
     work: str = parameter(NAMED, meaning="the function: my_job.py:work, or my_module:work", default="")
     items: Any = parameter(  # noqa: RUF009  a field, as all others
         ITEMS, meaning="what it is called with, one at a time", default=""
+    )
+    command: str = parameter(
+        LINE,
+        meaning="in place of work and items: a Ray script as it is, 'python my_script.py', run once in each "
+        "trial; a line lab: units=123 that it prints tells what it did",
+        default="",
     )
     unit: str = parameter(PHRASE, meaning="what a result counts, a plural noun: primes", default="")
     units: str = parameter(NAMED, meaning="function of a result: how many units it counts", default="")
@@ -68,7 +75,7 @@ class Own(Experiment):
     )
     cluster: str = parameter(
         Choice(CLUSTERS),
-        meaning="where: embedded (Ray in this process), local, compose or address",
+        meaning="where: embedded (Ray in this process), local, compose, address, or slurm (in a job of it)",
         default="embedded",
     )
     address: str = parameter(
@@ -132,9 +139,11 @@ class Own(Experiment):
         if self.cluster == "embedded" and self.nodes != (1,):
             raise ParameterError(
                 f"nodes is {list(self.nodes)}, and an embedded Ray is one node: add --cluster local (several "
-                "raylets on this host), compose or address"
+                "raylets on this host), compose, address or slurm"
             )
         check_address(self.cluster, self.address)
+        if self.command.strip():
+            check_command(self)
         check_against(self.against, self.cluster, self.repeats)
         there = {name for name, one in TABLE.items() if self.cluster in one.clusters}
         if self.cluster != "embedded" and not there.issuperset(self.engines):
@@ -146,7 +155,8 @@ class Own(Experiment):
     @property
     def used_engines(self) -> tuple[str, ...]:
         """Return the engines that were asked for, or those that suit the kind of cluster."""
-        return self.engines or (("ray", "processes", "serial") if self.cluster == "embedded" else ("ray",))
+        here = self.cluster == "embedded" and not self.command
+        return self.engines or (("ray", "processes", "serial") if here else ("ray",))
 
     @property
     def grows(self) -> bool:
@@ -177,3 +187,18 @@ def check_against(against: str, cluster: str, repeats: int) -> None:
         )
     if against.startswith("image=") and cluster != "compose":
         raise ParameterError(f"against is {against!r}, and only --cluster compose has an image")
+
+
+def check_command(given: Own) -> None:
+    """Raise `ParameterError` where a command is given with what only a function of one item can have."""
+    beside = [
+        name for name in ("work", "items", "units", "digest", "set_up", "against") if getattr(given, name)
+    ]
+    beside += ["engines"] * (given.engines not in ((), ("ray",))) + ["scaling"] * given.grows
+    beside += ["schedules"] * (given.schedules != ("dynamic",))
+    if beside:
+        raise ParameterError(
+            f"command is {given.command!r} and {beside[0]} {getattr(given, beside[0])!r}: a command is all "
+            f"of its work, hands it out itself, and runs on Ray alone; leave {beside[0]} out, or name a "
+            "function of one item in place of the command"
+        )

@@ -16,7 +16,7 @@ from lab.experiment.rules import Choice, Flag, Real, Rule, Several, Text, Whole,
 
 MODES = ("search", "find", "factor")
 SCHEDULES = ("dynamic", "static")
-CLUSTERS = ("embedded", "local", "compose", "address")
+CLUSTERS = ("embedded", "local", "compose", "address", "slurm")
 PROFILES = ("quick", "full", "reference", "custom")
 WORKLOADS = ("images", "search")
 TRANSFERS = ("seed", "value", "shared")

@@ -17,6 +17,7 @@ from lab.clusters.embedded import check_port, check_ray_version
 from lab.data.ledger import Ledger
 from lab.data.store import Run, file_digests, read_run
 from lab.errors import DataError, ParameterError
+from lab.experiment.allocation import slurm_site
 from lab.experiment.examples import works_of
 from lab.experiment.facts import Side, facts_of, in_words, new_folder
 from lab.experiment.parameters import Docker, Experiment, MultiNode, SingleNode, parameters_from
@@ -80,6 +81,7 @@ def multi_node(namespace: Mapping[str, Any], data: Path | None = None) -> Run:
             "local": partial(local_site, parameters),
             "compose": partial(compose_site, parameters, run_id),
             "address": partial(address_site, parameters, run_id),
+            "slurm": partial(slurm_site, parameters, data),
         }
 
     plan = multi_node_plan(parameters)

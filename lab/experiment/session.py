@@ -41,12 +41,13 @@ def run_slots(
     with contextlib.ExitStack() as workers:
         for one in progress(assignments):
             planned = one.planned.configuration
+            work = works[planned.work]
+            engine = "command" if work.command else planned.engine
             if setting.kept is None and (one.planned.turn is None or one.planned.turn != turn):
                 workers.close()
-                turn, kept = one.planned.turn, Kept(setting.engines[planned.engine])
+                turn, kept = one.planned.turn, Kept(setting.engines[engine])
                 workers.callback(kept.end)
                 of_turn = dataclasses.replace(setting, kept=kept)
-            work = works[planned.work]
             same = work_of(planned.mode, len(work.items), planned.task_seconds)
             known = expected.setdefault(same, Expected(digests.get(same)))
             trial = run_trial(one.planned, one.attempt, work, known, of_turn)

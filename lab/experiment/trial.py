@@ -98,7 +98,7 @@ def _measure(row: dict[str, Any], prepared: Prepared, setting: Setting) -> Mappi
             batch=row["batch"] or 1,
             call=Opening(prepared.call) if row["transfer"] == "shared" else prepared.call,
         )
-        warm_seconds = _warm_up(row, team, work, prepared, setting)
+        warm_seconds = None if prepared.command else _warm_up(row, team, work, prepared, setting)
         work = dataclasses.replace(work, payloads=payloads, task_seconds=warm_seconds)
         recorder = Recorder(row["trial_id"], setting, False, prepared.fail_fast, prepared.rows)
         try:

@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterable
 import psutil
 
 from lab.data.records import NodeWindow, Sample
+from lab.measure.below import Below
 from lab.measure.environment import code_facts, cpu_model, versions
 from lab.measure.gpus import gpu_handles
 from lab.measure.node import (
+    Reading,
     cpu_megahertz,
     cpu_seconds,
     delay_seconds,
@@ -103,28 +105,33 @@ class NodeWatch:
         watch_ray: bool = True,
         queue_length: Callable[[], int] | None = None,
         object_store_bytes: Callable[[], int | None] | None = None,
+        slots: int = 0,
     ) -> float:
         """Read the counters, begin to sample, and return when, on this node's clock.
 
         `workers` are process ids; `source` is `cpu_source` of nodes.csv; `watch_ray` counts the memory of
-        Ray's own processes as the lab's.
+        Ray's own processes as the lab's. With `slots` the processes are the roots of others that come and go,
+        in so many slots of a Ray of a command's own: all of these count as workers.
         """
         self.stop()
         own, self._workers = psutil.Process(), _processes(workers)
         # no second of processor time is both a worker's and Ray's
         self._ray = ray = tuple(one for one in self.ray_processes() if one not in self._workers)
         # a worker watches its own node, the driver the one that it is on
-        mine = dict.fromkeys([own, *self._workers, *(ray if watch_ray else ())])
+        mine = dict.fromkeys([own, *(() if slots else self._workers), *(ray if watch_ray else ())])
+        self._below = below = Below(self._workers) if slots else None
+        self._slots = slots if self._workers else 0
         self._own_is_worker = own in self._workers
         node = [*self._workers, *ray]
         self._sampler = Sampler(
             trial_id,
             node_id,
-            lambda: read_node(self._cgroup, source, node),
+            lambda: self._read(source, node),
             mine,
             interval_seconds,
             queue_length,
             object_store_bytes,
+            None if below is None else below.private_bytes,
         )
         self._sampler.__enter__()
         # the node is read before its processes, and after them at the end: its window holds theirs
@@ -143,7 +150,7 @@ class NodeWatch:
         counters = NodeWindow(
             trial_id=sampler.trial_id,
             node_id=sampler.node_id,
-            workers=len(self._workers),
+            workers=self._slots or len(self._workers),
             status="ok",
             cpu_seconds=last.cpu_seconds - first.cpu_seconds,
             workers_cpu_seconds=after.workers - before.workers - (sampling if self._own_is_worker else 0.0),
@@ -164,8 +171,17 @@ class NodeWatch:
             self._sampler.__exit__(None, None, None)
             self._sampler = None
 
+    def _read(self, source: str, processes: Iterable[psutil.Process]) -> Reading:
+        """Read the node; of a command's Ray on a shared host the processes are those that there are now."""
+        reading = read_node(self._cgroup, source, self._ray if self._below else processes)
+        if source != "processes" or self._below is None:
+            return reading
+        return dataclasses.replace(reading, cpu_seconds=reading.cpu_seconds + self._below.cpu_seconds())
+
     def _counters(self) -> _Counters:
         workers, delay = cpu_seconds(self._workers), delay_seconds(self._workers)
+        if self._below is not None:
+            workers, delay = self._below.cpu_seconds(), None
         return _Counters(workers, delay, cpu_seconds(self._ray), time.process_time())
 
 

@@ -23,7 +23,8 @@ class Sampler:
 
     `read` reads the node's counters. `queue_length` and `object_store_bytes` are asked for what only the
     driver knows, where it is the driver that samples; `processes` are those whose private memory counts as
-    the lab's. The samples are in `samples` after the end, their times since `began` on this node's clock.
+    the lab's, with what `more_bytes` tells. The samples are in `samples` after the end, their times since
+    `began` on this node's clock.
     """
 
     def __init__(
@@ -35,11 +36,13 @@ class Sampler:
         interval_seconds: float,
         queue_length: Callable[[], int] | None = None,
         object_store_bytes: Callable[[], int | None] | None = None,
+        more_bytes: Callable[[], int] | None = None,
     ) -> None:
         self.trial_id, self.node_id, self.read = trial_id, node_id, read
         self.processes = tuple(processes)
         self.interval_seconds = interval_seconds
         self.queue_length, self.object_store_bytes = queue_length, object_store_bytes
+        self.more_bytes = more_bytes
         self.samples: list[Sample] = []
         self.cpu_seconds = 0.0
         self.error: BaseException | None = None
@@ -86,6 +89,7 @@ class Sampler:
         reading = self.read()
         if now - self._slow_at >= SLOW_SECONDS:
             self._slow_at, self._memory = now, private_memory_bytes(self.processes)
+            self._memory += 0 if self.more_bytes is None else self.more_bytes()
             self._store = None if self.object_store_bytes is None else self.object_store_bytes()
         self.samples.append(
             Sample(

@@ -215,7 +215,7 @@ def _told(study: Study) -> list[str]:
         facts = study.works.get(mode, {})
         words = str(facts.get("words") or "")
         source = f"From {literal(str(facts['source']))}." if facts.get("source") else ""
-        told.append(" ".join(filter(None, (safe(words), source))))
+        told.append(" ".join(filter(None, (safe(words), source, own_answers.of_script(study, mode)))))
     return told
 
 

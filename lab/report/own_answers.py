@@ -19,6 +19,8 @@ SHOWN = 20
 
 def of_items(study: Study, mode: str) -> list[Answer]:
     """Return what is known of one item: its time, the cost of handing it over, break-even, and errors."""
+    if study.works.get(mode, {}).get("command"):
+        return []
     found = [
         ("What does one item take?", _takes(study, mode), "median over trials"),
         ("What does handing it over cost?", _costs(study, mode), f"in brackets, n = {study.blocks}"),
@@ -26,6 +28,21 @@ def of_items(study: Study, mode: str) -> list[Answer]:
         ("Did items raise?", _raised_in_short(study, mode), "counted"),
     ]
     return [Answer(question, told, sure) for question, told, sure in found if told]
+
+
+def of_script(study: Study, mode: str) -> str:
+    """Say how a script was measured, and what it does not tell; nothing of a function of items."""
+    if not study.works.get(mode, {}).get("command"):
+        return ""
+    return (
+        "A script as it is: each trial started a Ray of as many nodes and CPUs as its size says, ran the "
+        "script once on it, from its start to its end, and ended that Ray with all that was left in it. "
+        "`ray.init` went there, whatever the script told it of an address or of CPUs. There are "
+        "no rows of tasks: what an item takes, waiting, queue, efficiency and where the time went are "
+        "unknown, not 0. CPUs are slots that Ray hands out: a task or an actor that asks for none, and "
+        "threads, are held back by a node's own quota alone. "
+        "A unit is a whole run where the script prints no `lab: units=123`."
+    )
 
 
 def _takes(study: Study, mode: str) -> str:

@@ -19,8 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the cluster, and what else is to be tried."""
     from lab.experiment.parameters import CLUSTERS
 
-    kinds = ", ".join(CLUSTERS)
-    parser.add_argument("--cluster", choices=CLUSTERS, metavar="KIND", help=f"{kinds} (default embedded)")
+    # an allocation is looked at when a run begins in it
+    choices = [one for one in CLUSTERS if one != "slurm"]
+    kinds = ", ".join(choices)
+    parser.add_argument("--cluster", choices=choices, metavar="KIND", help=f"{kinds} (default embedded)")
     parser.add_argument("--address", metavar="URL", help="of a cluster's jobs API: http://HOST:8265")
     parser.add_argument("--nodes", type=int, metavar="N", help="how many nodes are to run tasks, at least")
     parser.add_argument(

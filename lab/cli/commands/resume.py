@@ -56,7 +56,7 @@ def refuse_elsewhere(environment: Mapping[str, Any], parameters: Mapping[str, An
     if contained and not any(path.exists() for path in CONTAINER_MARKS):
         command = f"make run COMPARISON={experiment} PROFILE={parameters.get('profile')} RUN_ID={run}"
         raise ParameterError(f"the run {run} was begun in a container. To go on: {command}")
-    if experiment == "own" and not parameters.get("work"):
+    if experiment == "own" and not (parameters.get("work") or parameters.get("command")):
         raise ParameterError(
             f"the run {run} was given a function itself, not its name: go on from the script that began it, "
             f"with run(..., run_id={run!r})"

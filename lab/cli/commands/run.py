@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ EXAMPLE = """\
   lab run my_job.py:work --items my_job.py:items --workers 1,2,4
   lab run my_job.py:work --items 1000 --workers 2 --nodes 1,2 --cluster compose
   lab run my_job.py:work --items items.jsonl --dry-run
+  lab run --command "python my_script.py" --workers 1,2,4
 afterwards:
   lab book"""
 
@@ -23,7 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser, kind: type[Any] | None = None
     """Add the work, an option for every parameter of own work, and what only the command line has."""
     kind = kind or own_parameters()
     work = next(field for field in dataclasses.fields(kind) if field.name == "work")
-    parser.add_argument("work", metavar="WORK", type=reader(work.metadata["rule"]), help=meaning_of(work))
+    parser.add_argument(
+        "work",
+        metavar="WORK",
+        nargs="?",
+        default="",
+        type=reader(work.metadata["rule"]),
+        help=meaning_of(work),
+    )
     parser.add_argument(
         "--dry-run", action="store_true", help="run a few items here, say what a run would do, write nothing"
     )
@@ -69,6 +78,9 @@ def carry_out(given: argparse.Namespace) -> None:
     asked = vars(given)
     heed_unchecked(asked)
     work, items = asked.pop("work"), asked.pop("items", None)
+    if not (work or asked.get("command")):
+        print("lab run: error: the following arguments are required: WORK, or --command", file=sys.stderr)
+        raise SystemExit(2)
     found = run(work, items, **asked)
     if found is not None:
         tell(found)

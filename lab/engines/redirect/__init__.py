@@ -1,0 +1,1 @@
+"""What is put before the modules of a measured command."""
