@@ -10,6 +10,8 @@ from lab.data.records import Mechanism
 from lab.mechanisms.ground import Ground, Node, here, on_node, skipped, warm
 
 NAME = "locality"
+CHOICES = 4
+"""That Ray makes in each block and size."""
 
 
 def make(size: int) -> Any:
@@ -36,7 +38,7 @@ def rows(ground: Ground) -> Iterator[Mechanism]:
             for case, node in (
                 ("with the data", with_data),
                 ("away from it", away),
-                ("as Ray places it", None),
+                *(CHOICES * [("as Ray places it", None)]),
             ):
                 yield from one(size, block, case, with_data, node)
 

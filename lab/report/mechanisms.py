@@ -8,12 +8,12 @@ from typing import Any
 
 from lab.analysis.intervals import LEVEL
 from lab.analysis.mechanisms import Values, moments, ratio
-from lab.analysis.verdicts import shared_level
+from lab.analysis.verdicts import Verdict, shared_level
 from lab.data.environment import ENVIRONMENT, read_environment
 from lab.data.listing import all_listed
 from lab.data.store import read_table
 from lab.figures.sequence import Step, sequence
-from lab.formats import count, listing, number, short_estimate
+from lab.formats import count, listing, number, percent, short_estimate
 from lab.published import mechanism_claims
 from lab.published.mechanism_claims import size_of
 from lab.published.ray_paper import (
@@ -33,6 +33,8 @@ from lab.report.verdicts import verdict_table
 EXPERIMENT, FILE = "mechanisms", "mechanisms.csv"
 COMMAND = "make report EXPERIMENT=mechanisms PROFILE=full"
 CLIENTS = "task, a client on each node"
+TOLD = "told in the section itself"
+"""In place of the name of claims: their verdicts stand in a table of the section's own."""
 PARTIES = {
     "driver: add.remote(a, b)": ("driver", "Ray", "add.remote(a, b)"),
     "driver: it returns a reference, ray.get is called": ("Ray", "driver", "a reference; ray.get is called"),
@@ -121,21 +123,25 @@ def section_of(
     ]
     if len(out) == len(values.rows):
         return paragraphs(*told)
-    judge = mechanism_claims.CLAIMS.get(claims or experiment)
-    # all verdicts of a section share one error rate
-    judged = () if judge is None else judge(values, shared_level(len(judge(values, LEVEL))))
-    verdicts = verdict_table([("", one) for one in judged]) if judged else ""
-    return paragraphs(verdicts, *shown(found, values), *told)
+    verdicts = [("", one) for one in judged(claims or experiment, values)] if claims != TOLD else []
+    return paragraphs(verdict_table(verdicts) if verdicts else "", *shown(found, values), *told)
+
+
+def judged(claims: str, values: Values) -> tuple[Verdict, ...]:
+    """Return the verdicts of a section, which share one error rate; none where nothing was claimed."""
+    judge = mechanism_claims.CLAIMS.get(claims)
+    return () if judge is None else judge(values, shared_level(len(judge(values, LEVEL))))
 
 
 def operations(book: Book) -> Markdown:
     """Show operations per second, ours, Ray's own in turns, and what was published of other machines."""
-    return section_of(book, "operations", _operations)
+    return section_of(book, "operations", _operations, TOLD)
 
 
 def _operations(found: Measured, values: Values) -> list[str | None]:
     rows = []
-    for case, published in MICROBENCHMARK.items():
+    agree = judged("operations", values)
+    for (case, published), verdict in zip(MICROBENCHMARK.items(), agree, strict=True):
         ours, theirs = values.of(case, "ours"), values.of(case, "ray microbenchmark")
         rows.append(
             (
@@ -143,6 +149,7 @@ def _operations(found: Measured, values: Values) -> list[str | None]:
                 short_estimate(values.mean(case, "ours")),
                 short_estimate(values.mean(case, "ray microbenchmark")),
                 short_estimate(ratio(ours, theirs)),
+                verdict.outcome,
                 number(published),
             )
         )
@@ -151,11 +158,11 @@ def _operations(found: Measured, values: Values) -> list[str | None]:
         f"{short_estimate(values.mean(CLIENTS, 'rate', nodes=one))} on {count(one, 'node')}"
         for one in clients
     ]
+    alike = f"within {percent(mechanism_claims.AGREE, 1)}"
+    head = ("a second", "ours", "`ray microbenchmark`", "ours / Ray's", alike, "published")
     paper = listing(f"{number(rate)} on {nodes} nodes" for nodes, rate in TASKS_PER_SECOND.items())
     return [
-        table(
-            ("a second", "ours", "`ray microbenchmark`", "ours / Ray's", "published"), rows, right=range(1, 5)
-        ),
+        table(head, rows, right=(1, 2, 3, 5)),
         f"Empty tasks a second with a client on each node: {listing(told)}. The paper has {paper}, at "
         "least, on machines of their own."
         if told
