@@ -66,16 +66,17 @@ def tasks_of(ground: Ground, nodes: Sequence[Node]) -> int:
 
 def worker(ground: Ground, nodes: Sequence[Node], block: int) -> Iterator[Mechanism]:
     """Kill the process of one task, and yield what that cost the stream."""
-    strikers = {one.node_id: started(Striker, one.node_id) for one in nodes}
+    victim = nodes[-1].node_id
+    striker = started(Striker, victim)
     moments: list[float] = []
 
     def strike(begins: Sequence[Begin]) -> None:
-        _, node_id, pid, _ = begins[-1]
+        pid = next(pid for number, _, pid, _ in begins if number == 0)
         moments.append(time.time() + AHEAD_SECONDS)
-        strikers[node_id].strike.remote(pid, moments[0])
+        striker.strike.remote(pid, moments[0])
 
-    found = stream(ground, tasks_of(ground, nodes), [(STRIKE_SECONDS, strike)])
-    _end(strikers.values())
+    found = stream(ground, tasks_of(ground, nodes), [(STRIKE_SECONDS, strike)], victim)
+    _end([striker])
     yield from cost("worker", found, moments[0], block)
 
 
@@ -115,7 +116,7 @@ def node(ground: Ground, nodes: Sequence[Node], block: int) -> Iterator[Mechanis
 
     with ThreadPoolExecutor(1) as other:
         dead = other.submit(partial(until_dead, victim, ground.parameters.wait_seconds + STREAM_SECONDS))
-        found = stream(ground, tasks_of(ground, nodes), [(STRIKE_SECONDS, strike)])
+        found = stream(ground, tasks_of(ground, nodes), [(STRIKE_SECONDS, strike)], victim)
         yield from cost("node", found, moments[0], block)
         yield _row("node", "until Ray called it dead", "s", dead.result() - moments[0], block=block)
     begins = [begun for _, begun in ray.get(lost)]

@@ -13,6 +13,8 @@ from lab.errors import ClusterError
 from lab.mechanisms.ground import Ground, here, on_node
 
 POLL_SECONDS = 0.02
+HELD_SECONDS = 2.0
+"""The length of a task that is there to be killed."""
 Begin = tuple[int, str, int, float]
 """Of a task: its number, node, process, and seconds since 1970."""
 Act = tuple[float, Callable[[Sequence[Begin]], None]]
@@ -71,8 +73,11 @@ class Streamed:
 
 def unit(number: int, seconds: float, journal: Any) -> tuple[int, str, float]:
     """Do one unit of work, and note its begin; return number, node and end."""
+    import ray
+
     node = here()
-    journal.begin.remote(number, node, os.getpid(), time.time())
+    # known before the work begins: a kill could take what is on its way
+    ray.get(journal.begin.remote(number, node, os.getpid(), time.time()))
     time.sleep(seconds)
     return number, node, time.time()
 
@@ -86,15 +91,26 @@ def started(kind: type[Any], node_id: str) -> Any:
     return found
 
 
-def stream(ground: Ground, tasks: int, acts: Iterable[Act]) -> Streamed:
-    """Run so many tasks, and the acts meanwhile; raises `ClusterError` where the tasks do not end."""
+def stream(ground: Ground, tasks: int, acts: Iterable[Act], held_on: str = "") -> Streamed:
+    """Run so many tasks, and the acts meanwhile; raises `ClusterError` where the tasks do not end.
+
+    With `held_on`, a node, the first task is a long one there, and has begun before all else: what is killed
+    then is in the middle of it.
+    """
     import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     journal = started(Journal, here())
-    task, seconds = ray.remote(unit).options(max_retries=-1), ground.parameters.task_seconds
+    task, seconds = ray.remote(max_retries=-1)(unit), ground.parameters.task_seconds
+    pending = []
+    if held_on:
+        there = task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(held_on, soft=True))
+        pending = [there.remote(0, HELD_SECONDS, journal)]
+        while not ray.get(journal.begins.remote()):
+            time.sleep(POLL_SECONDS)
     began = time.monotonic()
     deadline = began + 10 * tasks * seconds + 2 * ground.parameters.wait_seconds
-    pending = [task.remote(number, seconds, journal) for number in range(tasks)]
+    pending += [task.remote(number, seconds, journal) for number in range(len(pending), tasks)]
     results, to_come = [], sorted(acts, key=lambda pair: pair[0])
     while pending:
         done, pending = ray.wait(pending, num_returns=len(pending), timeout=POLL_SECONDS)
