@@ -123,10 +123,7 @@ MECHANISMS = {
     "profile": "custom",
     "seed": 1,
     "repeats": 1,
-    "experiments": [
-        *("operations", "steps", "locality", "balance", "scheduling"),
-        *("elasticity", "recovery"),
-    ],
+    "experiments": [],
     "cluster": "local",
     "address": "",
     "nodes": 2,

@@ -159,7 +159,7 @@ class BreakEven(Comparison):
 class Mechanisms(Named):
     """What `notebooks/mechanisms.ipynb` can be told."""
 
-    experiments: tuple[str, ...] = parameter(Several(Choice(MECHANISMS)))
+    experiments: tuple[str, ...] = parameter(Several(Choice(MECHANISMS), may_be_empty=True))
     cluster: str = parameter(Choice(CLUSTERS))
     address: str = parameter(ADDRESS)
     nodes: int = parameter(Whole(1, MOST_NODES), "nodes")
@@ -171,6 +171,11 @@ class Mechanisms(Named):
     wait_seconds: float = parameter(Real(1.0, 3600.0), "s")
     faults: str = parameter(Text(r".{0,100}", f"text: empty, or {FAULTS!r}"))
 
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Return the experiments to run, in their order: all of them where none is named."""
+        return tuple(one for one in MECHANISMS if one in (self.experiments or MECHANISMS))
+
     def __post_init__(self) -> None:
         """Check what concerns more than one parameter."""
         check_address(self.cluster, self.address)
@@ -178,10 +183,10 @@ class Mechanisms(Named):
             raise ParameterError(
                 f"nodes is {self.nodes}, and an embedded Ray is one node: give 1, or the cluster local"
             )
-        if self.cluster == "address" and "recovery" in self.experiments and self.faults != FAULTS:
+        if self.cluster == "address" and "recovery" in self.wanted and self.faults != FAULTS:
             raise ParameterError(
                 "recovery kills processes and a node of the cluster at that address, which may be others': "
-                f"leave it out of experiments, or say so once more: faults = {FAULTS!r}"
+                f"name others in experiments, or say so once more: faults = {FAULTS!r}"
             )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from lab.data.records import MECHANISMS, Mechanism
+from lab.data.records import Mechanism
 from lab.errors import LabError
 from lab.measure.task import first_line
 from lab.mechanisms import balance, elasticity, locality, operations, recovery, scheduling, steps
@@ -24,9 +24,7 @@ def measure(ground: Ground, told: Callable[[str], None] = lambda _: None) -> Ite
     """Yield the rows of the experiments asked for; `told` gets the name of each as it begins."""
     import ray
 
-    for name in MECHANISMS:
-        if name not in ground.parameters.experiments:
-            continue
+    for name in ground.parameters.wanted:
         told(name)
         needed, rows = EXPERIMENTS[name]
         found = len(ground.nodes())
