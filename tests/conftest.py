@@ -27,7 +27,15 @@ ON_COMPOSE = (
     "test_clusters_page",
 )
 """Modules on compose clusters, which one process runs in this order; the last takes the shared one down."""
-LONG = ("test_book", "test_chaos", "test_situations", "test_own", "test_notebooks", "test_clusters")
+LONG = (
+    "test_book",
+    "test_chaos",
+    "test_situations",
+    "test_own",
+    "test_notebooks",
+    "test_clusters",
+    "test_mechanisms",
+)
 """Modules without Docker that take longest: they begin before short ones on Ray, which fill the end."""
 
 

@@ -14,6 +14,7 @@ from lab.engines import Completion, Observer, Place, Work
 from lab.experiment.parameters import (
     BreakEven,
     Docker,
+    Mechanisms,
     MultiNode,
     RayVersusMultiprocessing,
     SingleNode,
@@ -117,9 +118,34 @@ def tiny_versus(**changes: Any) -> RayVersusMultiprocessing:
     return parameters_from(RayVersusMultiprocessing, VERSUS | changes)
 
 
+MECHANISMS = {
+    "run_id": "tiny",
+    "profile": "custom",
+    "seed": 1,
+    "repeats": 1,
+    "experiments": [],
+    "cluster": "local",
+    "address": "",
+    "nodes": 2,
+    "node_slots": 2,
+    "window_seconds": 0.04,
+    "task_seconds": 0.02,
+    "object_kilobytes": [1, 1000, 100000],
+    "object_store_megabytes": 100,
+    "wait_seconds": 60.0,
+    "faults": "",
+}
+"""The largest object is too large for the store."""
+
+
 def tiny_break_even(**changes: Any) -> BreakEven:
     """Return tiny parameters of the comparison on tasks of stated lengths, with some changed."""
     return parameters_from(BreakEven, BREAK_EVEN | changes)
+
+
+def tiny_mechanisms(**changes: Any) -> Mechanisms:
+    """Return tiny parameters of Ray's mechanisms, with some changed."""
+    return parameters_from(Mechanisms, MECHANISMS | changes)
 
 
 # --- workloads: plain functions of this module, so that any engine can carry them to its workers ---

@@ -76,6 +76,17 @@ def test_nothing_on_the_page_is_tied_to_one_machine() -> None:
     assert not re.search(r"(?<![\w.~])/(work|home|root|Users)/", PAGE)
 
 
+@pytest.mark.ray
+def test_a_script_alone_adds(tmp_path: Path) -> None:
+    """The script that needs no cluster prints what the page says."""
+    (script,), (shown,) = (blocks("Alone, without a cluster", one) for one in ("python", "text"))
+    (tmp_path / "add.py").write_text(script)
+    done = subprocess.run(
+        [sys.executable, "add.py"], cwd=tmp_path, capture_output=True, text=True, timeout=180
+    )
+    assert (done.returncode, done.stdout) == (0, shown), done.stderr[-2000:]
+
+
 # --- on Docker ------------------------------------------------------------------------------------------
 
 

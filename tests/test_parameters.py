@@ -21,6 +21,7 @@ from lab.experiment.parameters import (
     SCHEDULES,
     BreakEven,
     Docker,
+    Mechanisms,
     MultiNode,
     RayVersusMultiprocessing,
     SingleNode,
@@ -37,6 +38,7 @@ KINDS = {
     "ray_vs_multiprocessing": RayVersusMultiprocessing,
     "break_even": BreakEven,
     "own": Own,
+    "mechanisms": Mechanisms,
 }
 
 

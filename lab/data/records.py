@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from lab.data.columns import Column, column, columns
+from lab.data.mechanism_records import MECHANISMS, Mechanism
 from lab.data.node_records import NodeFacts, NodeWindow, Sample
 from lab.data.trial_records import TaskRecord, Trial, work_of
 
@@ -80,16 +81,18 @@ FILES: Mapping[str, type] = {
 }
 """What every run of an experiment has; the first is that of the trials."""
 
-CHECKS: Mapping[str, type] = {"checks.csv": Check, "kills.csv": Kills}
-"""What a validation has: one of these."""
+CHECKS: Mapping[str, type] = {"checks.csv": Check, "kills.csv": Kills, "mechanisms.csv": Mechanism}
+"""What a run has that has no trials: one of these."""
 
 __all__ = [
     "CHECKS",
     "FILES",
+    "MECHANISMS",
     "SCHEMA_VERSION",
     "Check",
     "Column",
     "Kills",
+    "Mechanism",
     "NodeFacts",
     "NodeWindow",
     "Sample",

@@ -16,7 +16,7 @@ from lab.clusters.embedded import SETTINGS
 from lab.clusters.surroundings import changing
 from lab.data.table import ask_disk
 from lab.errors import DataError
-from lab.experiment.parameters import Experiment
+from lab.experiment.parameters import Experiment, Named
 from lab.experiment.plan import Plan
 from lab.experiment.session import Works
 from lab.measure.environment import code_facts, machine_facts, session_facts, versions
@@ -55,7 +55,7 @@ def new_folder(folder: Path, profile: str) -> Path:
     raise DataError(f"{MOST_AT_ONCE} runs have begun in {folder} within one second: name yours with run_id")
 
 
-def in_words(parameters: Experiment) -> str:
+def in_words(parameters: Named) -> str:
     """Return all parameters as they were understood: YAML takes 010 for 8, and 1:30 for 90."""
     names = (name for name in parameters.__dataclass_fields__ if name != "address")
     listed = ", ".join(f"{name} {json.dumps(told(getattr(parameters, name)))}" for name in names)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from lab.data.engines import ENGINES
+from lab.data.mechanism_records import MECHANISMS
 from lab.errors import ParameterError
 from lab.experiment.rules import Choice, Flag, Real, Rule, Several, Text, Whole, parameter
 
@@ -26,16 +27,25 @@ RUN_ID = Text(
     "text: empty, or up to 64 of letters, digits, '.', '_', '-', the first a letter or digit",
 )
 MOST_NODES = 1000
+ADDRESS = Text(r".{0,2000}", "text: the address of the jobs API, http://HOST:8265")
+FAULTS = "yes, on this cluster"
+"""What is said before anything is killed on a cluster that the lab has not started."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Experiment:
-    """What every experiment can be told: its name, its order, and how it is watched."""
+class Named:
+    """What every run can be told: its name, its order, and how often."""
 
     run_id: str = parameter(RUN_ID)
     profile: str = parameter(Choice(PROFILES))
     seed: int = parameter(Whole(0, 2**63 - 1))
     repeats: int = parameter(Whole(1, 1000), "blocks")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment(Named):
+    """What every experiment with trials can be told: how it is watched."""
+
     sample_seconds: float = parameter(Real(0.05, 60.0), "s")
     deadline_seconds: float = parameter(Real(1.0, 86400.0), "s")
     stall_seconds: float = parameter(Real(1.0, 86400.0), "s")
@@ -93,7 +103,7 @@ class MultiNode(Nodes):
     """What `notebooks/multi_node.ipynb` can be told."""
 
     cluster: str = parameter(Choice(CLUSTERS))
-    address: str = parameter(Text(r".{0,2000}", "text: the address of the jobs API, http://HOST:8265"))
+    address: str = parameter(ADDRESS)
 
     def __post_init__(self) -> None:
         """Check what concerns more than one parameter."""
@@ -145,6 +155,41 @@ class BreakEven(Comparison):
     most_calls: int = parameter(Whole(1, 1_000_000), "calls")
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Mechanisms(Named):
+    """What `notebooks/mechanisms.ipynb` can be told."""
+
+    experiments: tuple[str, ...] = parameter(Several(Choice(MECHANISMS), may_be_empty=True))
+    cluster: str = parameter(Choice(CLUSTERS))
+    address: str = parameter(ADDRESS)
+    nodes: int = parameter(Whole(1, MOST_NODES), "nodes")
+    node_slots: int = parameter(Whole(1, MOST_WORKERS), "tasks")
+    window_seconds: float = parameter(Real(0.01, 60.0), "s")
+    task_seconds: float = parameter(Real(0.001, 60.0), "s")
+    object_kilobytes: tuple[int, ...] = parameter(Several(Whole(1, 10_000_000)), "kB")
+    object_store_megabytes: int = parameter(Whole(80, 1_048_576), "MB")
+    wait_seconds: float = parameter(Real(1.0, 3600.0), "s")
+    faults: str = parameter(Text(r".{0,100}", f"text: empty, or {FAULTS!r}"))
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Return the experiments to run, in their order: all of them where none is named."""
+        return tuple(one for one in MECHANISMS if one in (self.experiments or MECHANISMS))
+
+    def __post_init__(self) -> None:
+        """Check what concerns more than one parameter."""
+        check_address(self.cluster, self.address)
+        if self.cluster == "embedded" and self.nodes != 1:
+            raise ParameterError(
+                f"nodes is {self.nodes}, and an embedded Ray is one node: give 1, or the cluster local"
+            )
+        if self.cluster == "address" and "recovery" in self.wanted and self.faults != FAULTS:
+            raise ParameterError(
+                "recovery kills processes and a node of the cluster at that address, which may be others': "
+                f"name others in experiments, or say so once more: faults = {FAULTS!r}"
+            )
+
+
 def check_address(cluster: str, address: str) -> None:
     """Raise `ParameterError` unless there is an address exactly where the kind of cluster needs one."""
     if (cluster == "address") != bool(address.strip()):
@@ -154,7 +199,7 @@ def check_address(cluster: str, address: str) -> None:
         )
 
 
-Kind = TypeVar("Kind", bound=Experiment)
+Kind = TypeVar("Kind", bound=Named)
 
 
 def parameters_from(kind: type[Kind], namespace: Mapping[str, Any]) -> Kind:

@@ -11,21 +11,23 @@ from lab.experiment.own_parameters import Own
 from lab.experiment.parameters import (
     BreakEven,
     Docker,
-    Experiment,
+    Mechanisms,
     MultiNode,
+    Named,
     RayVersusMultiprocessing,
     SingleNode,
     parameters_from,
 )
 from lab.report.markdown import Markdown, literal, table
 
-KINDS: dict[str, type[Experiment]] = {
+KINDS: dict[str, type[Named]] = {
     "single_node": SingleNode,
     "multi_node": MultiNode,
     "docker": Docker,
     "ray_vs_multiprocessing": RayVersusMultiprocessing,
     "break_even": BreakEven,
     "own": Own,
+    "mechanisms": Mechanisms,
 }
 
 

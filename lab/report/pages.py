@@ -70,6 +70,14 @@ EVERY, CODE = "*", "lab"
 """Stands for every experiment, and for the lab's own code."""
 
 OF_BOOK = {name: {"own", "published.txt"} for name in ("own.works", "own.other_runs")}
+OF_BOOK |= {
+    name: {"mechanisms", "published.txt"}
+    for name in (
+        *(f"mechanisms.{one}" for one in ("which_run", "operations", "objects", "steps")),
+        *(f"placement.{one}" for one in ("locality", "balance", "scheduling")),
+        *(f"recovery.{one}" for one in ("elasticity", "recovery")),
+    )
+}
 """Sections that are given the whole book, and show only these parts of the data."""
 
 the_book = cache(Book)

@@ -1,0 +1,1 @@
+"""Ray's own mechanisms, measured: each experiment is a module with a function that yields rows."""

@@ -1,0 +1,217 @@
+"""The pages on Ray's mechanisms: each section the verdicts, a figure or a table, and where the rows are."""
+
+import dataclasses
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from lab.analysis.intervals import LEVEL
+from lab.analysis.mechanisms import Values, moments, ratio
+from lab.analysis.verdicts import Verdict, shared_level
+from lab.data.environment import ENVIRONMENT, read_environment
+from lab.data.listing import all_listed
+from lab.data.store import read_table
+from lab.figures.sequence import Step, sequence
+from lab.formats import count, listing, number, percent, short_estimate
+from lab.published import mechanism_claims
+from lab.published.mechanism_claims import size_of
+from lab.published.ray_paper import (
+    MICROBENCHMARK,
+    STORE_BYTES_PER_SECOND,
+    STORE_OPERATIONS_PER_SECOND,
+    TASKS_PER_SECOND,
+)
+from lab.report.book import Book
+from lab.report.markdown import Markdown, figure, literal, paragraphs, safe, table
+from lab.report.page import NO_RUN, not_shown
+from lab.report.provenance import day
+from lab.report.source import link
+from lab.report.stale import stale
+from lab.report.verdicts import verdict_table
+
+EXPERIMENT, FILE = "mechanisms", "mechanisms.csv"
+COMMAND = "make report EXPERIMENT=mechanisms PROFILE=full"
+CLIENTS = "task, a client on each node"
+TOLD = "told in the section itself"
+"""In place of the name of claims: their verdicts stand in a table of the section's own."""
+PARTIES = {
+    "driver: add.remote(a, b)": ("driver", "Ray", "add.remote(a, b)"),
+    "driver: it returns a reference, ray.get is called": ("Ray", "driver", "a reference; ray.get is called"),
+    "Ray: the owner asks for a worker": ("Ray", "Ray", "a worker is asked for"),
+    "Ray: the call goes to the worker": ("Ray", "worker", "the call"),
+    "Ray: the worker takes the call": ("worker", "worker", "takes the call, asks for a and b"),
+    "Ray: the arguments are there and are read": ("Ray", "worker", "a has come; a and b are read"),
+    "body: it begins": ("worker", "worker", "the body begins"),
+    "body: it ends": ("worker", "worker", "the body ends"),
+    "Ray: the result goes into the store": ("worker", "Ray", "the result, into the store"),
+    "Ray: the owner knows that it has ended": ("Ray", "Ray", "the owner knows of the end"),
+    "driver: ray.get returns": ("Ray", "driver", "ray.get returns the result"),
+}
+"""Who does each step, whom it reaches, and its name in the diagram."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """A run of the mechanisms: its folder, its environment file, and its rows."""
+
+    directory: Path
+    environment: dict[str, Any]
+    values: Values
+
+    def of(self, experiment: str) -> Values:
+        """Return the rows of one experiment."""
+        return Values(self.values.rows[self.values.rows["experiment"] == experiment])
+
+    @property
+    def source(self) -> str:
+        """Return where the rows are."""
+        return f"Data: {link(self.directory, FILE)} of {literal(self.directory.name)}"
+
+
+def measured(book: Book) -> Measured | None:
+    """Return the newest run that is complete; None where there is none."""
+    files = sorted((book.data / EXPERIMENT).glob("*/*"))
+    return _newest(book.data, tuple((str(one), one.lstat().st_mtime_ns) for one in files))
+
+
+@lru_cache(maxsize=1)
+def _newest(data: Path, files: tuple[tuple[str, int], ...]) -> Measured | None:  # noqa: ARG001  of what was read
+    """Return the newest run; of unchanged files it is read once."""
+    found = next((one.directory for one in all_listed(data, EXPERIMENT) if one.state == "complete"), None)
+    if found is None:
+        return None
+    return Measured(found, read_environment(found), Values(read_table(found / FILE)))
+
+
+def which_run(book: Book) -> Markdown:
+    """Name the run that the page shows, and where it was made; or the command that makes one."""
+    found = measured(book)
+    if found is None:
+        return paragraphs(f"{NO_RUN} `{COMMAND}` makes one.", not_shown(all_listed(book.data, EXPERIMENT)))
+    given, machine = found.environment.get("parameters", {}), found.environment.get("machine", {})
+    nodes, slots, repeats = (safe(given.get(one, "?")) for one in ("nodes", "node_slots", "repeats"))
+    whose = "Published run" if found.directory.name in book.published else "Your run"
+    shared = ", all on one machine" if given.get("cluster") in ("local", "compose") else ""
+    return Markdown(
+        f"**{whose}** {literal(found.directory.name)}: cluster {safe(given.get('cluster', '?'))}, {nodes} "
+        f"nodes of {slots} slots{shared}; {safe(machine.get('cpu_model') or 'unknown processor')}, "
+        f"{machine.get('cores') or '?'} cores; {day(found.environment['sessions'][0]['started_at'])}; "
+        f"{repeats} repeats; Ray {safe(found.environment.get('versions', {}).get('ray', '?'))}; "
+        f"{link(found.directory, FILE)}, {link(found.directory, ENVIRONMENT)}"
+        f"{stale(found.environment, '; ')}."
+    )
+
+
+def section_of(
+    book: Book,
+    experiment: str,
+    shown: Callable[[Measured, Values], list[str | None]],
+    claims: str = "",
+) -> Markdown:
+    """Return a section: what was left out and why, the verdicts, and what is shown of the values."""
+    found = measured(book)
+    if found is None:
+        return Markdown(NO_RUN)
+    values = found.of(experiment)
+    if values.rows.empty:
+        return Markdown("*This run was not asked for it.*")
+    out = values.rows[values.rows["status"] != "ok"]
+    told = [
+        f"*Not measured, {safe(one.case)}: {safe(one.error_message)}.*"
+        for one in out.drop_duplicates(["case", "error_message"]).itertuples()
+    ]
+    if len(out) == len(values.rows):
+        return paragraphs(*told)
+    verdicts = [("", one) for one in judged(claims or experiment, values)] if claims != TOLD else []
+    return paragraphs(verdict_table(verdicts) if verdicts else "", *shown(found, values), *told)
+
+
+def judged(claims: str, values: Values) -> tuple[Verdict, ...]:
+    """Return the verdicts of a section, which share one error rate; none where nothing was claimed."""
+    judge = mechanism_claims.CLAIMS.get(claims)
+    return () if judge is None else judge(values, shared_level(len(judge(values, LEVEL))))
+
+
+def operations(book: Book) -> Markdown:
+    """Show operations per second, ours, Ray's own in turns, and what was published of other machines."""
+    return section_of(book, "operations", _operations, TOLD)
+
+
+def _operations(found: Measured, values: Values) -> list[str | None]:
+    rows = []
+    agree = judged("operations", values)
+    for (case, published), verdict in zip(MICROBENCHMARK.items(), agree, strict=True):
+        ours, theirs = values.of(case, "ours"), values.of(case, "ray microbenchmark")
+        rows.append(
+            (
+                case,
+                short_estimate(values.mean(case, "ours")),
+                short_estimate(values.mean(case, "ray microbenchmark")),
+                short_estimate(ratio(ours, theirs)),
+                verdict.outcome,
+                number(published),
+            )
+        )
+    clients = values.all_of("nodes", CLIENTS, "rate")
+    told = [
+        f"{short_estimate(values.mean(CLIENTS, 'rate', nodes=one))} on {count(one, 'node')}"
+        for one in clients
+    ]
+    alike = f"within {percent(mechanism_claims.AGREE, 1)}"
+    head = ("a second", "ours", "`ray microbenchmark`", "ours / Ray's", alike, "published")
+    paper = listing(f"{number(rate)} on {nodes} nodes" for nodes, rate in TASKS_PER_SECOND.items())
+    return [
+        table(head, rows, right=(1, 2, 3, 5)),
+        f"Empty tasks a second with a client on each node: {listing(told)}. The paper has {paper}, at "
+        "least, on machines of their own."
+        if told
+        else None,
+        found.source,
+    ]
+
+
+def objects(book: Book) -> Markdown:
+    """Show how fast objects are put, beside a copy by numpy, over their size."""
+    return section_of(book, "operations", _objects, "objects")
+
+
+def _objects(found: Measured, values: Values) -> list[str | None]:
+    rows = []
+    for size in values.all_of("size_bytes", "object by size", "put"):
+        put, copy = (values.of("object by size", one, size_bytes=size) for one in ("put", "numpy copy"))
+        means = [values.mean("object by size", one, size_bytes=size) for one in ("put", "numpy copy", "get")]
+        told = *(short_estimate(one, 1e-9) for one in means[:2]), short_estimate(ratio(put, copy))
+        rows.append((size_of(size), *told, short_estimate(means[2])))
+    return [
+        table(
+            ("object", "put, GB/s", "numpy copy, GB/s", "put / copy", "gets a second"),
+            rows,
+            right=range(1, 5),
+        ),
+        f"The paper writes {number(STORE_BYTES_PER_SECOND / 1e9)} GB/s of large objects and "
+        f"{number(STORE_OPERATIONS_PER_SECOND)} small ones a second from one client, at least.",
+        found.source,
+    ]
+
+
+def steps(book: Book) -> Markdown:
+    """Show the steps of one call of `add(a, b)` as a sequence diagram, drawn from their moments."""
+    return section_of(book, "steps", _steps)
+
+
+def _steps(found: Measured, values: Values) -> list[str | None]:
+    told = moments(values)
+    named = zip(told["step"].astype(str), told["seconds"].astype(float), strict=True)
+    drawn = [Step(at, *PARTIES[step]) for step, at in named if step in PARTIES]
+    on_b = values.of("add(a, b)", "ran where b lies")
+    return [
+        figure(
+            sequence("The steps of one call of add(a, b)", ("driver", "Ray", "worker"), drawn),
+            "Medians over the repeats, since the call; an arrow goes to another party, a dot stays with one.",
+            found.source,
+        )
+        if drawn
+        else None,
+        f"The larger input, b, lies on the second node: {int(on_b.sum())} of {len(on_b)} calls ran there.",
+    ]

@@ -1,0 +1,97 @@
+"""Where Ray runs tasks: locality, load balancing and scheduling, as `lab.report.mechanisms` shows them."""
+
+from lab.analysis.mechanisms import Values, ratio
+from lab.formats import duration, length, number, short_estimate
+from lab.published.mechanism_claims import size_of
+from lab.report.book import Book
+from lab.report.markdown import Markdown, table
+from lab.report.mechanisms import Measured, section_of
+
+ON_PAPER = (1, 10, 100, 1000)
+CORES = (2, 16, 64)
+"""Numbers of nodes, and of their cores, that the driver's limit is reckoned for."""
+
+
+def locality(book: Book) -> Markdown:
+    """Show how long a task takes beside its input and away from it, by size."""
+    return section_of(book, "locality", _locality)
+
+
+def _locality(found: Measured, values: Values) -> list[str | None]:
+    cases = ("with the data", "away from it", "as Ray places it")
+    rows = []
+    for size in values.all_of("size_bytes", cases[0], "duration"):
+        there, away = (values.of(one, "duration", size_bytes=size) for one in cases[:2])
+        ran = values.of(cases[2], "ran with the data", size_bytes=size)
+        rows.append(
+            (
+                size_of(size),
+                *(duration(values.mean(one, "duration", size_bytes=size)) for one in cases),
+                short_estimate(ratio(away, there)),
+                f"{int(ran.sum())} of {len(ran)}",
+            )
+        )
+    head = ("input", *cases, "away / with", "by Ray's choice with the data")
+    return [table(head, rows, right=range(1, 6)), found.source]
+
+
+def balance(book: Book) -> Markdown:
+    """Show both ways to share out work, and both ways to keep a state."""
+    return section_of(book, "balance", _balance)
+
+
+def _balance(found: Measured, values: Values) -> list[str | None]:
+    work = [
+        (case, *(duration(values.mean(case, way)) for way in ("tasks", "actors", "best possible")))
+        for case in ("equal work", "skewed work")
+    ]
+    state = [
+        (
+            size_of(size),
+            *(short_estimate(values.mean("updates", way, size_bytes=size)) for way in ("tasks", "actors")),
+        )
+        for size in values.all_of("size_bytes", "updates", "actors")
+    ]
+    return [
+        table(
+            ("until all is done", "tasks", "actors, equal shares", "best possible"), work, right=range(1, 4)
+        ),
+        table(("changes a second of a state of", "by tasks", "by an actor"), state, right=(1, 2))
+        if state
+        else None,
+        found.source,
+    ]
+
+
+def scheduling(book: Book) -> Markdown:
+    """Show where tasks go by each strategy, how long they wait, and from where on one driver is the limit."""
+    return section_of(book, "scheduling", _scheduling)
+
+
+def _scheduling(found: Measured, values: Values) -> list[str | None]:
+    rows = [
+        (
+            f"`{case}`",
+            short_estimate(values.mean(case, "on the busiest node")),
+            duration(values.mean(case, "duration")),
+            duration(values.mean(case, "time to place the group"))
+            if case in ("PACK", "STRICT_SPREAD")
+            else "–",
+        )
+        for case in ("default", "SPREAD", "PACK", "STRICT_SPREAD")
+    ]
+    head = ("strategy", "part of the tasks on the busiest node", "until all are done", "to place the group")
+    return [table(head, rows, right=(1, 2, 3)), _driver_limit(found), found.source]
+
+
+def _driver_limit(found: Measured) -> str | None:
+    """Reckon from one driver's rate how long tasks have to be at least to keep so many cores busy."""
+    rate = found.of("operations").mean("task, asynchronous", "ours").value
+    if rate is None:
+        return None
+    rows = [(nodes, *(length(float(f"{nodes * cores / rate:.2g}")) for cores in CORES)) for nodes in ON_PAPER]
+    head = ("nodes", *(f"{cores} cores each" for cores in CORES))
+    return (
+        f"One driver hands out {number(rate)} empty tasks a second here. On paper, if nothing else were "
+        "a limit, tasks shorter than this leave cores idle:\n\n" + table(head, rows, right=range(1, 4))
+    )

@@ -1,0 +1,68 @@
+"""Nodes that come, go and die, as `lab.report.mechanisms` shows what it measured."""
+
+from lab.analysis.mechanisms import Values, over_time
+from lab.figures.lines import Line, Panel, chart
+from lab.figures.style import FURTHER
+from lab.formats import count, duration, number
+from lab.report.book import Book
+from lab.report.markdown import Markdown, figure, folded, safe, table
+from lab.report.mechanisms import Measured, section_of
+
+
+def elasticity(book: Book) -> Markdown:
+    """Show throughput while a node leaves and one joins."""
+    return section_of(book, "elasticity", _elasticity)
+
+
+def _elasticity(found: Measured, values: Values) -> list[str | None]:
+    joined, taken = values.mean("a node joins", "moment"), values.mean("a node joins", "until it took a task")
+    again = values.of("a node leaves", "tasks run again")
+    return [
+        _timed(found, values, {"both": "done, since a node left"}, "a node leaves at 0"),
+        f"A node was asked for {duration(joined)} after one had left, and took its first task "
+        f"{duration(taken)} later. Of the one that left, {count(int(again.sum()), 'task')} had to be run "
+        f"again in {count(len(again), 'repeat')}.",
+    ]
+
+
+def recovery(book: Book) -> Markdown:
+    """Show what each kind of kill cost, and throughput around it."""
+    return section_of(book, "recovery", _recovery)
+
+
+def _recovery(found: Measured, values: Values) -> list[str | None]:
+    kinds = dict.fromkeys(zip(values.rows["case"], values.rows["quantity"], values.rows["unit"], strict=True))
+    rows = []
+    for case, quantity, unit in kinds:
+        known = values.of(case, quantity)
+        if quantity.startswith(("done", "not")) or known.empty:
+            continue
+        yes = unit == "1" and quantity != "tasks run again"
+        told = f"{int(known.sum())} of {len(known)}" if yes else number(float(known.sum()), 3)
+        rows.append(
+            (safe(case), safe(quantity), duration(values.mean(case, quantity)) if unit == "s" else told)
+        )
+    streams = {"worker": "done, since the kill", "node": "done, since the kill"}
+    return [
+        _timed(found, values, streams, "the kill at 0"),
+        folded("Numbers", table(("killed", "what", "found (95 % interval)"), rows, right=(2,))),
+    ]
+
+
+def _timed(found: Measured, values: Values, streams: dict[str, str], zero: str) -> str | None:
+    """Draw tasks done per second over time; the title says what happens at 0."""
+    lines = []
+    for (case, quantity), look in zip(streams.items(), FURTHER, strict=False):
+        rates = over_time(values, case, quantity)
+        if len(rates):
+            lines.append(
+                Line(case, look, rates["at_seconds"].tolist(), rates["rate"].tolist(), steps=len(rates) > 1)
+            )
+    if not lines:
+        return None
+    panel = Panel(f"Tasks done, {zero}", "tasks/s", lines, "seconds")
+    return figure(
+        chart("Tasks done over time", [panel]),
+        "Mean over the repeats, by the end of each task's work.",
+        found.source,
+    )

@@ -1,0 +1,327 @@
+"""Ray's mechanisms: each experiment on a small cluster of this host, what is refused, verdicts, and pages."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from fakes import MECHANISMS, tiny_mechanisms
+from test_notebooks import papermill
+
+from lab import paths
+from lab.analysis.mechanisms import Values, moments, over_time
+from lab.analysis.verdicts import Verdict
+from lab.clusters.by_command import started_by_command
+from lab.data.listing import all_listed
+from lab.data.records import Mechanism
+from lab.data.store import empty, read_table
+from lab.errors import ClusterError, DataError, ParameterError
+from lab.mechanisms import measure as measuring
+from lab.mechanisms.balance import lengths
+from lab.mechanisms.ground import Ground, Node
+from lab.mechanisms.measure import EXPERIMENTS, measure
+from lab.mechanisms.recovery import cost
+from lab.mechanisms.run import FILE, mechanisms
+from lab.mechanisms.stream import Streamed
+from lab.published.mechanism_claims import CLAIMS
+from lab.report import mechanisms as first_page
+from lab.report import placement, recovery
+from lab.report.book import Book
+
+SECTIONS = {
+    "operations": first_page.operations,
+    "objects": first_page.objects,
+    "steps": first_page.steps,
+    "locality": placement.locality,
+    "balance": placement.balance,
+    "scheduling": placement.scheduling,
+    "elasticity": recovery.elasticity,
+    "recovery": recovery.recovery,
+}
+
+
+class Small:
+    """Stands for a cluster of one node of one slot."""
+
+    def __init__(self, *experiments: str) -> None:
+        self.parameters = tiny_mechanisms(experiments=list(experiments))
+
+    def nodes(self) -> tuple[Node, ...]:
+        """Return the one node."""
+        return (Node("a", 1, 10**8),)
+
+
+# --- one run of everything ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the one run that tests look at, made by the notebook on two raylets."""
+    folder = tmp_path_factory.mktemp("mechanisms")
+    notebook = paths.ROOT / "notebooks" / "mechanisms.ipynb"
+    with papermill(folder, MECHANISMS, notebook=notebook) as process:
+        _, errors = process.communicate(timeout=500)
+    assert process.returncode == 0, errors[-3000:]
+    return folder / "data"
+
+
+@pytest.fixture(scope="module")
+def rows(folder: Path) -> pd.DataFrame:
+    """Return the rows of that run."""
+    return read_table(folder / "mechanisms" / "tiny" / FILE)
+
+
+def of(rows: pd.DataFrame, experiment: str, case: str, quantity: str) -> list[float]:
+    """Return the values of one quantity."""
+    return Values(rows[rows["experiment"] == experiment]).of(case, quantity).tolist()
+
+
+@pytest.mark.ray
+def test_every_experiment_is_measured(folder: Path, rows: pd.DataFrame) -> None:
+    """The run is complete; each experiment has values, and all of them are above 0 where they are times."""
+    (listed,) = all_listed(folder, "mechanisms")
+    assert listed.state == "complete"
+    good = rows[rows["status"] == "ok"]
+    assert set(good["experiment"]) == set(EXPERIMENTS)
+    assert "failed" not in set(rows["status"]), rows["error_message"].dropna().tolist()
+    rates = good[good["unit"].isin(["1/s", "B/s"])]
+    assert (rates["value"] > 0).all()
+
+
+@pytest.mark.ray
+def test_too_large_an_object_is_left_out_with_the_reason(rows: pd.DataFrame) -> None:
+    """Where the store cannot hold three of an object, a row says so and what to give; others are measured."""
+    left = rows[rows["status"] == "skipped"]
+    assert set(left["size_bytes"]) == {100_000_000}
+    assert set(left["experiment"]) == {"operations", "locality", "balance"}
+    assert left["error_message"].str.contains("give object_store_megabytes more").all()
+
+
+@pytest.mark.ray
+def test_our_operations_stand_beside_rays_own(rows: pd.DataFrame) -> None:
+    """For each operation there are as many rates of ours as of Ray's benchmark, in turns."""
+    mine = rows[rows["experiment"] == "operations"]
+    ours, theirs = (mine[mine["quantity"] == one] for one in ("ours", "ray microbenchmark"))
+    assert len(set(ours["case"])) == 6
+    assert sorted(zip(ours["case"], ours["block"], strict=True)) == sorted(
+        zip(theirs["case"], theirs["block"], strict=True)
+    )
+
+
+@pytest.mark.ray
+def test_the_steps_of_a_call_come_in_order(rows: pd.DataFrame) -> None:
+    """The call comes first, then its body, then the result; Ray's own events are among them."""
+    found = moments(Values(rows[rows["experiment"] == "steps"]))["step"].tolist()
+    order = ["driver: add.remote(a, b)", "body: it begins", "body: it ends", "driver: ray.get returns"]
+    assert [one for one in found if one in order] == order
+    assert found[0] == order[0]
+    assert sum(one.startswith("Ray: ") for one in found) == 6
+    assert set(found) == set(first_page.PARTIES)
+
+
+@pytest.mark.ray
+def test_a_task_goes_to_a_large_input(rows: pd.DataFrame) -> None:
+    """By Ray's own choice a task with an input of a megabyte runs on the node that has it."""
+    mine = rows[(rows["experiment"] == "locality") & (rows["size_bytes"] == 10**6)]
+    assert set(of(mine, "locality", "as Ray places it", "ran with the data")) == {1.0}
+
+
+@pytest.mark.ray
+def test_strategies_place_as_they_say(rows: pd.DataFrame) -> None:
+    """SPREAD has shared two tasks out over two nodes at least once, and both kinds of groups were placed."""
+    assert min(of(rows, "scheduling", "SPREAD", "on the busiest node")) == 0.5
+    for case in ("PACK", "STRICT_SPREAD"):
+        assert min(of(rows, "scheduling", case, "time to place the group")) > 0
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize(
+    ("experiment", "case"), [("elasticity", "both"), ("recovery", "worker"), ("recovery", "node")]
+)
+def test_no_work_is_lost(rows: pd.DataFrame, experiment: str, case: str) -> None:
+    """Whatever is killed, taken away or added, every task is there exactly once in the end."""
+    assert of(rows, experiment, case, "every task once") == [1.0]
+
+
+@pytest.mark.ray
+def test_what_was_cut_off_began_again_after_the_kill(rows: pd.DataFrame) -> None:
+    """Of a killed worker's and a killed node's tasks one at least was run again, after the kill."""
+    for case in ("worker", "node"):
+        (again,) = of(rows, "recovery", case, "tasks run again")
+        assert again >= 1
+        assert min(of(rows, "recovery", case, "until its work began again")) > 0
+
+
+@pytest.mark.ray
+def test_state_is_kept_where_it_is_written(rows: pd.DataFrame) -> None:
+    """Objects are made anew; an actor's state is gone; the head's is there from a file, and else is not."""
+    assert set(of(rows, "recovery", "lineage", "computed anew")) == {1.0}
+    assert set(of(rows, "recovery", "actor", "state kept")) == {0.0}
+    assert set(of(rows, "recovery", "head, state in a file", "state kept")) == {1.0}
+    assert set(of(rows, "recovery", "head, state in memory", "state kept")) == {0.0}
+
+
+@pytest.mark.ray
+def test_pages_show_a_run(folder: Path) -> None:
+    """Each section shows what was measured of it, and what was left out and why."""
+    book = Book(data=folder)
+    assert "**Your run** `tiny`" in first_page.which_run(book).text
+    for name, section in SECTIONS.items():
+        text = section(book).text
+        assert len(text) > 100, name
+        assert "nan" not in text, name
+    assert "Not measured, input" in placement.locality(book).text
+    assert "<svg" in first_page.steps(book).text
+    assert "<svg" in recovery.elasticity(book).text
+
+
+@pytest.mark.ray
+def test_a_cluster_elsewhere_sends_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job on a cluster that runs measures there; its rows come here, and its address stays out of them."""
+    with started_by_command() as head:
+        monkeypatch.setenv("RAY_AUTH_TOKEN", head.token or "")
+        there = {"cluster": "address", "address": head.address, "object_kilobytes": [1]}
+        found = mechanisms(MECHANISMS | there | {"experiments": ["locality", "elasticity"]}, tmp_path)
+    assert set(found.loc[found["status"] == "ok", "experiment"]) == {"locality"}
+    (left,) = found.loc[found["status"] != "ok", "error_message"]
+    assert "on the cluster local alone" in left
+    assert head.address not in (tmp_path / "mechanisms" / "tiny" / "environment.json").read_text()
+
+
+# --- what is refused, and what goes wrong ---------------------------------------------------------------
+
+
+def test_a_cluster_too_small_is_a_row() -> None:
+    """An experiment that needs two nodes is left out on one, with the reason."""
+    found = list(measure(Small("steps", "locality", "scheduling", "elasticity")))  # type: ignore[arg-type]
+    assert [one.experiment for one in found] == ["steps", "locality", "scheduling", "elasticity"]
+    assert {one.status for one in found} == {"skipped"}
+    assert {one.error_message for one in found} == {"it needs 2 nodes with a CPU, and this cluster has 1"}
+
+
+def test_an_experiment_that_fails_is_a_row_and_the_others_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure ends its own experiment alone."""
+
+    def fails(_: Ground) -> list[Mechanism]:
+        raise ClusterError("the cluster has ended")
+
+    def works(_: Ground) -> list[Mechanism]:
+        return [Mechanism(experiment="balance", case="one", quantity="a", unit="1", value=1.0)]
+
+    both = {"operations": (1, fails), "balance": (1, works)}
+    monkeypatch.setattr(measuring, "EXPERIMENTS", both)
+    first, second = measure(Small("operations", "balance"))  # type: ignore[arg-type]
+    assert (first.status, first.error_message) == ("failed", "ClusterError: the cluster has ended")
+    assert second.value == 1.0
+
+
+def test_faults_on_somebody_elses_cluster_are_said_twice() -> None:
+    """Recovery at an address is refused, unless it is said once more; without it nothing is killed."""
+    there = {"cluster": "address", "address": "http://127.0.0.1:8265"}
+    with pytest.raises(ParameterError, match="faults = 'yes, on this cluster'"):
+        tiny_mechanisms(**there)
+    assert tiny_mechanisms(**there, faults="yes, on this cluster").faults
+    assert not tiny_mechanisms(**there, experiments=["operations"]).faults
+
+
+def test_an_embedded_ray_has_one_node() -> None:
+    """More nodes than one are refused for an embedded Ray, with another kind of cluster named."""
+    with pytest.raises(ParameterError, match="or the cluster local"):
+        tiny_mechanisms(cluster="embedded")
+
+
+def test_a_run_that_is_there_is_not_gone_on_with(tmp_path: Path) -> None:
+    """A run id that is taken is refused before anything starts."""
+    taken = tmp_path / "mechanisms" / "tiny"
+    taken.mkdir(parents=True)
+    (taken / "environment.json").write_text("{}")
+    with pytest.raises(DataError, match="choose another run_id"):
+        mechanisms(MECHANISMS, tmp_path)
+
+
+# --- numbers --------------------------------------------------------------------------------------------
+
+
+def test_skewed_and_equal_work_are_of_one_sum() -> None:
+    """Lengths are seeded, add up to the same, and none is longer than a perfect balance allows."""
+    equal, skewed = (lengths(4, one, 0.1, 7) for one in (False, True))
+    assert skewed == lengths(4, True, 0.1, 7) != lengths(4, True, 0.1, 8)
+    assert sum(equal) == pytest.approx(sum(skewed)) == pytest.approx(len(equal) * 0.1)
+    assert max(skewed) <= sum(skewed) / 4
+    assert max(skewed) > 3 * min(skewed)
+
+
+def test_what_a_kill_cost_is_told_from_the_begins() -> None:
+    """Of two tasks, one of which began at 1 and again at 3, a kill at 2 cost one second of work."""
+    begins = [(0, "a", 11, 1.0), (1, "a", 12, 1.5), (0, "a", 13, 3.0)]
+    found = cost("worker", Streamed([(0, "a", 3.5), (1, "a", 1.9)], begins), 2.0, 0)
+    values = {one.quantity: one.value for one in found if not one.quantity.startswith("done")}
+    assert values == {
+        "until a new worker took a task": 1.0,
+        "until its work began again": 1.0,
+        "work lost": 1.0,
+        "tasks run again": 1.0,
+        "every task once": 1.0,
+    }
+    twice = cost("worker", Streamed([(0, "a", 3.5), (0, "a", 3.6)], begins), 2.0, 0)
+    assert 0.0 in [one.value for one in twice if one.quantity == "every task once"]
+
+
+def table_of(*rows: Mechanism) -> Values:
+    """Return records as a table, as they would be read."""
+    found = pd.DataFrame([{name: getattr(one, name) for name in one.__slots__} for one in rows])
+    return Values(pd.concat([empty(Mechanism), found]) if rows else empty(Mechanism))
+
+
+def test_throughput_over_time_counts_results_in_whole_bins() -> None:
+    """Four results in each whole bin of a quarter of a second are sixteen a second; the ends are left out."""
+    moment = [0.0625 * place for place in range(20)]
+    done = {"experiment": "recovery", "case": "node", "quantity": "done", "unit": "1", "value": 1.0}
+    found = over_time(table_of(*(Mechanism(**done, at_seconds=at) for at in moment)), "node", "done")
+    assert found["at_seconds"].tolist() == [0.25, 0.5, 0.75]
+    assert found["rate"].tolist() == [16.0, 16.0, 16.0]
+
+
+def verdict_of(experiment: str, claim: str, *rows: Mechanism) -> Verdict:
+    """Return the verdict on one claim."""
+    return next(one for one in CLAIMS[experiment](table_of(*rows), 0.95) if claim in one.claim)
+
+
+@pytest.mark.parametrize(
+    ("ours", "outcome"),
+    [
+        ([100, 101, 99, 100, 100], "holds"),
+        ([150, 151, 149, 150, 150], "does not hold"),
+        ([50, 200, 90, 110, 100], "not decided"),
+    ],
+)
+def test_our_rates_agree_do_not_agree_or_it_is_open(ours: list[float], outcome: str) -> None:
+    """The ratio to Ray's own benchmark decides in all three ways."""
+    facts = {"experiment": "operations", "case": "object get", "unit": "1/s"}
+    rows = [Mechanism(**facts, quantity="ours", block=b, value=v) for b, v in enumerate(ours)]
+    rows += [Mechanism(**facts, quantity="ray microbenchmark", block=b, value=100.0) for b in range(5)]
+    assert verdict_of("operations", "object get", *rows).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("kept", "outcome"), [([1.0] * 10, "holds"), ([0.0] * 10, "does not hold"), ([1.0], "not decided")]
+)
+def test_what_is_kept_decides_in_all_ways(kept: list[float], outcome: str) -> None:
+    """An actor's state that is always, never, or once there."""
+    facts = {"experiment": "recovery", "case": "actor", "quantity": "state kept", "unit": "1"}
+    rows = [Mechanism(**facts, block=block, value=value) for block, value in enumerate(kept)]
+    assert verdict_of("recovery", "actor", *rows).outcome == outcome
+
+
+@pytest.mark.parametrize("experiment", CLAIMS)
+def test_nothing_is_decided_without_values(experiment: str) -> None:
+    """Of no rows every claim is not decided, and says that nothing was measured."""
+    for one in CLAIMS[experiment](table_of(), 0.95):
+        assert (one.outcome, one.evidence) == ("not decided", "It was not measured.")
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_pages_without_a_run_name_the_command(tmp_path: Path, name: str) -> None:
+    """Where there is no run each section says so, and the page names what makes one."""
+    book = Book(data=tmp_path)
+    assert SECTIONS[name](book).text == "*No run yet.*"
+    assert "`make report EXPERIMENT=mechanisms PROFILE=full` makes one" in first_page.which_run(book).text
