@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lab.engines import Steps
 from lab.errors import WorkError
 from lab.measure.bare import Bare
 from lab.measure.digest import digest_of
@@ -237,6 +238,8 @@ class Prepared:
     warm: int = 0
     folder: str | None = None
     rows: bool = True
+    steps: Callable[[Sequence[Any]], Steps] | None = None
+    """Of work whose tasks follow from results: as in `lab.engines.Work`."""
 
 
 __all__ = ["Body", "Outcome", "Prepared", "Source", "Workload", "bare_body", "first_line", "of_body"]
