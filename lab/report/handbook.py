@@ -12,6 +12,7 @@ from lab.experiment.parameters import (
     BreakEven,
     Docker,
     Experiment,
+    Factoring,
     MultiNode,
     RayVersusMultiprocessing,
     SingleNode,
@@ -25,6 +26,7 @@ KINDS: dict[str, type[Experiment]] = {
     "docker": Docker,
     "ray_vs_multiprocessing": RayVersusMultiprocessing,
     "break_even": BreakEven,
+    "factoring": Factoring,
     "own": Own,
 }
 
