@@ -14,6 +14,7 @@ from lab.engines import Completion, Observer, Place, Work
 from lab.experiment.parameters import (
     BreakEven,
     Docker,
+    Factoring,
     MultiNode,
     RayVersusMultiprocessing,
     SingleNode,
@@ -112,6 +113,29 @@ BREAK_EVEN: dict[str, Any] = COMPARISON | {
 }
 
 
+FACTORING: dict[str, Any] = {
+    **{name: COMPARISON[name] for name in ("run_id", "profile", "seed", "repeats", "sample_seconds")},
+    **{name: COMPARISON[name] for name in ("deadline_seconds", "stall_seconds", "object_store_megabytes")},
+    "cluster": "embedded",
+    "address": "",
+    "nodes": [1],
+    "workers": [1, 2],
+    "node_cores": 0.25,
+    "may_scale": True,
+    "wait_seconds": 60.0,
+    "works": ["curves", "numbers", "hunt", "lost"],
+    "numbers": [],
+    "curve_bits": 128,
+    "curve_bound": 2000,
+    "curve_count": 5,
+    "number_bits": 64,
+    "number_count": 5,
+    "hunt_bits": 220,
+    "hunt_factor_bits": 40,
+    "hunt_count": 4,
+}
+
+
 def tiny_versus(**changes: Any) -> RayVersusMultiprocessing:
     """Return tiny parameters of the comparison on images and primes, with some changed."""
     return parameters_from(RayVersusMultiprocessing, VERSUS | changes)
@@ -120,6 +144,11 @@ def tiny_versus(**changes: Any) -> RayVersusMultiprocessing:
 def tiny_break_even(**changes: Any) -> BreakEven:
     """Return tiny parameters of the comparison on tasks of stated lengths, with some changed."""
     return parameters_from(BreakEven, BREAK_EVEN | changes)
+
+
+def tiny_factoring(**changes: Any) -> Factoring:
+    """Return tiny parameters of the experiment on factoring, with some changed."""
+    return parameters_from(Factoring, FACTORING | changes)
 
 
 # --- workloads: plain functions of this module, so that any engine can carry them to its workers ---

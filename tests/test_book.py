@@ -36,6 +36,7 @@ PAGES = (
     "compare",
     "ray_vs_multiprocessing",
     "break_even",
+    "factoring",
     "clusters",
     "kubernetes",
     "history",

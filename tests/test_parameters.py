@@ -21,6 +21,7 @@ from lab.experiment.parameters import (
     SCHEDULES,
     BreakEven,
     Docker,
+    Factoring,
     MultiNode,
     RayVersusMultiprocessing,
     SingleNode,
@@ -36,6 +37,7 @@ KINDS = {
     "docker": Docker,
     "ray_vs_multiprocessing": RayVersusMultiprocessing,
     "break_even": BreakEven,
+    "factoring": Factoring,
     "own": Own,
 }
 

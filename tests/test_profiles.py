@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import yaml
-from fakes import tiny, tiny_break_even, tiny_docker, tiny_nodes, tiny_versus
+from fakes import tiny, tiny_break_even, tiny_docker, tiny_factoring, tiny_nodes, tiny_versus
 
 from lab.experiment.parameters import MultiNode, SingleNode, parameters_from
 from lab.experiment.profiles import PROFILES, notebook_parameters, profile_file, with_true_profile
@@ -15,6 +15,7 @@ EXPERIMENTS = {
     "docker": tiny_docker(),
     "ray_vs_multiprocessing": tiny_versus(),
     "break_even": tiny_break_even(),
+    "factoring": tiny_factoring(),
 }
 FILES = [
     (experiment, name)
