@@ -25,7 +25,7 @@ export JUPYTER_PREFER_ENV_PATH = 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup own report book sphinx build run trace validate test fuzz chaos tidy bench-primes bench-images bench-dispatch \
+.PHONY: help setup own report book sphinx build run trace validate test fuzz chaos tidy bench-primes bench-images bench-factoring bench-dispatch \
 	lock docker-build sbom docker-up docker-report docker-token docker-down slurm-up slurm-report slurm-down upgrade-helm clean distclean known-profile
 
 help: ## List the targets
@@ -124,13 +124,16 @@ bench-primes: .venv/.installed-bench ## Compare the prime kernel with other gene
 bench-images: .venv/.installed-bench ## Compare the image kernel with SciPy and scikit-image
 	@$(python) benchmarks/image_filters.py
 
+bench-factoring: .venv/.installed-bench ## Compare curves with GMP-ECM's own program, and factoring with PARI
+	@$(python) benchmarks/factoring.py
+
 bench-dispatch: .venv/.installed-report ## Compare the dispatch with Ray's own ways to run tasks (6 minutes)
 	@$(python) benchmarks/dispatch.py
 
 lock: .venv/.installed-uv ## Renew requirements.lock from pyproject.toml (UPGRADE=1: newest versions)
 	@$(python) -m uv pip compile --quiet --universal --python-version 3.11 \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
-		--extra report --extra setup --extra test --extra bench $(if $(UPGRADE),--upgrade) \
+		--extra report --extra setup --extra test --extra bench --extra factoring $(if $(UPGRADE),--upgrade) \
 		--output-file requirements.lock pyproject.toml
 	@echo "==> requirements.lock is up to date"
 

@@ -18,6 +18,7 @@ RUN_SIDE = (
     "clusters",
     "engines",
     "experiment",
+    "factoring",
     "measure",
     "mechanisms",
     "validation",
@@ -48,6 +49,7 @@ SHARED = (
     "paths",
     "experiment.rules",
     "experiment.own_parameters",
+    "experiment.mechanism_parameters",
     "experiment.parameters",
 )
 FRONT = ("cli", "__main__")
@@ -80,6 +82,12 @@ FOUNDATION = {
     "experiment.rules": set(),
     "experiment.parameters": {"errors", "data.engines", "data.mechanism_records", "experiment.rules"},
     "experiment.own_parameters": {"errors", "data.engines", "experiment.rules", "experiment.parameters"},
+    "experiment.mechanism_parameters": {
+        "errors",
+        "data.mechanism_records",
+        "experiment.rules",
+        "experiment.parameters",
+    },
     "experiment.plan": {"experiment.parameters", "experiment.own_parameters"},
     "data.environment": {"errors", "data.columns", "data.records"},
     "data.reading": {"errors", "data.columns", "data.records", "data.earlier", "data.environment"},

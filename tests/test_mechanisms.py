@@ -12,8 +12,8 @@ from lab.analysis.mechanisms import Values, moments, over_time
 from lab.analysis.verdicts import Verdict
 from lab.clusters.by_command import started_by_command
 from lab.data.listing import all_listed
+from lab.data.reading import empty, read_table
 from lab.data.records import Mechanism
-from lab.data.store import empty, read_table
 from lab.errors import ClusterError, DataError, ParameterError
 from lab.mechanisms import measure as measuring
 from lab.mechanisms.balance import lengths

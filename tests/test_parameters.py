@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 
 from lab import paths
 from lab.errors import ParameterError
+from lab.experiment.mechanism_parameters import Mechanisms
 from lab.experiment.own_parameters import Own
 from lab.experiment.parameters import (
     MOST_WORKERS,
     SCHEDULES,
     BreakEven,
     Docker,
-    Mechanisms,
+    Factoring,
     MultiNode,
     RayVersusMultiprocessing,
     SingleNode,
@@ -37,6 +38,7 @@ KINDS = {
     "docker": Docker,
     "ray_vs_multiprocessing": RayVersusMultiprocessing,
     "break_even": BreakEven,
+    "factoring": Factoring,
     "own": Own,
     "mechanisms": Mechanisms,
 }

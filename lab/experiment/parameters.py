@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from lab.data.engines import ENGINES
-from lab.data.mechanism_records import MECHANISMS
 from lab.errors import ParameterError
 from lab.experiment.rules import Choice, Flag, Real, Rule, Several, Text, Whole, parameter
 
@@ -20,6 +19,7 @@ SCHEDULES = ("dynamic", "static")
 CLUSTERS = ("embedded", "local", "compose", "address", "slurm")
 PROFILES = ("quick", "full", "reference", "custom")
 WORKLOADS = ("images", "search")
+SPLITTINGS = ("curves", "numbers", "hunt", "lost")
 TRANSFERS = ("seed", "value", "shared")
 MOST_WORKERS = 256
 RUN_ID = Text(
@@ -28,8 +28,6 @@ RUN_ID = Text(
 )
 MOST_NODES = 1000
 ADDRESS = Text(r".{0,2000}", "text: the address of the jobs API, http://HOST:8265")
-FAULTS = "yes, on this cluster"
-"""What is said before anything is killed on a cluster that the lab has not started."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,38 +154,39 @@ class BreakEven(Comparison):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Mechanisms(Named):
-    """What `notebooks/mechanisms.ipynb` can be told."""
+class Factoring(Experiment):
+    """What `notebooks/factoring.ipynb` can be told."""
 
-    experiments: tuple[str, ...] = parameter(Several(Choice(MECHANISMS), may_be_empty=True))
     cluster: str = parameter(Choice(CLUSTERS))
     address: str = parameter(ADDRESS)
-    nodes: int = parameter(Whole(1, MOST_NODES), "nodes")
-    node_slots: int = parameter(Whole(1, MOST_WORKERS), "tasks")
-    window_seconds: float = parameter(Real(0.01, 60.0), "s")
-    task_seconds: float = parameter(Real(0.001, 60.0), "s")
-    object_kilobytes: tuple[int, ...] = parameter(Several(Whole(1, 10_000_000)), "kB")
-    object_store_megabytes: int = parameter(Whole(80, 1_048_576), "MB")
+    nodes: tuple[int, ...] = parameter(Several(Whole(1, MOST_NODES)), "nodes")
+    workers: tuple[int, ...] = parameter(Several(Whole(1, MOST_WORKERS)), "workers")
+    node_cores: float = parameter(Real(0.0, 1024.0, "cores"), "cores")
+    may_scale: bool = parameter(Flag())
     wait_seconds: float = parameter(Real(1.0, 3600.0), "s")
-    faults: str = parameter(Text(r".{0,100}", f"text: empty, or {FAULTS!r}"))
-
-    @property
-    def wanted(self) -> tuple[str, ...]:
-        """Return the experiments to run, in their order: all of them where none is named."""
-        return tuple(one for one in MECHANISMS if one in (self.experiments or MECHANISMS))
+    works: tuple[str, ...] = parameter(Several(Choice(SPLITTINGS)))
+    numbers: tuple[str, ...] = parameter(
+        Several(Text(r"[^\x00-\x1f]{1,10000}", "a number such as 2**128+1"), may_be_empty=True)
+    )
+    curve_bits: int = parameter(Whole(64, 4096), "bits")
+    curve_bound: int = parameter(Whole(100, 10**9))
+    curve_count: int = parameter(Whole(1, 1_000_000), "curves")
+    number_bits: int = parameter(Whole(16, 200), "bits")
+    number_count: int = parameter(Whole(1, 1_000_000), "numbers")
+    hunt_bits: int = parameter(Whole(64, 4096), "bits")
+    hunt_factor_bits: int = parameter(Whole(24, 200), "bits")
+    hunt_count: int = parameter(Whole(1, 10_000), "numbers")
 
     def __post_init__(self) -> None:
         """Check what concerns more than one parameter."""
+        if self.cluster == "embedded" and self.nodes != (1,):
+            raise ParameterError(
+                f"nodes is {list(self.nodes)}, and an embedded Ray is one node: give nodes [1], or the "
+                "cluster local, compose or address"
+            )
+        if "lost" in self.works and max(self.nodes) * max(self.workers) < 2:
+            raise ParameterError("works has 'lost', which takes two workers at least: one of them is killed")
         check_address(self.cluster, self.address)
-        if self.cluster == "embedded" and self.nodes != 1:
-            raise ParameterError(
-                f"nodes is {self.nodes}, and an embedded Ray is one node: give 1, or the cluster local"
-            )
-        if self.cluster == "address" and "recovery" in self.wanted and self.faults != FAULTS:
-            raise ParameterError(
-                "recovery kills processes and a node of the cluster at that address, which may be others': "
-                f"name others in experiments, or say so once more: faults = {FAULTS!r}"
-            )
 
 
 def check_address(cluster: str, address: str) -> None:

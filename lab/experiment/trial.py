@@ -99,8 +99,10 @@ def _measure(row: dict[str, Any], prepared: Prepared, setting: Setting) -> Mappi
             call=Opening(prepared.call) if row["transfer"] == "shared" else prepared.call,
         )
         warm_seconds = None if prepared.command else _warm_up(row, team, work, prepared, setting)
-        work = dataclasses.replace(work, payloads=payloads, task_seconds=warm_seconds)
-        recorder = Recorder(row["trial_id"], setting, False, prepared.fail_fast, prepared.rows)
+        work = dataclasses.replace(work, payloads=payloads, task_seconds=warm_seconds, steps=prepared.steps)
+        recorder = Recorder(
+            row["trial_id"], setting, False, prepared.fail_fast, prepared.rows, planned=len(payloads)
+        )
         try:
             run_window(row, team, work, recorder, setting)
         finally:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from lab.data.records import Mechanism
 from lab.errors import ClusterError
-from lab.experiment.parameters import Mechanisms
+from lab.experiment.mechanism_parameters import Mechanisms
 
 POLL_SECONDS = 0.05
 WARM_SECONDS = 0.2

@@ -13,7 +13,7 @@ from lab.clusters.local import raylets
 from lab.clusters.surroundings import limited
 from lab.data.records import Mechanism
 from lab.errors import LabError
-from lab.experiment.parameters import Mechanisms
+from lab.experiment.mechanism_parameters import Mechanisms
 from lab.mechanisms.ground import Ground, nap, skipped, warm
 
 CASES = {"head, state in a file": "rocksdb", "head, state in memory": "memory"}

@@ -10,7 +10,8 @@ from lab.clusters.embedded import connected
 from lab.clusters.wire import Sender
 from lab.errors import ClusterError
 from lab.experiment.job import serve
-from lab.experiment.parameters import Mechanisms, parameters_from
+from lab.experiment.mechanism_parameters import Mechanisms
+from lab.experiment.parameters import parameters_from
 from lab.measure.environment import code_facts
 from lab.mechanisms.ground import Ground
 from lab.mechanisms.measure import measure

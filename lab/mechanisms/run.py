@@ -21,11 +21,13 @@ from lab.clusters.surroundings import changing
 from lab.clusters.wire import Message
 from lab.data.environment import ENVIRONMENT
 from lab.data.ledger import Ledger
+from lab.data.reading import read_table
 from lab.data.records import Mechanism
-from lab.data.store import file_digests, read_table
+from lab.data.store import file_digests
 from lab.errors import DataError
 from lab.experiment.facts import in_words, new_folder
-from lab.experiment.parameters import Mechanisms, parameters_from
+from lab.experiment.mechanism_parameters import Mechanisms
+from lab.experiment.parameters import parameters_from
 from lab.experiment.profiles import with_true_profile
 from lab.experiment.run import check_memory
 from lab.experiment.sites import refusal

@@ -11,7 +11,7 @@ from lab.analysis.mechanisms import Values, moments, ratio
 from lab.analysis.verdicts import Verdict, shared_level
 from lab.data.environment import ENVIRONMENT, read_environment
 from lab.data.listing import all_listed
-from lab.data.store import read_table
+from lab.data.reading import read_table
 from lab.figures.sequence import Step, sequence
 from lab.formats import count, listing, number, percent, short_estimate
 from lab.published import mechanism_claims
