@@ -193,8 +193,9 @@ def test_a_job_that_is_requeued_goes_on_by_itself(slurm: Slurm, tmp_path: Path) 
     slurm.until("cat", f"data/own/slurm-{job}/trials.csv", told=",ok,")
     slurm.say("scontrol", "requeue", job)
     slurm.until("scontrol", "show", "job", job, told="Restarts=1")
-    # a job that was requeued waits a minute or two, unless it is told to begin
-    slurm.say("scontrol", "update", f"jobid={job}", "starttime=now", check=False)
+    # a job that was requeued waits for two minutes, unless root has it begin
+    now = "exec", "-T", "controller", "scontrol", "update", f"jobid={job}", "starttime=now"
+    slurm.compose(*now, check=False)
     assert "none of them failed" in slurm.until_over(job)
     found = slurm.run(f"slurm-{job}", tmp_path)
     assert len(found.trials[found.trials["status"] == "ok"]) == found.environment["planned_trials"]
