@@ -181,12 +181,12 @@ slurm-up: docker-build ## Start a Slurm cluster of containers on this machine: a
 	@LAB_IMAGE='$(image)' $(slurm) build -q controller
 	@$(slurm) up --detach --no-build --quiet-pull
 	@until $(slurm) exec -T controller sinfo --noheader --format='%D %t' 2>/dev/null | grep -q '4 idle'; do sleep 1; done
-	@$(slurm_user) cp -r /home/lab/examples /shared/
+	@$(slurm_user) cp -r /opt/slurm/examples /shared/
 	@echo "==> Four nodes are idle: make slurm-report"
 
 slurm-report: .venv/.installed-report ## Measure on the Slurm cluster, all sizes in one allocation; build the book (WORK=... ITEMS=...)
 	@run=slurm-$$(date -u +%Y%m%dT%H%M%SZ); \
-	$(slurm_user) sbatch --wait /home/lab/run.sbatch '$(or $(WORK),examples/first.py:work)' \
+	$(slurm_user) sbatch --wait /opt/slurm/run.sbatch '$(or $(WORK),examples/first.py:work)' \
 		--items '$(or $(ITEMS),examples/first.py:items)' --nodes 1,2,4 --workers 1 --repeats 5 \
 		--data /shared/data --run-id "$$run"; status=$$?; \
 	$(slurm_user) sh -c 'tail -n 12 "$$(ls -t slurm-*.out | head -n 1)"'; [ $$status = 0 ] && mkdir -p data/own && \

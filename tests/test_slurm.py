@@ -112,7 +112,7 @@ class Slurm:
 
     def submit(self, *words: str) -> str:
         """Return the id of a job of run.sbatch."""
-        return self.say("sbatch", "--parsable", "/home/lab/run.sbatch", *words, "--data", "/shared/data")
+        return self.say("sbatch", "--parsable", "/opt/slurm/run.sbatch", *words, "--data", "/shared/data")
 
     def until(self, *words: str, told: str) -> str:
         """Return what a command says once that holds a text."""
@@ -145,7 +145,7 @@ def slurm() -> Iterator[Slurm]:
             found.compose("build", "controller")
             found.compose("up", "--detach", "--no-build")
             found.until("sinfo", "--noheader", "--format=%D %t", told="4 idle")
-            found.say("cp", "-r", "/home/lab/examples", "/shared/")
+            found.say("cp", "-r", "/opt/slurm/examples", "/shared/")
             yield found
         finally:
             found.compose("down", "--volumes", "--timeout", "2", check=False)
@@ -193,8 +193,9 @@ def test_a_job_that_is_requeued_goes_on_by_itself(slurm: Slurm, tmp_path: Path) 
     slurm.until("cat", f"data/own/slurm-{job}/trials.csv", told=",ok,")
     slurm.say("scontrol", "requeue", job)
     slurm.until("scontrol", "show", "job", job, told="Restarts=1")
-    # a job that was requeued waits a minute or two, unless it is told to begin
-    slurm.say("scontrol", "update", f"jobid={job}", "starttime=now", check=False)
+    # a job that was requeued waits for two minutes, unless root has it begin
+    now = "exec", "-T", "controller", "scontrol", "update", f"jobid={job}", "starttime=now"
+    slurm.compose(*now, check=False)
     assert "none of them failed" in slurm.until_over(job)
     found = slurm.run(f"slurm-{job}", tmp_path)
     assert len(found.trials[found.trials["status"] == "ok"]) == found.environment["planned_trials"]
@@ -205,10 +206,10 @@ def test_a_job_that_is_requeued_goes_on_by_itself(slurm: Slurm, tmp_path: Path) 
     ("words", "told"),
     [
         (
-            ("--nodes=1", "/home/lab/run.sbatch", *WORK, "--nodes", "1,2"),
+            ("--nodes=1", "/opt/slurm/run.sbatch", *WORK, "--nodes", "1,2"),
             "and job {} has 1: ask Slurm for more",
         ),
-        (("/home/lab/run.sbatch", *WORK, "--nodes", "2", "--data", "/tmp/data"), "does not see data/"),
+        (("/opt/slurm/run.sbatch", *WORK, "--nodes", "2", "--data", "/tmp/data"), "does not see data/"),
     ],
 )
 def test_an_allocation_that_does_not_fit_says_so(slurm: Slurm, words: tuple[str, ...], told: str) -> None:
