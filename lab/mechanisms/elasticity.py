@@ -9,7 +9,7 @@ from lab.mechanisms.ground import Ground, here, skipped, warm
 from lab.mechanisms.stream import Begin, stream
 
 NAME = "elasticity"
-REMOVED_SECONDS, ADDED_SECONDS, LAST_SECONDS = 0.8, 1.6, 2.4
+REMOVED_SECONDS, ADDED_SECONDS, LAST_SECONDS = 0.6, 1.2, 1.8
 """When a node leaves, when one joins, and how long all nodes are then kept busy, at least."""
 
 

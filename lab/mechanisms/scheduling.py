@@ -12,11 +12,13 @@ from lab.mechanisms.ground import Ground, Node, here, warm
 NAME = "scheduling"
 PLACEMENTS = 2
 """By each strategy in each block."""
+WAVE = 4
+"""Times the length of a task elsewhere: what handing one out takes is then small beside it."""
 WAVES = 4
 """How many tasks there are for each slot, where they wait."""
-PLACED_SECONDS = 0.15
+PLACED_SECONDS = 0.1
 """Of a task that is placed: long enough that none waits for another's slot."""
-SETTLE_SECONDS = 0.2
+SETTLE_SECONDS = 0.15
 """For slots that were taken to be known as free again."""
 GROUP_SECONDS = 30.0
 
@@ -80,7 +82,7 @@ def queued(ground: Ground, slots: int, block: int) -> Iterator[Mechanism]:
     """Yield how long the tasks of each wave waited: of the first none should, of the others each before."""
     import ray
 
-    task, seconds = ray.remote(stay), ground.parameters.task_seconds
+    task, seconds = ray.remote(stay), WAVE * ground.parameters.task_seconds
     asked = time.time()
     found = sorted(
         began - asked for _, began in ray.get([task.remote(seconds) for _ in range(WAVES * slots)])
