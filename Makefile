@@ -130,7 +130,7 @@ bench-dispatch: .venv/.installed-report ## Compare the dispatch with Ray's own w
 lock: .venv/.installed-uv ## Renew requirements.lock from pyproject.toml (UPGRADE=1: newest versions)
 	@$(python) -m uv pip compile --quiet --universal --python-version 3.11 \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links \
-		--extra report --extra setup --extra test --extra bench $(if $(UPGRADE),--upgrade) \
+		--extra report --extra setup --extra test --extra bench --extra factoring $(if $(UPGRADE),--upgrade) \
 		--output-file requirements.lock pyproject.toml
 	@echo "==> requirements.lock is up to date"
 

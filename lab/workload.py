@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lab.engines import Steps
 from lab.errors import WorkError
 from lab.measure.bare import Bare
 from lab.measure.digest import digest_of
@@ -239,6 +240,8 @@ class Prepared:
     rows: bool = True
     command: bool = False
     """Its one item is a command, which is no task: it needs no warm-up, and has a Ray of its own."""
+    steps: Callable[[Sequence[Any]], Steps] | None = None
+    """Of work whose tasks follow from results: as in `lab.engines.Work`."""
 
 
 __all__ = ["Body", "Outcome", "Prepared", "Source", "Workload", "bare_body", "first_line", "of_body"]

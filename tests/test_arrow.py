@@ -18,6 +18,7 @@ RUN_SIDE = (
     "clusters",
     "engines",
     "experiment",
+    "factoring",
     "measure",
     "mechanisms",
     "validation",

@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = {
     "list": "list all runs",
     "answer": "say how far, why no further and how many; for a target or a price, too",
     "compare": "say whether the second of two runs is slower, and how sure that is",
+    "factor": "split a number into primes, on a cluster where it is large",
     "export": "write a run as OpenMetrics, JSON, or what Bencher and asv read",
     "trace": "write one trial of a run as a file for Perfetto",
     "validate": "measure the lab's own measuring beside other instruments",

@@ -176,3 +176,10 @@ class TaskRecord:
     units: int | None = column("units", "as in trials.csv", default=None)
     digest: str | None = column("", "of the task's result", default=None)
     result_bytes: int | None = column("B", "size of the pickled result", default=None)
+    step: str | None = column(
+        "",
+        "what the task was, of work that makes its tasks as it goes: the item it belongs to, counted from 0, "
+        "its kind, and what it was told; the last step of an item has the item's index as its task, and its "
+        "result alone is one of the trial's",
+        default=None,
+    )

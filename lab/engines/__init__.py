@@ -38,6 +38,8 @@ class Work:
     """How a worker runs a task."""
     keep_results: bool = False
     """Have measurements hold what the function returned; without it, it is let go where it arrives."""
+    steps: "Callable[[Sequence[Any]], Steps] | None" = None
+    """Of work whose tasks follow from results: made of the payloads, it says what comes next."""
 
 
 class Completion(NamedTuple):
@@ -55,6 +57,31 @@ class Completion(NamedTuple):
     measurement: Measurement | None
     error_kind: str | None = None
     error_message: str | None = None
+    step: str | None = None
+    """What the task was, where the work makes its tasks as it goes."""
+
+
+class Step(NamedTuple):
+    """A task that follows from results: an item's last step has the item's index, others lie beyond."""
+
+    task: int
+    payload: Any
+
+
+class Steps(Protocol):
+    """What comes next in work whose tasks follow from results; asked and told by one thread."""
+
+    def next(self) -> Step | None:
+        """Return a step that can be begun, or None where that takes a result first."""
+
+    def is_needed(self, step: Step) -> bool:
+        """Tell whether a step that was given out can still bring anything."""
+
+    def ended(self, step: Step, measurement: Measurement) -> str:
+        """Take a step's result, and return what it was in a few words."""
+
+    def loses_worker(self) -> bool:
+        """Tell whether a worker is to be killed now: work that measures what that costs says so, once."""
 
 
 class Observer(Protocol):

@@ -57,7 +57,7 @@ class Home:
     def __init__(self, work: Work, observer: Observer) -> None:
         self._work, self._observer = work, observer
         self._bare: list[tuple[Any, ...]] | None = [] if isinstance(work.call, Bare) else None
-        self._measured = _with_result if work.keep_results else _without_result
+        self._measured = unpacked if work.keep_results else _without_result
 
     def __enter__(self) -> "Home":
         """Return what takes what comes."""
@@ -108,7 +108,8 @@ def packed(measurement: Measurement) -> tuple[Any, ...]:
     return started, finished, cpu, units, digest, shown, size, kind, message, result
 
 
-def _with_result(came: Any) -> Measurement:
+def unpacked(came: Any) -> Measurement:
+    """Return the measurement that came home, with its result."""
     started, finished, cpu_seconds, units, digest, shown, size, kind, message, result = came
     outcome = None if units is None else Outcome(units, digest, shown)
     return Measurement(started, finished, cpu_seconds, outcome, size, kind, message, result)

@@ -23,6 +23,7 @@ from typing import Any
 
 from lab.engines import Completion, Observer, Place, Watch, Work, shares
 from lab.engines.carried import Attempt, Home
+from lab.engines.ray_steps import feed
 from lab.errors import EngineError
 from lab.measure.task import first_line
 
@@ -52,6 +53,9 @@ class Actors:
 
     def run(self, work: Work, schedule: str, observer: Observer) -> None:
         """Run all tasks, each to exactly one success or a recorded failure."""
+        if work.steps is not None:
+            feed(self, work, work.steps(work.payloads), observer)
+            return
         with Home(work, observer) as home:
             _Dispatch(self, work, schedule, observer, home).run()
 

@@ -87,7 +87,7 @@ def assignments_of(trials: Sequence[Mapping[str, Any]]) -> list[Assignment]:
 
 
 def _carry_out(request: Request, sender: Sender) -> None:
-    _check_same(request)
+    check_same(request.code, request.versions)
     assignments = assignments_of(request.trials)
     most = max(one.planned.configuration.nodes for one in assignments)
     with _working_folder(request.files) as options, connected(address="auto", **options):
@@ -117,15 +117,15 @@ def _working_folder(files: str) -> Iterator[dict[str, Any]]:
         yield {"runtime_env": {"working_dir": folder}}
 
 
-def _check_same(request: Request) -> None:
+def check_same(code: str, wanted: Mapping[str, str]) -> None:
     """Refuse to measure with another version of the lab, or of what its numbers depend on, than asked for."""
     own, found = code_facts()["digest"], versions()
-    if own != request.code:
+    if own != code:
         raise ClusterError(
-            f"the cluster has another version of the lab ({own}) than this machine ({request.code}): install "
+            f"the cluster has another version of the lab ({own}) than this machine ({code}): install "
             "the same on its nodes; on compose: make docker-build docker-up"
         )
-    for name, there, here in other_versions(found, request.versions):
+    for name, there, here in other_versions(found, wanted):
         # the Jobs API is HTTP: another Python on this side does no harm
         if name != "python":
             raise ClusterError(

@@ -1,6 +1,7 @@
 """The observer of a window: keeps what ended, writes it down when the clock has stopped, and adds it up."""
 
 import hashlib
+import math
 import time
 from typing import Any
 
@@ -18,10 +19,19 @@ SHIP = ": put the module beside the file of the work, whose folder is sent along
 
 
 class Recorder:
-    """Keeps completions of a window; `rows` is false for tasks too short to have a row each."""
+    """Keeps completions of a window; `rows` is false for tasks too short to have a row each.
+
+    Tasks from `planned` on are steps on the way to the others' results: they have rows, and no result.
+    """
 
     def __init__(
-        self, trial_id: str, setting: Setting, warmup: bool, fail_fast: bool = False, rows: bool = True
+        self,
+        trial_id: str,
+        setting: Setting,
+        warmup: bool,
+        fail_fast: bool = False,
+        rows: bool = True,
+        planned: float = math.inf,
     ) -> None:
         self.trial_id, self.setting, self.warmup, self.fail_fast = trial_id, setting, warmup, fail_fast
         self.origin = 0.0
@@ -31,7 +41,7 @@ class Recorder:
         self.failures: list[str] = []
         self.raised: dict[int, str] = {}
         """What the work itself raised, by task: these tasks have ended, if not well."""
-        self._rows, self._kept = rows, list[Completion]()
+        self._rows, self._planned, self._kept = rows, planned, list[Completion]()
         self._submitted = self._ended = 0
         self._flush_at = time.monotonic() + FLUSH_SECONDS
 
@@ -65,7 +75,7 @@ class Recorder:
             if one.measurement is not None:
                 self.task_cpu_seconds += one.measurement.cpu_seconds
                 self.task_seconds += one.measurement.finished - one.measurement.started
-                if one.measurement.outcome is not None:
+                if one.measurement.outcome is not None and one.task < self._planned:
                     self.outcomes[one.task] = one.measurement.outcome
         if self._rows and kept:
             self.setting.sink.extend([self._record(one) for one in kept])
@@ -138,4 +148,5 @@ def task_record(
         units=None if outcome is None else outcome.units,
         digest=None if outcome is None else outcome.digest,
         result_bytes=None if measurement is None else measurement.result_bytes,
+        step=completion.step,
     )

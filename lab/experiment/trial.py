@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -99,8 +100,10 @@ def _measure(row: dict[str, Any], prepared: Prepared, setting: Setting) -> Mappi
             call=Opening(prepared.call) if row["transfer"] == "shared" else prepared.call,
         )
         warm_seconds = None if prepared.command else _warm_up(row, team, work, prepared, setting)
-        work = dataclasses.replace(work, payloads=payloads, task_seconds=warm_seconds)
-        recorder = Recorder(row["trial_id"], setting, False, prepared.fail_fast, prepared.rows)
+        work = dataclasses.replace(work, payloads=payloads, task_seconds=warm_seconds, steps=prepared.steps)
+        planned = math.inf if prepared.steps is None else len(payloads)
+        told = prepared.fail_fast, prepared.rows, planned
+        recorder = Recorder(row["trial_id"], setting, False, *told)
         try:
             run_window(row, team, work, recorder, setting)
         finally:

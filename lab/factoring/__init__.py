@@ -1,0 +1,1 @@
+"""Whole numbers as products of primes, on as many workers as there are."""
