@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from lab.experiment.factoring_parameters import Factoring
 from lab.experiment.own_parameters import Own
 from lab.experiment.parameters import Docker, Experiment, MultiNode, SingleNode
 
@@ -116,6 +117,19 @@ def docker_plan(parameters: Docker) -> Plan:
         return [*contained, *_sizes(mode, "baseline", "local", *sizes), _copy(contained)]
 
     return _in_blocks(parameters, parameters.modes, configurations)
+
+
+def factoring_plan(parameters: Factoring) -> Plan:
+    """Return each work on every number of nodes and workers; the A/A arm copies the first work's largest.
+
+    Work that loses a worker has workers of its own, and two at least.
+    """
+    sizes = parameters.cluster, ("dynamic",), parameters.nodes, parameters.workers
+    asked = {mode: _sizes(mode, "experiment", *sizes) for mode in parameters.works}
+    kept = [one for mode, several in asked.items() if mode != "lost" for one in several]
+    lost = [one for one in asked.get("lost", ()) if one.workers > 1]
+    copied = [_copy(asked[kept[0].mode])] if kept else []
+    return in_blocks(parameters, [(one,) for one in (*kept, *lost, *copied)])
 
 
 def own_plan(parameters: Own, mode: str, cores: int, items: int) -> Plan:

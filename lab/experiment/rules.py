@@ -112,7 +112,7 @@ class Text:
 class Several:
     """Accepts a list, without repetitions unless said otherwise; a single value or its text is one, too."""
 
-    of: Whole | Real | Choice
+    of: "Whole | Real | Choice | Text"
     distinct: bool = True
     may_be_empty: bool = False
 

@@ -20,6 +20,7 @@ from lab.data.ledger import Ledger
 from lab.data.records import Trial
 from lab.errors import ClusterError, DataError, EngineError, LabError, ParameterError, WorkError
 from lab.experiment.job import Request
+from lab.experiment.factoring_parameters import Factoring
 from lab.experiment.own_parameters import Own
 from lab.experiment.parameters import Experiment, MultiNode, Nodes, SingleNode
 from lab.experiment.session import Assignment, Works, run_slots
@@ -207,7 +208,9 @@ def refusal(told: Mapping[str, Any]) -> LabError:
 
 
 @contextlib.contextmanager
-def embedded_site(parameters: SingleNode | MultiNode | Own, spare_cpus: int = 0) -> Iterator[Site]:
+def embedded_site(
+    parameters: SingleNode | MultiNode | Factoring | Own, spare_cpus: int = 0
+) -> Iterator[Site]:
     """Start Ray in this process, with CPUs beyond the workers where the work starts tasks of its own."""
     workers = parameters.workers_per_node if isinstance(parameters, MultiNode) else parameters.workers
     cpus, port = max(workers) + spare_cpus, getattr(parameters, "dashboard_port", 0)
@@ -216,16 +219,16 @@ def embedded_site(parameters: SingleNode | MultiNode | Own, spare_cpus: int = 0)
 
 
 @contextlib.contextmanager
-def local_site(parameters: Nodes | Own) -> Iterator[Site]:
+def local_site(parameters: Nodes | Factoring | Own) -> Iterator[Site]:
     """Start as many raylets on this host as the largest cluster has nodes."""
     most = max(parameters.nodes)
-    cpus = max(parameters.workers if isinstance(parameters, Own) else parameters.workers_per_node)
+    cpus = max(parameters.workers_per_node if isinstance(parameters, Nodes) else parameters.workers)
     with local(most, cpus, parameters.object_store_megabytes) as cluster:
         yield Here(cluster, parameters.wait_seconds)
 
 
 @contextlib.contextmanager
-def compose_site(parameters: Nodes | Own, run_id: str) -> Iterator[Site]:
+def compose_site(parameters: Nodes | Factoring | Own, run_id: str) -> Iterator[Site]:
     """Have as many containers as the largest cluster has nodes; 0 cores each means equal shares of all."""
     most = max(parameters.nodes)
     cores = parameters.node_cores or (os.cpu_count() or 1) / most
@@ -236,7 +239,7 @@ def compose_site(parameters: Nodes | Own, run_id: str) -> Iterator[Site]:
 
 
 @contextlib.contextmanager
-def address_site(parameters: MultiNode | Own, run_id: str) -> Iterator[Site]:
+def address_site(parameters: MultiNode | Factoring | Own, run_id: str) -> Iterator[Site]:
     """Reach a cluster that is there."""
     jobs = Jobs(parameters.address, token_from_environment())
     jobs.check(run_id)

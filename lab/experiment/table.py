@@ -14,6 +14,7 @@ FUNCTIONS: Mapping[str, str] = {
     "docker": "lab.experiment.run:docker",
     "own": "lab.experiment.own:own",
     "ray_vs_multiprocessing": "lab.experiment.comparisons:ray_vs_multiprocessing",
+    "factoring": "lab.experiment.factoring:factoring",
     "break_even": "lab.experiment.comparisons:break_even",
 }
 """By name, so that no experiment loads what only another needs."""

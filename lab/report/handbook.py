@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lab import paths
 from lab.errors import DataError, ParameterError
+from lab.experiment.factoring_parameters import Factoring
 from lab.experiment.own_parameters import Own
 from lab.experiment.parameters import (
     BreakEven,
@@ -26,6 +27,7 @@ KINDS: dict[str, type[Named]] = {
     "docker": Docker,
     "ray_vs_multiprocessing": RayVersusMultiprocessing,
     "break_even": BreakEven,
+    "factoring": Factoring,
     "own": Own,
     "mechanisms": Mechanisms,
 }

@@ -20,6 +20,7 @@ COMMANDS = {
     "docker": "papermill notebooks/docker.ipynb out.ipynb -f notebooks/profiles/docker_full.yaml",
     "ray_vs_multiprocessing": "make report EXPERIMENT=ray_vs_multiprocessing",
     "break_even": "make report EXPERIMENT=break_even",
+    "factoring": "make report EXPERIMENT=factoring",
     "own": "lab run my_job.py:work --items my_job.py:items --workers 1,2",
 }
 """What makes a run of each experiment."""
