@@ -25,7 +25,7 @@ export JUPYTER_PREFER_ENV_PATH = 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup own report book sphinx build run trace validate test fuzz chaos tidy bench-primes bench-images bench-dispatch \
+.PHONY: help setup own report book sphinx build run trace validate test fuzz chaos tidy bench-primes bench-images bench-factoring bench-dispatch \
 	lock docker-build sbom docker-up docker-report docker-token docker-down slurm-up slurm-report slurm-down upgrade-helm clean distclean known-profile
 
 help: ## List the targets
@@ -123,6 +123,9 @@ bench-primes: .venv/.installed-bench ## Compare the prime kernel with other gene
 
 bench-images: .venv/.installed-bench ## Compare the image kernel with SciPy and scikit-image
 	@$(python) benchmarks/image_filters.py
+
+bench-factoring: .venv/.installed-bench ## Compare curves with GMP-ECM's own program, and factoring with PARI
+	@$(python) benchmarks/factoring.py
 
 bench-dispatch: .venv/.installed-report ## Compare the dispatch with Ray's own ways to run tasks (6 minutes)
 	@$(python) benchmarks/dispatch.py

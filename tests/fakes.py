@@ -11,6 +11,7 @@ from typing import Any
 from lab.clusters.watched import Watched
 from lab.data.records import NodeFacts, NodeWindow, Sample
 from lab.engines import Completion, Observer, Place, Work
+from lab.experiment.factoring_parameters import Factoring
 from lab.experiment.parameters import (
     BreakEven,
     Docker,
@@ -113,6 +114,29 @@ BREAK_EVEN: dict[str, Any] = COMPARISON | {
 }
 
 
+FACTORING: dict[str, Any] = {
+    **{name: COMPARISON[name] for name in ("run_id", "profile", "seed", "repeats", "sample_seconds")},
+    **{name: COMPARISON[name] for name in ("deadline_seconds", "stall_seconds", "object_store_megabytes")},
+    "cluster": "embedded",
+    "address": "",
+    "nodes": [1],
+    "workers": [1, 2],
+    "node_cores": 0.25,
+    "may_scale": True,
+    "wait_seconds": 60.0,
+    "works": ["curves", "numbers", "hunt", "lost"],
+    "numbers": [],
+    "curve_bits": 128,
+    "curve_bound": 2000,
+    "curve_count": 5,
+    "number_bits": 64,
+    "number_count": 5,
+    "hunt_bits": 220,
+    "hunt_factor_bits": 40,
+    "hunt_count": 4,
+}
+
+
 def tiny_versus(**changes: Any) -> RayVersusMultiprocessing:
     """Return tiny parameters of the comparison on images and primes, with some changed."""
     return parameters_from(RayVersusMultiprocessing, VERSUS | changes)
@@ -146,6 +170,11 @@ def tiny_break_even(**changes: Any) -> BreakEven:
 def tiny_mechanisms(**changes: Any) -> Mechanisms:
     """Return tiny parameters of Ray's mechanisms, with some changed."""
     return parameters_from(Mechanisms, MECHANISMS | changes)
+
+
+def tiny_factoring(**changes: Any) -> Factoring:
+    """Return tiny parameters of the experiment on factoring, with some changed."""
+    return parameters_from(Factoring, FACTORING | changes)
 
 
 # --- workloads: plain functions of this module, so that any engine can carry them to its workers ---

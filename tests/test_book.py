@@ -39,6 +39,7 @@ PAGES = (
     "recovery",
     "ray_vs_multiprocessing",
     "break_even",
+    "factoring",
     "clusters",
     "kubernetes",
     "history",

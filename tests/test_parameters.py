@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from lab import paths
 from lab.errors import ParameterError
+from lab.experiment.factoring_parameters import Factoring
 from lab.experiment.own_parameters import Own
 from lab.experiment.parameters import (
     MOST_WORKERS,
@@ -37,6 +38,7 @@ KINDS = {
     "docker": Docker,
     "ray_vs_multiprocessing": RayVersusMultiprocessing,
     "break_even": BreakEven,
+    "factoring": Factoring,
     "own": Own,
     "mechanisms": Mechanisms,
 }

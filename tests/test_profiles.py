@@ -4,7 +4,15 @@ import dataclasses
 
 import pytest
 import yaml
-from fakes import tiny, tiny_break_even, tiny_docker, tiny_mechanisms, tiny_nodes, tiny_versus
+from fakes import (
+    tiny,
+    tiny_break_even,
+    tiny_docker,
+    tiny_factoring,
+    tiny_mechanisms,
+    tiny_nodes,
+    tiny_versus,
+)
 
 from lab.experiment.parameters import MultiNode, SingleNode, parameters_from
 from lab.experiment.profiles import PROFILES, notebook_parameters, profile_file, with_true_profile
@@ -16,6 +24,7 @@ EXPERIMENTS = {
     "ray_vs_multiprocessing": tiny_versus(),
     "break_even": tiny_break_even(),
     "mechanisms": tiny_mechanisms(),
+    "factoring": tiny_factoring(),
 }
 FILES = [
     (experiment, name)

@@ -37,7 +37,7 @@ def write_run(
     `changes` replace facts of the environment.
     """
     directory.mkdir(parents=True)
-    known = ("multi_node", "docker", "own", "ray_vs_multiprocessing", "break_even")
+    known = ("multi_node", "docker", "own", "ray_vs_multiprocessing", "break_even", "factoring")
     experiment = directory.parent.name if directory.parent.name in known else "single_node"
     for (name, record), given in zip_longest(FILES.items(), frames):
         frame = pd.DataFrame(columns=[one.name for one in columns(record)]) if given is None else given

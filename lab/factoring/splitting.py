@@ -21,8 +21,10 @@ from lab.factoring.levels import (
 )
 from lab.measure.task import Measurement
 
-STEP_SECONDS = 0.2
+SHORTEST_SECONDS, LONGEST_SECONDS = 0.02, 0.2
 """What a step of curves is to last: for so long a worker stays on a number that another has just split."""
+STEP_PART = 0.05
+"""Of the time that a number has had, a step takes so much: what is wasted in the end stays in proportion."""
 MISSING = (
     "GMP-ECM's library, which is optional, is missing where the steps run: pip install passagemath-libecm, "
     "or on Debian and Ubuntu apt-get install libecm1; without it numbers of up to "
@@ -54,6 +56,8 @@ class Part:
     """Steps that were given out and have not ended."""
     ended: int = 0
     """Curves of all levels that ended."""
+    spent_seconds: float = 0.0
+    """On the curves that ended, over all workers."""
     whole: bool = False
     """Whether the sieve was given out."""
     open: bool = True
@@ -124,7 +128,8 @@ class Splitting:
         if part.level < most:
             level = LEVELS[part.level]
             expected = curve_seconds(bits, level.bound) * self._slowness
-            count = min(max(1, round(STEP_SECONDS / expected)), level.curves - part.begun)
+            lasting = min(max(SHORTEST_SECONDS, STEP_PART * part.spent_seconds), LONGEST_SECONDS)
+            count = min(max(1, round(lasting / expected)), level.curves - part.begun)
             sigma = sigma_of(self._seed, part.number, level, part.begun)
             part.begun += count
             if part.begun >= level.curves:
@@ -175,6 +180,7 @@ class Splitting:
         if not part.open:
             return f"{told} late"
         part.ended += curves
+        part.spent_seconds += measurement.finished - measurement.started
         return told + " found" * self._split(number, part, step.payload, measurement.result)
 
     def _keep_pace(self, step: Step, measurement: Measurement, curves: int) -> None:

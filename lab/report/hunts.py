@@ -1,0 +1,221 @@
+"""The sections on hunts for factors: how long they take, what ends them, what that and a loss cost."""
+
+import itertools
+from collections.abc import Iterator
+from math import exp, log
+
+import numpy as np
+import pandas as pd
+
+from lab.analysis.hunts import changes, efforts, hunted, steps_of, wasted
+from lab.analysis.intervals import (
+    Estimate,
+    geometric_estimate,
+    mean_estimate,
+    median_estimate,
+    proportion_estimate,
+)
+from lab.analysis.verdicts import Verdict, all_of, at_least, at_most, judge, within
+from lab.figures.lines import Line, Panel, chart
+from lab.figures.style import BLUE, INK, Look
+from lab.formats import count, listing, number, percent, seconds, short_estimate
+from lab.report.markdown import Markdown, figure, paragraphs, table
+from lab.report.source import source
+from lab.report.study import Study
+from lab.report.verdicts import verdict_table
+
+LINEAR = 0.95
+"""Of as many times the throughput as there are workers or nodes."""
+SOON_SECONDS = 0.5
+THEORY_MARGIN = 0.25
+LATE_PART = 0.05
+EFFORT = "seconds spent, over those that theory expects for one factor"
+OURS, THEORY = Look(BLUE, "-", "o"), Look(INK, "--", "")
+
+
+def verdicts(study: Study) -> Markdown:
+    """Judge what was promised of the curves and of what a found factor ends."""
+    steps = _steps(study)
+    of_hunts = *_faster(study, steps), *_soon(steps), *_as_theory(study, steps)
+    judged = [*_linear(study), *of_hunts, *_kept(study)]
+    return Markdown(verdict_table([("", one) for one in judged]) if judged else "")
+
+
+def _steps(study: Study) -> pd.DataFrame:
+    if "hunts" not in study.done:
+        study.done["hunts"] = steps_of(study.run.trials, study.run.tasks)
+    found: pd.DataFrame = study.done["hunts"]
+    return found
+
+
+def _linear(study: Study) -> Iterator[Verdict]:
+    names = study.series("curves")
+    counts = study.counts("curves", names[0]) if names else ()
+    if len(counts) < 2:
+        return
+    most, least = counts[-1], counts[0]
+    ratio = study.ratio("curves", (names[0], most), (names[0], least))
+    times = most / least
+    value, low, high = (None if one is None else one / times for one in (ratio.value, ratio.low, ratio.high))
+    found = Estimate(ratio.n, value, low, high)
+    what = study.axis.label
+    yield Verdict(
+        f"Curves a second grow with the {what}",
+        f"with {most} they are {LINEAR:g} of {times:g} times those with {least}, or more",
+        judge(found, at_least(LINEAR)),
+        f"{short_estimate(found)} of linear, n = {found.n}",
+    )
+
+
+def _faster(study: Study, steps: pd.DataFrame) -> Iterator[Verdict]:
+    """Judge whether numbers are split in less time with every size; a number is paired with itself."""
+    times = _by_number(study, steps)
+    sizes = list(times.columns)
+    if len(sizes) < 2:
+        return
+    found = {
+        f"{one} to {other}": geometric_estimate(
+            [log(ratio) for ratio in (times[other] / times[one]).dropna()]
+        )
+        for one, other in itertools.pairwise(sizes)
+    }
+    told = (f"{short_estimate(ratio)} from {step}" for step, ratio in found.items())
+    yield Verdict(
+        f"A number is split in less time with more {study.axis.label}",
+        "the time is below that of the size before, at each of them",
+        all_of(judge(one, at_most(1.0)) for one in found.values()),
+        f"the time is {listing(told)}, n = {count(len(times), 'number')}",
+    )
+
+
+def _by_number(study: Study, steps: pd.DataFrame) -> pd.DataFrame:
+    """Return the median seconds of every number of the hunts, by workers or nodes."""
+    rows = hunted(steps[steps["mode"] == "hunt"])
+    return rows.pivot_table(index="item", columns=study.axis.column, values="seconds", aggfunc="median")
+
+
+def _soon(steps: pd.DataFrame) -> Iterator[Verdict]:
+    found = changes(steps)
+    if found.empty:
+        return
+    allowed = found["curve_seconds"].clip(lower=SOON_SECONDS)
+    late = proportion_estimate(int((found["seconds"] > allowed).sum()), len(found))
+    yield Verdict(
+        "After a factor is found every worker is soon on new work",
+        f"in all but {percent(LATE_PART)} of cases it is within {SOON_SECONDS:g} s, or within a longer curve",
+        judge(late, at_most(LATE_PART)),
+        f"{percent(late.value)} were later (to {percent(late.high)}), n = {late.n}; median "
+        f"{seconds(float(found['seconds'].median()))}, longest {seconds(float(found['seconds'].max()))}",
+    )
+
+
+def _as_theory(study: Study, steps: pd.DataFrame) -> Iterator[Verdict]:
+    found = _efforts(study, steps)
+    if found.empty:
+        return
+    mean = mean_estimate(found)
+    yield Verdict(
+        "A factor takes as many curves as theory says",
+        f"the mean effort is within {percent(THEORY_MARGIN)} of that in which one factor is expected",
+        judge(mean, within(THEORY_MARGIN)),
+        f"{short_estimate(mean)} times as many, n = {count(mean.n, 'number')}",
+    )
+
+
+def _efforts(study: Study, steps: pd.DataFrame) -> pd.Series:
+    """Return the effort of each number; none where somebody's numbers have factors of unknown size."""
+    bits = study.parameters.get("hunt_factor_bits")
+    if study.parameters.get("numbers") or not isinstance(bits, int):
+        return pd.Series(dtype=float)
+    return efforts(steps, bits)
+
+
+def _kept(study: Study) -> Iterator[Verdict]:
+    lost = study.run.trials[(study.run.trials["mode"] == "lost") & (study.run.trials["lost_workers"] > 0)]
+    if lost.empty:
+        return
+    hunts = study.run.trials[(study.run.trials["mode"] == "hunt") & (study.run.trials["status"] == "ok")]
+    known = set(hunts["digest"].dropna())
+    wrong = (lost["status"] != "ok") | (~lost["digest"].isin(known) & bool(known))
+    numbers = lost["planned_tasks"].astype(int)
+    bad = int(numbers[wrong].sum())
+    found = proportion_estimate(bad, int(numbers.sum()))
+    again = int(lost["failed_attempts"].sum())
+    yield Verdict(
+        "A worker that dies in the middle costs no number",
+        f"all but {percent(LATE_PART)} of numbers come to the same primes",
+        judge(found, at_most(LATE_PART)),
+        f"{count(len(lost), 'trial')} lost a worker, steps done again: {again}; of "
+        f"{count(found.n, 'number')} {bad} came to other primes or to none",
+    )
+
+
+def times(study: Study) -> Markdown:
+    """Show how long a number takes, against workers or nodes: the medians, and every number."""
+    found = _by_number(study, _steps(study))
+    if found.empty:
+        return Markdown("")
+    middle = {int(str(size)): median_estimate(found[size]) for size in found}
+    ends = [[_or_nan(end) for end in (one.value, one.low, one.high)] for one in middle.values()]
+    dots = [(float(str(size)), float(value)) for size in found for value in found[size].dropna()]
+    y, low, high = (list(one) for one in zip(*ends, strict=True))
+    told = [f"{seconds(one.value)} with {size}" for size, one in middle.items()]
+    line = Line("median of the numbers", OURS, [float(one) for one in middle], y, low, high, dots)
+    title = f"A number takes {listing(told)}"
+    svg = chart("Time of a number in a hunt", [Panel(title, "seconds", [line], study.axis.label)])
+    rows = [(size, one.n, short_estimate(one)) for size, one in middle.items()]
+    caption = (
+        "From a number's first curve to its last prime. Dots are single numbers, each the median of its "
+        f"trials; the line joins their medians with 95 % intervals, n = {len(found)}."
+    )
+    head = (study.axis.label, "numbers", "median seconds (95 % interval)")
+    return paragraphs(figure(svg, caption, source(study, "tasks.csv")), table(head, rows, right=(0, 1, 2)))
+
+
+def first_factor(study: Study) -> Markdown:
+    """Show the distribution of the effort until the first factor, beside that of theory."""
+    found = np.sort(_efforts(study, _steps(study)).to_numpy(dtype=float))
+    if not len(found):
+        return Markdown("")
+    left = [1 - place / len(found) for place in range(len(found) + 1)]
+    grid = np.linspace(0, max(4.0, float(found[-1])), 60)
+    theory = Line("theory: exponential", THEORY, grid.tolist(), [exp(-one) for one in grid])
+    line = Line("hunts", OURS, [0.0, *found.tolist()], left, steps=True)
+    mean = mean_estimate(found)
+    title = f"The first factor takes {number(mean.value, 2)} times the effort of theory"
+    panel = Panel(title, "part without a factor", [line, theory], EFFORT, top=1.05)
+    caption = (
+        "At an effort of 1, theory expects one factor: each curve counts with its chance to find a factor of "
+        f"that size. n = {len(found)} numbers, mean {short_estimate(mean)}."
+    )
+    return Markdown(
+        figure(chart("Effort until the first factor", [panel]), caption, source(study, "tasks.csv"))
+    )
+
+
+def costs(study: Study) -> Markdown:
+    """Show by mode and size what came too late, how soon workers changed, and what a lost worker cost."""
+    steps = _steps(study)
+    if steps.empty:
+        return Markdown("")
+    key = ["mode", "nodes", "workers"]
+    soon = {size: rows["seconds"] for size, rows in changes(steps).groupby(key)}
+    failed = study.run.trials.groupby(key)["failed_attempts"].sum()
+    ended = steps.groupby(key).size()
+    rows = []
+    for row in wasted(steps).to_dict("records"):
+        size = tuple(row[name] for name in key)
+        mine = soon.get(size)
+        told = ("–", "–") if mine is None else (seconds(float(mine.median())), seconds(float(mine.max())))
+        again = int(failed[size])
+        lost = f"{again} of {int(ended[size]) + again:,}"
+        rows.append((*size, number(row["cpu_seconds"]), percent(row["part"]), *told, lost))
+    head = (
+        *("work", study.placement.noun, "workers", "CPU s of curves", "too late"),
+        *("new work after (median)", "longest", "steps lost"),
+    )
+    return Markdown(table(head, rows, right=range(1, 8)))
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value
