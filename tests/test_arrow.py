@@ -48,6 +48,7 @@ SHARED = (
     "formats",
     "paths",
     "experiment.rules",
+    "experiment.factoring_parameters",
     "experiment.own_parameters",
     "experiment.parameters",
 )
@@ -81,7 +82,12 @@ FOUNDATION = {
     "experiment.rules": set(),
     "experiment.parameters": {"errors", "data.engines", "data.mechanism_records", "experiment.rules"},
     "experiment.own_parameters": {"errors", "data.engines", "experiment.rules", "experiment.parameters"},
-    "experiment.plan": {"experiment.parameters", "experiment.own_parameters"},
+    "experiment.factoring_parameters": {"errors", "experiment.rules", "experiment.parameters"},
+    "experiment.plan": {
+        "experiment.parameters",
+        "experiment.factoring_parameters",
+        "experiment.own_parameters",
+    },
     "data.environment": {"errors", "data.columns", "data.records"},
     "data.reading": {"errors", "data.columns", "data.records", "data.earlier", "data.environment"},
     "data.store": {"errors", "data.records", "data.earlier", "data.environment", "data.reading"},
