@@ -11,11 +11,11 @@ from typing import Any
 from lab.clusters.watched import Watched
 from lab.data.records import NodeFacts, NodeWindow, Sample
 from lab.engines import Completion, Observer, Place, Work
+from lab.experiment.factoring_parameters import Factoring
 from lab.experiment.mechanism_parameters import Mechanisms
 from lab.experiment.parameters import (
     BreakEven,
     Docker,
-    Factoring,
     MultiNode,
     RayVersusMultiprocessing,
     SingleNode,

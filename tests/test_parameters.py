@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from lab import paths
 from lab.errors import ParameterError
+from lab.experiment.factoring_parameters import Factoring
 from lab.experiment.mechanism_parameters import Mechanisms
 from lab.experiment.own_parameters import Own
 from lab.experiment.parameters import (
@@ -22,7 +23,6 @@ from lab.experiment.parameters import (
     SCHEDULES,
     BreakEven,
     Docker,
-    Factoring,
     MultiNode,
     RayVersusMultiprocessing,
     SingleNode,

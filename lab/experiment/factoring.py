@@ -10,7 +10,8 @@ from lab.clusters.embedded import check_ray_version
 from lab.data.store import Run
 from lab.errors import ParameterError
 from lab.experiment.examples import example, made
-from lab.experiment.parameters import Factoring, parameters_from
+from lab.experiment.factoring_parameters import Factoring
+from lab.experiment.parameters import parameters_from
 from lab.experiment.plan import factoring_plan
 from lab.experiment.profiles import with_true_profile
 from lab.experiment.run import Sites, check_memory, run_plan

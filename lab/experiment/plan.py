@@ -5,8 +5,9 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from lab.experiment.factoring_parameters import Factoring
 from lab.experiment.own_parameters import Own
-from lab.experiment.parameters import Docker, Experiment, Factoring, MultiNode, SingleNode
+from lab.experiment.parameters import Docker, Experiment, MultiNode, SingleNode
 
 One = TypeVar("One")
 

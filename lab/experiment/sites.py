@@ -19,9 +19,10 @@ from lab.clusters.wire import Message
 from lab.data.ledger import Ledger
 from lab.data.records import Trial
 from lab.errors import ClusterError, DataError, EngineError, LabError, ParameterError, WorkError
+from lab.experiment.factoring_parameters import Factoring
 from lab.experiment.job import Request
 from lab.experiment.own_parameters import Own
-from lab.experiment.parameters import Experiment, Factoring, MultiNode, Nodes, SingleNode
+from lab.experiment.parameters import Experiment, MultiNode, Nodes, SingleNode
 from lab.experiment.session import Assignment, Works, run_slots
 from lab.experiment.setting import SETTINGS, Setting
 from lab.measure.environment import code_facts, versions

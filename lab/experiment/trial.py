@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -100,9 +101,9 @@ def _measure(row: dict[str, Any], prepared: Prepared, setting: Setting) -> Mappi
         )
         warm_seconds = None if prepared.command else _warm_up(row, team, work, prepared, setting)
         work = dataclasses.replace(work, payloads=payloads, task_seconds=warm_seconds, steps=prepared.steps)
-        recorder = Recorder(
-            row["trial_id"], setting, False, prepared.fail_fast, prepared.rows, planned=len(payloads)
-        )
+        planned = math.inf if prepared.steps is None else len(payloads)
+        told = prepared.fail_fast, prepared.rows, planned
+        recorder = Recorder(row["trial_id"], setting, False, *told)
         try:
             run_window(row, team, work, recorder, setting)
         finally:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from lab import paths
 from lab.errors import DataError, ParameterError
+from lab.experiment.factoring_parameters import Factoring
 from lab.experiment.mechanism_parameters import Mechanisms
 from lab.experiment.own_parameters import Own
 from lab.experiment.parameters import (
     BreakEven,
     Docker,
-    Factoring,
     MultiNode,
     Named,
     RayVersusMultiprocessing,

@@ -8,23 +8,24 @@ from typing import Any
 
 EXAMPLE = """\
   lab factor 2**137-1
-  lab factor "10^60 + 19" --workers 2 --json
-  lab factor 2**251+9 --cluster compose --nodes 4
+  lab factor "10^50 + 19" --workers 2 --json
+  lab factor 2**256+1 --cluster compose --nodes 4
 what stands in the certificate can be checked in PARI: its last line is what to ask"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the number, and where it is to be split."""
     from lab.cli.options import reader
-    from lab.experiment.parameters import CLUSTERS, MOST_NODES, MOST_WORKERS
+    from lab.experiment.factoring_parameters import PLACES
+    from lab.experiment.parameters import MOST_NODES, MOST_WORKERS
     from lab.experiment.rules import Real
     from lab.factoring.expression import MOST_BITS
     from lab.factoring.levels import LARGEST
 
     parser.add_argument("number", metavar="NUMBER", help="a whole number, or an expression such as 2**251-9")
-    kinds = ", ".join(CLUSTERS)
+    kinds = ", ".join(PLACES)
     parser.add_argument(
-        "--cluster", choices=CLUSTERS, metavar="KIND", default="embedded", help=f"{kinds} (default embedded)"
+        "--cluster", choices=PLACES, metavar="KIND", default="embedded", help=f"{kinds} (default embedded)"
     )
     parser.add_argument(
         "--address", metavar="URL", default="", help="of a cluster's jobs API: http://HOST:8265"
