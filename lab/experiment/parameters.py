@@ -160,7 +160,7 @@ class Mechanisms(Named):
     """What `notebooks/mechanisms.ipynb` can be told."""
 
     experiments: tuple[str, ...] = parameter(Several(Choice(MECHANISMS), may_be_empty=True))
-    cluster: str = parameter(Choice(CLUSTERS))
+    cluster: str = parameter(Choice(CLUSTERS[:4]))
     address: str = parameter(ADDRESS)
     nodes: int = parameter(Whole(1, MOST_NODES), "nodes")
     node_slots: int = parameter(Whole(1, MOST_WORKERS), "tasks")
