@@ -359,7 +359,7 @@ def test_the_published_runs_are_listed(capsys: pytest.CaptureFixture[str]) -> No
 def test_every_experiment_can_be_called_by_name() -> None:
     """The table leads to the function of each notebook, and the validation cannot be gone on with."""
     notebooks = {path.stem for path in (paths.ROOT / "notebooks").glob("*.ipynb")}
-    assert notebooks == {*FUNCTIONS, "compare"}
+    assert notebooks == {*FUNCTIONS, "mechanisms", "compare"}
     for name in FUNCTIONS:
         assert function_of(name).__name__ == name
     with pytest.raises(DataError, match="a run of 'validation' cannot be gone on with"):

@@ -206,7 +206,7 @@ def test_a_job_that_is_requeued_goes_on_by_itself(slurm: Slurm, tmp_path: Path) 
     ("words", "told"),
     [
         (
-            ("--nodes=1", "/opt/slurm/run.sbatch", *WORK, "--nodes", "1,2"),
+            ("--nodes=1", "/opt/slurm/run.sbatch", *WORK, "--nodes", "1,2", "--data", "/shared/data"),
             "and job {} has 1: ask Slurm for more",
         ),
         (("/opt/slurm/run.sbatch", *WORK, "--nodes", "2", "--data", "/tmp/data"), "does not see data/"),

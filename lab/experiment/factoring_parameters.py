@@ -3,11 +3,9 @@
 import dataclasses
 
 from lab.errors import ParameterError
-from lab.experiment.parameters import ADDRESS, MOST_NODES, MOST_WORKERS, Experiment, check_address
+from lab.experiment.parameters import ADDRESS, MOST_NODES, MOST_WORKERS, PLACES, Experiment, check_address
 from lab.experiment.rules import Choice, Flag, Real, Several, Text, Whole, parameter
 
-PLACES = ("embedded", "local", "compose", "address")
-"""The kinds of cluster that numbers are split on."""
 SPLITTINGS = ("curves", "numbers", "hunt", "lost")
 
 

@@ -4,7 +4,7 @@ import dataclasses
 
 from lab.data.mechanism_records import MECHANISMS
 from lab.errors import ParameterError
-from lab.experiment.parameters import ADDRESS, CLUSTERS, MOST_NODES, MOST_WORKERS, Named, check_address
+from lab.experiment.parameters import ADDRESS, MOST_NODES, MOST_WORKERS, PLACES, Named, check_address
 from lab.experiment.rules import Choice, Real, Several, Text, Whole, parameter
 
 FAULTS = "yes, on this cluster"
@@ -16,7 +16,7 @@ class Mechanisms(Named):
     """What `notebooks/mechanisms.ipynb` can be told."""
 
     experiments: tuple[str, ...] = parameter(Several(Choice(MECHANISMS), may_be_empty=True))
-    cluster: str = parameter(Choice(CLUSTERS))
+    cluster: str = parameter(Choice(PLACES))
     address: str = parameter(ADDRESS)
     nodes: int = parameter(Whole(1, MOST_NODES), "nodes")
     node_slots: int = parameter(Whole(1, MOST_WORKERS), "tasks")

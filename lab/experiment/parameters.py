@@ -16,7 +16,9 @@ from lab.experiment.rules import Choice, Flag, Real, Rule, Several, Text, Whole,
 
 MODES = ("search", "find", "factor")
 SCHEDULES = ("dynamic", "static")
-CLUSTERS = ("embedded", "local", "compose", "address", "slurm")
+PLACES = ("embedded", "local", "compose", "address")
+CLUSTERS = (*PLACES, "slurm")
+"""All kinds; slurm takes part only within an allocation."""
 PROFILES = ("quick", "full", "reference", "custom")
 WORKLOADS = ("images", "search")
 TRANSFERS = ("seed", "value", "shared")

@@ -16,8 +16,7 @@ what stands in the certificate can be checked in PARI: its last line is what to 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the number, and where it is to be split."""
     from lab.cli.options import reader
-    from lab.experiment.factoring_parameters import PLACES
-    from lab.experiment.parameters import MOST_NODES, MOST_WORKERS
+    from lab.experiment.parameters import MOST_NODES, MOST_WORKERS, PLACES
     from lab.experiment.rules import Real
     from lab.factoring.expression import MOST_BITS
     from lab.factoring.levels import LARGEST
