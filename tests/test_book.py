@@ -42,6 +42,7 @@ PAGES = (
     "factoring",
     "clusters",
     "kubernetes",
+    "many_machines",
     "history",
     "validation",
     "terms",

@@ -10,6 +10,7 @@ from math import inf
 import pandas as pd
 
 from lab.analysis.displaced import displaced
+from lab.analysis.intervals import Estimate, mean_estimate
 from lab.analysis.losses import WORK, Account, shares
 from lab.analysis.nodes import node_windows
 from lab.data.store import Run
@@ -124,3 +125,17 @@ def _moved_bytes(run: Run, trials: pd.Index) -> pd.Series:
     items = of_trial["mode"].map(known).astype(float) * times.fillna(1.0)
     each = of_trial["item_bytes"].astype(float) * of_trial["planned_tasks"].astype(float)
     return results.reindex(trials) + items.fillna(each.mask(of_trial["transfer"] == "seed", 0.0))
+
+
+def driver_cost(trials: pd.DataFrame) -> Estimate:
+    """Return the driver's processor time for a task on Ray in seconds, at a run's most workers, over blocks.
+
+    Takes a run's trials, of which the successful ones count. Whatever else the driver does is in it: it
+    samples its node, and writes the rows.
+    """
+    good = trials[(trials["status"] == "ok") & (trials["engine"] == "ray")]
+    good = good[good["driver_cpu_seconds"].notna()]
+    workers = good["nodes"] * good["workers"]
+    largest = good[workers == workers.max()]
+    each = largest["driver_cpu_seconds"] / largest["tasks"]
+    return mean_estimate(each.groupby(largest["block"]).mean().tolist())
