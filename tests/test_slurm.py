@@ -172,11 +172,12 @@ def test_one_allocation_has_all_sizes(slurm: Slurm, tmp_path: Path) -> None:
 @pytest.mark.docker
 def test_two_jobs_share_machines_and_one_that_is_stopped_goes_on(slurm: Slurm, tmp_path: Path) -> None:
     """Two jobs on the same nodes; one is stopped as at its time limit, and another goes on with its run."""
-    first, second = (slurm.submit(*WORK, *["--nodes", "4", "--repeats", "1"]) for _ in range(2))
+    # the one that is stopped has more to do after its first trial
+    first, second = (slurm.submit(*WORK, *["--nodes", "4", "--repeats", one]) for one in "21")
     slurm.until("cat", f"data/own/slurm-{first}/trials.csv", told=",ok,")
     slurm.say("scancel", "--batch", "--signal=TERM", first)
     assert f"lab resume slurm-{first}" in slurm.until_over(first)
-    more = slurm.submit(*WORK, *f"--nodes 4 --repeats 1 --run-id slurm-{first}".split())
+    more = slurm.submit(*WORK, *f"--nodes 4 --repeats 2 --run-id slurm-{first}".split())
     for job, name in ((second, f"slurm-{second}"), (more, f"slurm-{first}")):
         assert "none of them failed" in slurm.until_over(job)
         found = slurm.run(name, tmp_path)
