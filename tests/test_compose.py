@@ -93,7 +93,7 @@ def test_the_image_is_given_what_it_needs_and_no_more() -> None:
     assert rules[0] == "*"
     named = {rule[1:] for rule in rules if rule.startswith("!")}
     files = {"pyproject.toml", "requirements.lock", "README.md", "LICENSE"}
-    assert named == {"lab", "examples", "docker"} | files
+    assert named == {"lab", "examples", "docker", "deploy/slurm"} | files
 
 
 # --- the targets, with a docker that does as it is told --------------------------------------------------

@@ -2,7 +2,7 @@
 
 import contextlib
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,8 @@ def _engine(module: str) -> Engine:
 
 
 TEAMS: dict[str, Engine] = {name: _engine(one.module) for name, one in TABLE.items()}
-
-TEAMS["command"] = _engine("ray_of_command")
-"""Not in the table: it is Ray as a command uses it, and its trials are Ray's."""
+COMMAND: Mapping[str, Engine] = {"command": _engine("ray_of_command")}
+"""No engine of its own: it is Ray as a command uses it, and its trials are Ray's."""
 
 ON_RAY = {name for name, one in TABLE.items() if one.on_ray}
 """Those that need a Ray which runs."""

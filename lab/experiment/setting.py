@@ -3,12 +3,13 @@
 import contextlib
 import dataclasses
 import time
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from lab.data.records import NodeFacts, NodeWindow, Sample
 from lab.engines import Team
-from lab.engines.teams import TEAMS, Engine
+from lab.engines.teams import COMMAND, TEAMS, Engine
 from lab.errors import EngineError, LabError
 
 
@@ -121,7 +122,7 @@ class Setting:
     deadline_seconds: float
     stall_seconds: float
     wait_seconds: float
-    engines: Mapping[str, Engine] = dataclasses.field(default_factory=lambda: TEAMS)
+    engines: Mapping[str, Engine] = dataclasses.field(default_factory=lambda: ChainMap(dict(COMMAND), TEAMS))
     kept: Kept | None = None
 
     @contextlib.contextmanager
