@@ -15,9 +15,9 @@ from lab.report.study import Study
 
 
 def trials(costs: dict[int, list[float]], **changes: object) -> pd.DataFrame:
-    """Return trials of Ray with ten tasks each: of each number of workers the driver's time in each block."""
+    """Return trials of Ray, a thousand tasks each: by workers, the driver's time in each block."""
     rows = [
-        {"status": "ok", "engine": "ray", "nodes": 2, "workers": workers, "block": block, "tasks": 10}
+        {"status": "ok", "engine": "ray", "nodes": 2, "workers": workers, "block": block, "tasks": 1000}
         | {"driver_cpu_seconds": seconds}
         | changes
         for workers, blocks in costs.items()
@@ -28,15 +28,17 @@ def trials(costs: dict[int, list[float]], **changes: object) -> pd.DataFrame:
 
 def test_a_task_costs_the_driver_its_time_over_the_tasks() -> None:
     """The mean goes over blocks, of the most workers only."""
-    found = driver_cost(trials({1: [9.0, 9.0], 4: [0.1, 0.3]}))
+    found = driver_cost(trials({1: [9.0, 9.0], 4: [10.0, 30.0]}))
     assert (found.value, found.n) == (pytest.approx(0.02), 2)
     assert found.low is not None
     assert found.low < 0.02
 
 
-@pytest.mark.parametrize("changes", [{"status": "failed"}, {"engine": "pool"}, {"driver_cpu_seconds": None}])
+@pytest.mark.parametrize(
+    "changes", [{"status": "failed"}, {"engine": "pool"}, {"driver_cpu_seconds": None}, {"tasks": 999}]
+)
 def test_a_cost_that_nobody_measured_is_unknown(changes: dict[str, object]) -> None:
-    """Failed trials, other engines and unknown times tell nothing."""
+    """Failed trials, other engines, unknown times and few tasks tell nothing."""
     assert driver_cost(trials({1: [0.1, 0.1]}, **changes)).value is None
 
 
@@ -53,7 +55,7 @@ def test_tasks_have_to_be_longer_with_more_workers() -> None:
     for experiment in ("break_even", "single_node", "multi_node", "docker"):
         shown = book.page(experiment)
         assert shown.study is not None
-        run = dataclasses.replace(shown.study.run, trials=trials({4: [0.001, 0.001, 0.001]}))
+        run = dataclasses.replace(shown.study.run, trials=trials({4: [0.1, 0.1, 0.1]}))
         book.pages[experiment] = Page(shown.selection, Study(run))
     text = many_machines.driver(book).text
     assert "| 1 | 8 |" in text

@@ -21,6 +21,9 @@ FASTEST_BYTES = 5e9
 SLOWEST_BYTES = 5e7
 """Bytes a second that every way reaches, pickling by plain Python included."""
 
+MANY_TASKS = 1000
+"""Of a trial of fewer, most of the driver's time may be its sampling."""
+
 
 @dataclass(frozen=True, slots=True)
 class Costs:
@@ -130,11 +133,11 @@ def _moved_bytes(run: Run, trials: pd.Index) -> pd.Series:
 def driver_cost(trials: pd.DataFrame) -> Estimate:
     """Return the driver's processor time for a task on Ray in seconds, at a run's most workers, over blocks.
 
-    Takes a run's trials, of which the successful ones count. Whatever else the driver does is in it: it
-    samples its node, and writes the rows.
+    Takes a run's trials, of which the successful ones of MANY_TASKS or more count. What else the driver does
+    is in it: it samples its node, and writes the rows.
     """
     good = trials[(trials["status"] == "ok") & (trials["engine"] == "ray")]
-    good = good[good["driver_cpu_seconds"].notna()]
+    good = good[good["driver_cpu_seconds"].notna() & (good["tasks"] >= MANY_TASKS)]
     workers = good["nodes"] * good["workers"]
     largest = good[workers == workers.max()]
     each = largest["driver_cpu_seconds"] / largest["tasks"]
