@@ -128,17 +128,19 @@ def gain(ratio: Estimate) -> str:
 def _possible(study: Study, choice: Choice) -> str:
     sizes = " or ".join(filter(None, (", ".join(map(str, choice.possible[:-1])), str(choice.possible[-1]))))
     what = study.placement.several if study.axis.column == "nodes" else "workers"
+    fewest = choice.possible[0]
+    loses, are = ("loses", "is") if fewest == 1 else ("lose", "are")
     lose = (
-        f"; {choice.possible[0]} lose at most {percent(choice.loss, 2)} against the best"
+        f"; {fewest} {loses} at most {percent(choice.loss, 2)} against the best"
         if choice.loss is not None
         else ""
     )
     next_run = (
-        f" Whether {choice.possible[0]} are enough, {choice.blocks} repeats in all would tell."
+        f" Whether {fewest} {are} enough, {choice.blocks} repeats in all would tell."
         if choice.blocks
         else " One repeat tells nothing: run 5."
         if study.blocks < 2
-        else f" Whether {choice.possible[0]} are enough, {MOST_BLOCKS} repeats would not tell."
+        else f" Whether {fewest} {are} enough, {MOST_BLOCKS} repeats would not tell."
     )
     more = " More were not measured." if choice.largest else ""
     return f"{sizes} {what}{lose}.{next_run}{more}"

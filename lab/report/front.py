@@ -152,9 +152,10 @@ def _situations(group: Group) -> str:
     sweep = group.sweeps[0] if group.sweeps else None
     if sweep is not None and sweep.axis.column == "workers":
         decision = decide(sweep, sweep.main_mode)
+        undecided = decision.choice is not None and decision.choice.size is None
         lines.append(
             f"One machine of {count(sweep.cores, 'core')} and work like this? Start "
-            f"{at_size(sweep, decision.size)}, and measure your own work."
+            f"{at_size(sweep, decision.size)}{' or more' * undecided}, and measure your own work."
         )
     return "\n".join(f"- {one}" for one in lines)
 

@@ -29,7 +29,7 @@ LINEAR = 0.95
 SOON_SECONDS = 0.5
 THEORY_MARGIN = 0.25
 LATE_PART = 0.05
-EFFORT = "seconds spent, over those that theory expects for one factor"
+EFFORT = "seconds spent / seconds that theory expects"
 OURS, THEORY = Look(BLUE, "-", "o"), Look(INK, "--", "")
 
 
