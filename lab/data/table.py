@@ -7,9 +7,11 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lab.data.columns import LARGEST, Column
 from lab.data.reading import header, read_table
 from lab.data.records import SCHEMA_VERSION, columns
 from lab.errors import DataError
@@ -33,16 +35,22 @@ class Table:
 
         So does a value that whoever reads the file would refuse.
         """
-        lines = _lines(map(self._fields, map(self._values, records)))
+        values = zip(*map(self._values, records), strict=True)
+        texts = [self._texts(column, known) for column, known in zip(self._columns, values, strict=True)]
+        lines = _lines(zip(repeat(str(SCHEMA_VERSION)), *texts, strict=False))
         ask_disk(self._path, partial(_write, self._handle, lines))
 
-    def _fields(self, values: Sequence[Any]) -> list[str]:
-        fields = [str(SCHEMA_VERSION)]
-        for column, value in zip(self._columns, values, strict=True):
+    def _texts(self, column: Column, values: Sequence[Any]) -> Iterable[str]:
+        """Return a column's texts. A value that stands there again, as most do, is looked at once."""
+        if column.kind is float and all(type(one) is float and abs(one) <= LARGEST for one in values):
+            return map(_field_of_float, values)
+        kinds = list(zip(map(type, values), values, strict=True))
+        texts = {}
+        for kind, value in dict.fromkeys(kinds):
             if fault := column.fault(value):
                 raise DataError(f"{self._path}, column {column.name}: {fault}; the row was not written")
-            fields.append(_field(value))
-        return fields
+            texts[kind, value] = _field(value)
+        return map(texts.__getitem__, kinds)
 
     def sync(self) -> None:
         """Have the operating system bring all rows to the disk."""
@@ -92,8 +100,12 @@ def _field(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return f"{value:.6f}".rstrip("0").rstrip(".")
+        return _field_of_float(value)
     return " ".join(str(value).split())
+
+
+def _field_of_float(value: float) -> str:
+    return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def _lines(rows: Iterable[Iterable[Any]]) -> bytes:
