@@ -142,16 +142,16 @@ def _one_per_key(
     selected: pd.DataFrame, metric: str, key: Sequence[Hashable], chosen: Mapping[str, Any]
 ) -> pd.Series:
     _check_columns(selected, [metric])
-    keys = list(key)
-    double = selected[selected.duplicated(keys, keep=False)]
-    if not double.empty:
+    # without the other columns, of which there are fifty
+    values = selected[[*key, metric]].set_index(list(key))[metric]
+    if not values.index.is_unique:
+        double = selected[selected.duplicated(list(key), keep=False)]
         block = int(double["block"].iloc[0])
         trials = ", ".join(str(trial) for trial in double.index[double["block"] == block])
         raise DataError(
             f"{chosen} names more than one trial of block {block} ({trials}): give more columns, such as"
             f" {', '.join(CONFIGURATION)}"
         )
-    values = selected.set_index(keys)[metric]
     # of a trial that found nothing there is no ratio
     return values[~(values <= 0)] if metric in GEOMETRIC else values
 

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from lab.analysis.causes import Cause, Reasons, causes, main
@@ -88,7 +89,7 @@ class Decision:
         if self.study.known[self.series]["engine"] != "ray":
             return ()
         trials = self.study.rows(self.mode, self.series, self.sizes[-1]).index
-        return causes(self.study.run, account_of(self.study), self.study.measures, trials)
+        return causes_of(self.study, trials)
 
     @cached_property
     def reasons(self) -> Reasons:
@@ -101,6 +102,15 @@ def account_of(study: Study) -> Account:
     if "account" not in study.done:
         study.done["account"] = account(study.run)
     found: Account = study.done["account"]
+    return found
+
+
+def causes_of(study: Study, trials: pd.Index) -> tuple[Cause, ...]:
+    """Return every cause for the trials of one configuration; computed once."""
+    asked = "causes", *trials
+    if asked not in study.done:
+        study.done[asked] = causes(study.run, account_of(study), study.measures, trials)
+    found: tuple[Cause, ...] = study.done[asked]
     return found
 
 

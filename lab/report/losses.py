@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import pandas as pd
 
 from lab.analysis.alone import SOURCES
-from lab.analysis.causes import causes, main
+from lab.analysis.causes import main
 from lab.analysis.losses import WORK, Account, loss_estimates, share_estimate
 from lab.figures.losses import Bar, stacked
 from lab.formats import count, fixed
-from lab.report.decision import account_of
+from lab.report.decision import account_of, causes_of
 from lab.report.doubts import doubts as doubts_of
 from lab.report.levels import intervals
 from lab.report.loss_tables import (
@@ -179,7 +179,7 @@ def _named(view: Sequence[str]) -> str:
 
 def _lost(study: Study, selected: Selected) -> str:
     """Say what cost most, or which part no loss exceeds."""
-    every = causes(study.run, selected.account, study.measures, selected.largest.index)
+    every = causes_of(study, selected.largest.index)
     found = main(tuple(cause for cause in every if cause.name != "cores"))
     if found.causes:
         first = found.causes[0]

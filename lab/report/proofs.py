@@ -30,10 +30,10 @@ SHOWN = 1e-9
 COUNTED_WITHIN = 0.02
 """What the processes' time and the cgroup's may differ by at the median."""
 
-CHANGES = 50
+CHANGES = 20
 """Changes of each sort that are made when the book is built; a test makes more."""
 
-ROWS, NODES = 200_000, 1000
+ROWS, NODES = 50_000, 1000
 """Size of the made-up run whose account is timed when the book is built."""
 
 losses_found = functools.cache(recovered)
