@@ -1,9 +1,11 @@
 """Nodes that come, go and die, as `lab.report.mechanisms` shows what it measured."""
 
+import pandas as pd
+
 from lab.analysis.mechanisms import Values, over_time
 from lab.figures.lines import Line, Panel, chart
 from lab.figures.style import FURTHER
-from lab.formats import count, duration, number
+from lab.formats import count, duration, listing, number, percent
 from lab.report.book import Book
 from lab.report.markdown import Markdown, figure, folded, safe, table
 from lab.report.mechanisms import Measured, section_of
@@ -50,11 +52,12 @@ def _recovery(found: Measured, values: Values) -> list[str | None]:
 
 
 def _timed(found: Measured, values: Values, streams: dict[str, str], zero: str) -> str | None:
-    """Draw tasks done per second over time; the title says what happens at 0."""
-    lines = []
+    """Draw tasks done per second over time; the axis says what happens at 0, the title how much goes on."""
+    lines, left = [], []
     for (case, quantity), look in zip(streams.items(), FURTHER, strict=False):
         rates = over_time(values, case, quantity)
         if len(rates):
+            left += [f"{percent(_left(rates), 2)}{f' ({case})' * (len(streams) > 1)}"]
             lines.append(
                 Line(case, look, rates["at_seconds"].tolist(), rates["rate"].tolist(), steps=len(rates) > 1)
             )
@@ -62,7 +65,14 @@ def _timed(found: Measured, values: Values, streams: dict[str, str], zero: str) 
         return None
     panel = Panel(f"Tasks done, {zero}", "tasks/s", lines, "seconds")
     return figure(
-        chart("Tasks done over time", [panel]),
+        chart(f"In the second after, {listing(left)} of the rate before it", [panel]),
         "Mean over the repeats, by the end of each task's work.",
         found.source,
     )
+
+
+def _left(rates: pd.DataFrame) -> float:
+    """Return the mean rate in the second after 0, as a part of that before it."""
+    moments = rates["at_seconds"]
+    after = (moments >= 0) & (moments < 1)
+    return float(rates.loc[after, "rate"].mean() / rates.loc[moments < 0, "rate"].mean())
