@@ -124,7 +124,7 @@ bench-primes: .venv/.installed-bench ## Compare the prime kernel with other gene
 bench-images: .venv/.installed-bench ## Compare the image kernel with SciPy and scikit-image
 	@$(python) benchmarks/image_filters.py
 
-bench-factoring: .venv/.installed-bench ## Compare curves with GMP-ECM's own program, and factoring with PARI
+bench-factoring: .venv/.installed-bench ## Compare curves with GMP-ECM's own program, and factoring with PARI and FLINT
 	@$(python) benchmarks/factoring.py
 
 bench-dispatch: .venv/.installed-report ## Compare the dispatch with Ray's own ways to run tasks (6 minutes)

@@ -1,4 +1,4 @@
-"""Our elliptic curves beside GMP-ECM's own program, and factoring as one task beside PARI.
+"""Our elliptic curves beside GMP-ECM's own program, and factoring as one task beside PARI and FLINT.
 
 Run `python benchmarks/factoring.py`, with `--seconds 2` (of curves, a round) or `--rounds 7`. All take turns
 in every round. A ratio above 1 says that the laboratory is faster: the median over the rounds, with the
@@ -21,12 +21,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
 from curves import curve, curve_items
 from cypari import pari
 from factoring import factor
+from flint import fmpz
 from splitting import products
 
 NUMBER = 2**255 - 19
 CURVES = ((2_000, 5.0), (11_000, 1.0), (50_000, 0.25), (250_000, 0.05))
 """B1, and how many curves of it take as long as one of B1 = 11,000."""
-SIZES = (64, 80, 96, 112, 128, 144, 160, 176, 192)
+SIZES = (64, 80, 96, 112, 128, 144, 160, 176, 192, 200)
 
 
 def program() -> str | None:
@@ -86,22 +87,26 @@ def bench_curves(seconds: float, rounds: int) -> None:
 
 
 def bench_whole(rounds: int) -> None:
-    """Print how factoring as one task compares with PARI, for balanced products of each size."""
+    """Print how factoring as one task compares with PARI and FLINT, for balanced products of each size."""
     pari.allocatemem(10**9, silent=True)
+    ways = {"ours": factor, "PARI": pari.factorint, "FLINT": lambda number: fmpz(number).factor()}
     for bits in SIZES:
         count = 1 if bits > 150 else 20
-        ratios, mine = [], []
+        spent: dict[str, list[float]] = {name: [] for name in ways}
         for seed in range(rounds):
             numbers = products(bits, bits // 2, count, seed)
-            began = time.process_time()
-            for one in numbers:
-                factor(one)
-            middle = time.process_time()
-            for one in numbers:
-                pari.factorint(one)
-            mine.append((middle - began) / count)
-            ratios.append((time.process_time() - middle) / (middle - began))
-        print(f"{bits:>4} bits: {1000 * statistics.median(mine):9.2f} ms, PARI / ours {told(ratios)}")
+            for turn in range(len(ways)):
+                name = list(ways)[(seed + turn) % len(ways)]
+                began = time.process_time()
+                for one in numbers:
+                    ways[name](one)
+                spent[name].append((time.process_time() - began) / count)
+        middle = 1000 * statistics.median(spent["ours"])
+        others = [
+            told([b / a for a, b in zip(spent["ours"], spent[name], strict=True)])
+            for name in ("PARI", "FLINT")
+        ]
+        print(f"{bits:>4} bits: {middle:9.2f} ms, PARI / ours {others[0]}, FLINT / ours {others[1]}")
 
 
 def main() -> None:

@@ -2,10 +2,17 @@
 
 Known beforehand: each of 40 numbers of 160 bits has two prime factors of 80 bits. They share nothing: w
 workers on w free cores are w times as fast as one, but for the last items, whose times are unequal.
+PARI, which is optional and under the GPL, is faster than FLINT: pip install cypari. The primes are the same.
 Run it: lab run examples/factoring.py:work --workers 1,2
 """
 
+import ctypes
+import importlib.util
+import re
+from functools import cache
 from math import prod
+from pathlib import Path
+from threading import Lock
 
 from flint import fmpz
 from primes import Target, digest, find
@@ -14,6 +21,15 @@ from lab import Workload
 
 SMALLEST_BITS = 16
 LARGEST_BITS = 200
+
+PARI_BITS = range(64, LARGEST_BITS + 1)
+"""Sizes at which PARI is faster: below, FLINT is; above, none by much."""
+LARGEST_TRIAL = 1 << 16
+"""Up to here PARI keeps a table of primes."""
+STACK_BYTES = 1 << 28
+"""What PARI may use; only what it touches is taken from the machine."""
+DEFAULTS, LEAVE_GMP_ALONE = 4, 32
+"""What PARI sets up. It leaves signals alone, which `import cypari` takes."""
 
 
 def factor_items(bits: int, tasks: int, seed: int) -> tuple[int, ...]:
@@ -37,16 +53,55 @@ def factor_items(bits: int, tasks: int, seed: int) -> tuple[int, ...]:
     return tuple(products)
 
 
+class Pari:
+    """PARI's factorisation in this process, by the library in the wheel of cypari."""
+
+    def __init__(self, path: Path) -> None:
+        """Load it, and set it up unless `import cypari` has; AttributeError where a function is hidden."""
+        # the library is not made for threads: a caller of PyDLL holds the interpreter's lock, and this one
+        library, self._alone = ctypes.PyDLL(str(path)), Lock()
+        self._top = ctypes.c_size_t.in_dll(library, "avma")
+        self._evaluate, self._text = library["gp_read_str"], library["GENtostr_raw"]
+        self._evaluate.restype, self._text.restype = ctypes.c_void_p, ctypes.c_char_p
+        self._text.argtypes = (ctypes.c_void_p,)
+        if not self._top.value:
+            start = library["pari_init_opts"]
+            start.argtypes = (ctypes.c_size_t, ctypes.c_ulong, ctypes.c_ulong)
+            start(STACK_BYTES, LARGEST_TRIAL, DEFAULTS | LEAVE_GMP_ALONE)
+        library["pari_stackcheck_init"](None)  # it would take the stack of another thread for a full one
+
+    def powers(self, number: int) -> list[tuple[int, int]]:
+        """Return primes with exponents; none where PARI fails, as where its stack is too small."""
+        with self._alone:
+            top = self._top.value
+            text = self._text(self._evaluate(f"iferr(factorint({number:#x}), E, 0)".encode()))
+            self._top.value = top
+        return [(int(prime), int(exponent)) for prime, exponent in re.findall(rb"(\d+), (\d+)", text)]
+
+
+@cache
+def pari() -> Pari | None:
+    """Return PARI, or None where there is none that can be called."""
+    wheel = importlib.util.find_spec("cypari")
+    places = wheel.submodule_search_locations if wheel is not None else None
+    try:
+        return Pari(next(Path(one) for place in places or () for one in Path(place).glob("_pari*.so")))
+    except (StopIteration, OSError, AttributeError, ValueError):
+        return None
+
+
 def factor(semiprime: int) -> list[int]:
     """Return the prime factors, ascending and with multiplicity, after a check of both claims.
 
-    Raises ArithmeticError if a factor is not a BPSW probable prime or if the product is another number.
+    By PARI where it is installed and the faster one, else by FLINT: the primes are the same. Raises
+    ArithmeticError if a factor is not a BPSW probable prime or if the product is another number.
     """
-    powers: list[tuple[fmpz, int]] = fmpz(semiprime).factor()
+    other = pari() if semiprime.bit_length() in PARI_BITS else None
+    powers = (other.powers(semiprime) if other else []) or fmpz(semiprime).factor()
     factors = sorted(int(prime) for prime, exponent in powers for _ in range(exponent))
     if prod(factors) != semiprime or not all(fmpz(prime).is_probable_prime() for prime in factors):
         raise ArithmeticError(
-            f"FLINT returned a wrong factorisation of {semiprime:#x}: report it with its version"
+            f"a wrong factorisation of {semiprime:#x}: report it, and what `lab check` says"
         )
     return factors
 

@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from math import log, prod
 from pathlib import Path
 from typing import Any
@@ -193,6 +194,30 @@ def test_factors_are_the_primes_that_made_the_number(bits: int) -> None:
 def test_any_number_is_factored_with_multiplicity(factors: list[int]) -> None:
     """Repeated, even and single factors come back exactly as they were multiplied."""
     assert factor(prod(factors)) == sorted(factors)
+
+
+def test_pari_and_flint_give_the_same_factors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With PARI, also from several threads at once, or without it, every size has the same factors."""
+    numbers = [one for bits in (60, 64, 65, 90, 120) for one in factor_items(bits, 3, seed=8)]
+    numbers += [2**70, 3**50, (2**61 - 1) ** 2, 2**7 * (10**20 + 39) ** 2]
+    assert factoring.pari() is not None
+    with ThreadPoolExecutor(4) as threads:
+        by_pari = list(threads.map(lambda _: [factor(one) for one in numbers], range(4)))
+    monkeypatch.setattr(factoring, "pari", lambda: None)
+    assert by_pari == [[factor(one) for one in numbers]] * 4
+
+
+def test_pari_takes_no_signals() -> None:
+    """Loading PARI leaves the handlers of signals as they were."""
+    code = """
+from pathlib import Path
+def caught(): return [line for line in Path("/proc/self/status").read_text().splitlines() if "SigCgt" in line]
+from factoring import factor, pari
+before = caught()
+assert factor((2**61 - 1) * (2**89 - 1)) == [2**61 - 1, 2**89 - 1]
+assert caught() == before
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=EXAMPLES, check=True)
 
 
 def test_the_jobs_count_and_compare_their_results() -> None:

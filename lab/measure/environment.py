@@ -21,6 +21,8 @@ PACKAGES = (
     "numpy",
     "gmpy2",
     "python-flint",
+    "cypari",
+    "passagemath-libecm",
     "pandas",
     "psutil",
     "papermill",
