@@ -25,7 +25,7 @@ export JUPYTER_PREFER_ENV_PATH = 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup own report book sphinx build run trace validate test fuzz chaos tidy bench-primes bench-images bench-factoring bench-dispatch \
+.PHONY: help setup own report book sphinx build run trace validate test fuzz chaos tidy bench bench-primes bench-images bench-factoring bench-dispatch \
 	lock docker-build sbom docker-up docker-report docker-token docker-down slurm-up slurm-report slurm-down upgrade-helm clean distclean known-profile
 
 help: ## List the targets
@@ -117,6 +117,9 @@ tidy: .venv/.installed-test ## Format the code and strip the notebooks
 	@$(python) -m ruff check --quiet --fix .
 	@$(python) -m ruff format .
 	@$(python) -m nbstripout $(notebooks) </dev/null
+
+bench: .venv/.installed-bench ## Print all benchmarks as one table: measured, beside what, ratio with interval (6 minutes)
+	@$(python) -m benchmarks
 
 bench-primes: .venv/.installed-bench ## Compare the prime kernel with other generators
 	@$(python) benchmarks/primes.py

@@ -1,8 +1,8 @@
 """Our elliptic curves beside GMP-ECM's own program, and factoring as one task beside PARI and FLINT.
 
 Run `python benchmarks/factoring.py`, with `--seconds 2` (of curves, a round) or `--rounds 7`. All take turns
-in every round. A ratio above 1 says that the laboratory is faster: the median over the rounds, with the
-smallest and the largest. Time is processor time; of GMP-ECM's program that of curves alone, its start left
+in every round. A ratio above 1 says that the laboratory is faster: the geometric mean over the rounds, with
+the 95 % interval. Time is processor time; of GMP-ECM's program that of curves alone, its start left
 out by the difference of two runs.
 """
 
@@ -14,7 +14,6 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
@@ -23,6 +22,9 @@ from cypari import pari
 from factoring import factor
 from flint import fmpz
 from splitting import products
+
+from lab.analysis.intervals import ratio_estimate
+from lab.formats import short_estimate
 
 NUMBER = 2**255 - 19
 CURVES = ((2_000, 5.0), (11_000, 1.0), (50_000, 0.25), (250_000, 0.05))
@@ -68,45 +70,39 @@ def theirs(command: str, bound: int, count: int) -> float:
     return (run(count + 1) - run(1)) / count
 
 
-def told(ratios: Sequence[float]) -> str:
-    """Return the median of ratios with the smallest and the largest."""
-    return f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
-
-
-def bench_curves(seconds: float, rounds: int) -> None:
-    """Print how our curves compare, for each bound."""
-    command = program()
+def times_of_curves(command: str | None, bound: int, count: int, rounds: int) -> dict[str, list[float]]:
+    """Return the processor seconds of a curve in each round; none where GMP-ECM's program is missing."""
     if command is None:
-        print("GMP-ECM's program is missing: pip install passagemath-libecm, or apt-get install gmp-ecm")
-        return
-    for bound, many in CURVES:
-        count = max(2, round(seconds * many / 0.01))
-        pairs = [(ours(bound, count), theirs(command, bound, count)) for _ in range(rounds)]
-        middle = 1000 * statistics.median(one for one, _ in pairs)
-        print(f"curves, B1 = {bound:>7,}: {middle:8.2f} ms, theirs / ours {told([b / a for a, b in pairs])}")
+        return {"ours": [], "GMP-ECM's program": []}
+    pairs = [(ours(bound, count), theirs(command, bound, count)) for _ in range(rounds)]
+    return {"ours": [one for one, _ in pairs], "GMP-ECM's program": [one for _, one in pairs]}
 
 
-def bench_whole(rounds: int) -> None:
-    """Print how factoring as one task compares with PARI and FLINT, for balanced products of each size."""
+def times_of_whole(bits: int, rounds: int) -> dict[str, list[float]]:
+    """Return the processor seconds of factoring a balanced product of that size, in each round."""
     pari.allocatemem(10**9, silent=True)
     ways = {"ours": factor, "PARI": pari.factorint, "FLINT": lambda number: fmpz(number).factor()}
-    for bits in SIZES:
-        count = 1 if bits > 150 else 20
-        spent: dict[str, list[float]] = {name: [] for name in ways}
-        for seed in range(rounds):
-            numbers = products(bits, bits // 2, count, seed)
-            for turn in range(len(ways)):
-                name = list(ways)[(seed + turn) % len(ways)]
-                began = time.process_time()
-                for one in numbers:
-                    ways[name](one)
-                spent[name].append((time.process_time() - began) / count)
-        middle = 1000 * statistics.median(spent["ours"])
-        others = [
-            told([b / a for a, b in zip(spent["ours"], spent[name], strict=True)])
-            for name in ("PARI", "FLINT")
-        ]
-        print(f"{bits:>4} bits: {middle:9.2f} ms, PARI / ours {others[0]}, FLINT / ours {others[1]}")
+    count, spent = 1 if bits > 150 else 20, dict[str, list[float]]()
+    for seed in range(rounds):
+        numbers = products(bits, bits // 2, count, seed)
+        for turn in range(len(ways)):
+            name = list(ways)[(seed + turn) % len(ways)]
+            began = time.process_time()
+            for one in numbers:
+                ways[name](one)
+            spent.setdefault(name, []).append((time.process_time() - began) / count)
+    return spent
+
+
+def show(measured: str, spent: dict[str, list[float]]) -> None:
+    """Print our median, and how many times as long each of the others takes."""
+    mine = spent["ours"]
+    others = (
+        f"{name} / ours {short_estimate(ratio_estimate(found, mine))}"
+        for name, found in spent.items()
+        if name != "ours"
+    )
+    print(f"{measured:24} {1000 * statistics.median(mine):9.2f} ms, {', '.join(others)}")
 
 
 def main() -> None:
@@ -115,8 +111,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="of curves in a round")
     parser.add_argument("--rounds", type=int, default=7)
     given = parser.parse_args()
-    bench_curves(given.seconds, given.rounds)
-    bench_whole(given.rounds)
+    command = program()
+    if command is None:
+        print("GMP-ECM's program is missing: pip install passagemath-libecm, or apt-get install gmp-ecm")
+    for bound, many in CURVES if command else ():
+        count = max(2, round(given.seconds * many / 0.01))
+        show(f"curves, B1 = {bound:,}", times_of_curves(command, bound, count, given.rounds))
+    for bits in SIZES:
+        show(f"{bits} bits", times_of_whole(bits, given.rounds))
 
 
 if __name__ == "__main__":
