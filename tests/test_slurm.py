@@ -1,5 +1,6 @@
 """Slurm: what is refused before anything starts, and runs on a real one, of containers on this machine."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 from containers import ROOT, own_project
 
-from lab.clusters.slurm import NAMED_PORTS, address_of, allocation, ports, token_file
+from lab.clusters.slurm import NAMED_PORTS, ports, token_file
+from lab.clusters.slurm_job import address_of, allocation, stop_where_taken
 from lab.data.store import Run, read_run
 from lab.errors import ClusterError, TokenError
 
@@ -55,7 +57,7 @@ def test_a_machine_without_slurm_is_told(four: dict[str, str], monkeypatch: pyte
 
 def test_the_run_must_be_within_its_job(four: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """On the login node of an allocation the lab does not start."""
-    monkeypatch.setattr("lab.clusters.slurm.socket.gethostname", lambda: "login")
+    monkeypatch.setattr("lab.clusters.slurm_job.socket.gethostname", lambda: "login")
     with pytest.raises(ClusterError, match="does not run on this machine"):
         allocation(four, 1)
 
@@ -85,6 +87,19 @@ def test_two_jobs_have_no_port_in_common() -> None:
     assert max(max(ports(job)) for job in range(100)) < 32768
 
 
+@pytest.mark.parametrize(("state", "taken"), [("RUNNING", False), ("COMPLETING", True)])
+def test_a_failure_in_a_job_that_is_ended_is_none(
+    state: str, taken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where Slurm is taking the nodes away, a trial that fails is interrupted, and done again."""
+    script = tmp_path / "squeue"
+    script.write_text(f"#!/bin/sh\necho {state}\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(KeyboardInterrupt) if taken else contextlib.nullcontext():
+        stop_where_taken(7)
+
+
 class Slurm:
     """A Slurm of containers."""
 
@@ -109,6 +124,10 @@ class Slurm:
         return self.compose(
             "exec", "-T", "--user", "lab", "--workdir", "/shared", "controller", *words, check=check
         )
+
+    def root(self, *words: str, service: str = "controller", check: bool = True) -> str:
+        """Return what a command says that root types on the controller, or on a node."""
+        return self.compose("exec", "-T", service, *words, check=check)
 
     def submit(self, *words: str) -> str:
         """Return the id of a job of run.sbatch."""
@@ -195,11 +214,46 @@ def test_a_job_that_is_requeued_goes_on_by_itself(slurm: Slurm, tmp_path: Path) 
     slurm.say("scontrol", "requeue", job)
     slurm.until("scontrol", "show", "job", job, told="Restarts=1")
     # a job that was requeued waits for two minutes, unless root has it begin
-    now = "exec", "-T", "controller", "scontrol", "update", f"jobid={job}", "starttime=now"
-    slurm.compose(*now, check=False)
+    slurm.root("scontrol", "update", f"jobid={job}", "starttime=now", check=False)
     assert "none of them failed" in slurm.until_over(job)
     found = slurm.run(f"slurm-{job}", tmp_path)
     assert len(found.trials[found.trials["status"] == "ok"]) == found.environment["planned_trials"]
+
+
+@pytest.mark.docker
+def test_a_drained_node_scancel_and_a_lost_node_leave_a_run_to_go_on_with(
+    slurm: Slurm, tmp_path: Path
+) -> None:
+    """A run outlives the draining of a node; cancelled, and then without a node, it loses no ended trial."""
+    first = slurm.submit(*WORK, *["--nodes", "4", "--repeats", "3"])
+    node = "scontrol", "update", "nodename=node3"
+    slurm.until("cat", f"data/own/slurm-{first}/trials.csv", told=",ok,")
+    slurm.root(*node, "state=drain", "reason=test")
+    slurm.until("cat", f"slurm-{first}.out", told="| 2/6")
+    slurm.say("scancel", first)
+    assert f"To go on: another job, with --run-id slurm-{first}" in slurm.until_over(first)
+    assert f".slurm-{first}" not in slurm.say("ls", "-A", "data")
+    slurm.root(*node, "state=resume")
+    more = slurm.submit(*WORK, *f"--nodes 4 --repeats 3 --run-id slurm-{first}".split())
+    slurm.until("cat", f"slurm-{more}.out", told="| 1/")
+    slurm.root(*node, "state=down", "reason=test")
+    slurm.until("scontrol", "show", "job", more, told="Restarts=1")
+    slurm.root("scontrol", "update", f"jobid={more}", "starttime=now", check=False)
+    assert "none of them failed" in slurm.until_over(more)
+    found = slurm.run(f"slurm-{first}", tmp_path)
+    assert len(found.trials[found.trials["status"] == "ok"]) == found.environment["planned_trials"]
+
+
+@pytest.mark.docker
+def test_a_node_without_ray_is_named(slurm: Slurm) -> None:
+    """A node that lacks the environment is told before Ray starts anywhere, and how to mend it."""
+    slurm.root("mv", "/opt/lab", "/opt/away", service="node3")
+    try:
+        said = slurm.until_over(slurm.submit(*WORK, *["--nodes", "4", "--repeats", "1"]))
+    finally:
+        slurm.root("mv", "/opt/away", "/opt/lab", service="node3")
+    assert "the node node3 has no Ray in lab/" in said
+    assert "sbatch --exclude" in said
 
 
 @pytest.mark.docker

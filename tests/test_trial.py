@@ -153,6 +153,21 @@ def test_too_few_nodes_make_a_failed_trial(lab):
     assert fakes.transcript == []
 
 
+def test_a_trial_that_fails_as_its_cluster_is_taken_away_is_interrupted(lab):
+    """What has the run end after a failure leaves the trial to be done again, and not failed."""
+
+    class Missing(FakeCluster):
+        def need(self, *_):
+            raise ClusterError("the nodes are gone")
+
+    def taken():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        lab.run(FakeEngines("ray").table, cluster=Missing(), after_failure=taken)
+    assert lab.read().trials["status"].tolist() == ["interrupted"]
+
+
 def test_a_task_that_raises_is_a_row_and_no_gap(lab):
     """The trial goes on to its end and counts the others; the row says what was raised."""
     trial = lab.run(FakeEngines("ray").table, fail_on_three)

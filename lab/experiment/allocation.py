@@ -12,8 +12,9 @@ from lab.experiment.sites import Here, Site
 
 
 @contextlib.contextmanager
-def slurm_site(parameters: MultiNode | Own, data: Path | None) -> Iterator[Site]:
+def slurm_site(parameters: MultiNode | Own, data: Path | None, run_id: str) -> Iterator[Site]:
     """Start Ray on the nodes of the allocation; its token is in the folder of the rows, which they share."""
     most, megabytes = max(parameters.nodes), parameters.object_store_megabytes
-    with slurm(most, megabytes, parameters.wait_seconds, data or paths.data_folder()) as cluster:
-        yield Here(cluster, parameters.wait_seconds)
+    folder = data or paths.data_folder()
+    with slurm(most, megabytes, parameters.wait_seconds, folder, run_id) as (cluster, check):
+        yield Here(cluster, parameters.wait_seconds, check)

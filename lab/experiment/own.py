@@ -106,7 +106,7 @@ def own_work(
                 "local": partial(local_site, parameters),
                 "compose": partial(compose_site, parameters, run_id),
                 "address": partial(address_site, parameters, run_id),
-                "slurm": partial(slurm_site, parameters, data),
+                "slurm": partial(slurm_site, parameters, data, run_id),
             }
 
         return run_plan("own", parameters, works, plan, data, cgroup, sites, side=side)

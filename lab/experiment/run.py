@@ -81,7 +81,7 @@ def multi_node(namespace: Mapping[str, Any], data: Path | None = None) -> Run:
             "local": partial(local_site, parameters),
             "compose": partial(compose_site, parameters, run_id),
             "address": partial(address_site, parameters, run_id),
-            "slurm": partial(slurm_site, parameters, data),
+            "slurm": partial(slurm_site, parameters, data, run_id),
         }
 
     plan = multi_node_plan(parameters)

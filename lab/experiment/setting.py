@@ -114,7 +114,10 @@ class Kept:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Setting:
-    """What all trials of a session share; `kept` is set where one team serves all of them."""
+    """What all trials of a session share; `kept` is set where one team serves all of them.
+
+    `after_failure` is called when a trial has failed; it raises what ends the run where that is no fault.
+    """
 
     sink: Sink
     cluster: Nodes
@@ -124,6 +127,7 @@ class Setting:
     wait_seconds: float
     engines: Mapping[str, Engine] = dataclasses.field(default_factory=lambda: ChainMap(dict(COMMAND), TEAMS))
     kept: Kept | None = None
+    after_failure: Callable[[], None] = lambda: None
 
     @contextlib.contextmanager
     def start(self, engine: str, workers: int, nodes: int) -> Iterator[tuple[Team, float]]:

@@ -62,14 +62,17 @@ class Here:
 
     facts: Mapping[str, str] = {}
 
-    def __init__(self, cluster: Cluster, wait_seconds: float) -> None:
-        self._cluster, self._wait_seconds = cluster, wait_seconds
+    def __init__(
+        self, cluster: Cluster, wait_seconds: float, after_failure: Callable[[], None] = lambda: None
+    ) -> None:
+        self._cluster, self._wait_seconds, self._after_failure = cluster, wait_seconds, after_failure
 
     def carry_out(self, job: Job) -> None:
         """Run the trials in this process."""
         settings = settings_of(job.parameters) | {"wait_seconds": self._wait_seconds}
         sample, deadline, stall, wait = (settings[name] for name in SETTINGS)
         setting = Setting(job.ledger, self._cluster, sample, deadline, stall, wait)
+        setting = dataclasses.replace(setting, after_failure=self._after_failure)
 
         def told(ones: Sequence[Assignment]) -> Iterable[Assignment]:
             for one in ones:

@@ -71,6 +71,7 @@ def run_trial(
     except BaseException as error:
         row["error_kind"], row["error_message"] = type(error).__name__, first_line(error)
         if isinstance(error, Exception) and not isinstance(error, DataError):
+            setting.after_failure()
             row["status"] = "failed"
         if not isinstance(error, EngineError | ClusterError):
             raise
