@@ -5,6 +5,9 @@ share nothing: w workers on w free cores are w times as fast as one.
 Run it: lab run examples/primes.py:work --workers 1,2
 """
 
+import ctypes
+import importlib
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -28,6 +31,9 @@ BLOCK = 1 << 14
 # From this size on, a modular power before FLINT's BPSW test pays: that test begins with trial divisions.
 FERMAT_BITS = 256
 TWO = fmpz(2)
+
+# From this size on, OpenSSL's power is faster than FLINT's, by what Python pays for the call as well.
+OPENSSL_BITS = 1024
 
 # From this size on, a test costs so much that dividing a single draw by eight times as many primes pays.
 DEEP_BITS = 1024
@@ -123,8 +129,11 @@ def search(window: Window) -> list[int]:
 
 
 def _fastest_test(bits: int) -> Callable[[fmpz], bool]:
-    """Return the fastest test of sieved numbers of this size; both accept the same numbers."""
-    return fmpz.is_probable_prime if bits < FERMAT_BITS else _passes_fermat_and_bpsw
+    """Return the fastest test of sieved numbers of this size; all accept the same numbers."""
+    if bits < FERMAT_BITS:
+        return fmpz.is_probable_prime
+    openssl = _openssl() if bits >= OPENSSL_BITS else None
+    return _passes_fermat_and_bpsw if openssl is None else openssl.passes_fermat_and_bpsw
 
 
 def _passes_fermat_and_bpsw(number: fmpz) -> bool:
@@ -133,6 +142,42 @@ def _passes_fermat_and_bpsw(number: fmpz) -> bool:
     FLINT's BPSW test by itself first repeats the trial divisions of our sieve.
     """
     return pow(TWO, number - 1, number) == 1 and bool(number.is_probable_prime())
+
+
+class OpenSsl(threading.local):
+    """The library from which Python has its hashes; every thread has numbers of its own."""
+
+    def __init__(self) -> None:
+        """Find the functions; AttributeError where this Python hides them."""
+        library, pointer = ctypes.PyDLL(importlib.import_module("_hashlib").__file__), ctypes.c_void_p
+        library.BN_new.restype = library.BN_CTX_new.restype = library.BN_bin2bn.restype = pointer
+        self._number, self._less, self._power = (pointer(library.BN_new()) for _ in range(3))
+        self._context = pointer(library.BN_CTX_new())
+        self._read, self._raise, self._is_one = (
+            *(library.BN_bin2bn, library.BN_mod_exp_mont_word),
+            library.BN_is_one,
+        )
+        self._read.argtypes = (ctypes.c_char_p, ctypes.c_int, pointer)
+        self._raise.argtypes = (pointer, ctypes.c_ulong, *(pointer,) * 4)
+
+    def passes_fermat_and_bpsw(self, number: fmpz) -> bool:
+        """Return the same as `_passes_fermat_and_bpsw`."""
+        odd = int(number)
+        length = (odd.bit_length() + 7) // 8
+        self._read(odd.to_bytes(length), length, self._number)
+        self._read((odd - 1).to_bytes(length), length, self._less)
+        if not self._raise(self._power, 2, self._less, self._number, self._context, None):
+            # such as for want of memory
+            return _passes_fermat_and_bpsw(number)
+        return bool(self._is_one(self._power)) and bool(number.is_probable_prime())
+
+
+@cache
+def _openssl() -> OpenSsl | None:
+    try:
+        return OpenSsl()
+    except (AttributeError, ImportError, OSError):
+        return None
 
 
 def _sieve_limit(bits: int, width: int) -> int:

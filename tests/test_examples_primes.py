@@ -10,6 +10,7 @@ from math import log, prod
 from pathlib import Path
 from typing import Any
 
+import flint
 import gmpy2
 import pytest
 import sympy
@@ -278,3 +279,16 @@ def test_default_widths_are_powers_of_two_that_leave_windows(bits: int) -> None:
     width = default_width(bits)
     assert width & (width - 1) == 0
     assert len(search_items(bits, width, 8, seed=1)) == 8
+
+
+@pytest.mark.parametrize("bits", [1024, 1031])
+def test_openssl_and_flint_accept_the_same_numbers(bits: int) -> None:
+    """The test of large numbers, by OpenSSL where Python has that library, takes what FLINT's takes."""
+    (window,) = primes.search_items(bits, 2048, 1, seed=3)
+    numbers = [flint.fmpz(window.start | 1) + 2 * place for place in range(300)]
+    numbers += [flint.fmpz(prime) for prime in primes.search(window)]
+    # a product of two primes, and a Fermat pseudoprime to base 2 of that size: 2^p - 1 for a prime p
+    numbers += [flint.fmpz(sympy.nextprime(1 << 511) * sympy.nextprime(1 << 520)), flint.fmpz(2**bits - 1)]
+    found = [primes._fastest_test(bits)(one) for one in numbers]
+    assert found == [bool(one.is_probable_prime()) for one in numbers]
+    assert {*found} == {True, False}

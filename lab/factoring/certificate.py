@@ -61,7 +61,7 @@ def _texts(proof: Any) -> Any:
 
 METHODS = {
     "division": "division by small primes, or as a power",
-    "whole": "FLINT's factoring, as one task",
+    "whole": "FLINT or PARI, as one task",
     "curves": "an elliptic curve, GMP-ECM",
 }
 
