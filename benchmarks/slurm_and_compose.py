@@ -1,8 +1,8 @@
 """The same work on Slurm's containers and on those of compose: whether throughput is equal within 5 %.
 
 After `make slurm-up`, run `python benchmarks/slurm_and_compose.py`, with `--rounds 6`. All nodes have the
-same quota (LAB_SLURM_CPUS, 0.4 cores by default). The two take turns in random order, each time with a cluster
-of its own. Ratios are paired by round; equal are they where the 90 % interval lies within the margin, which
+same quota (LAB_SLURM_CPUS, 0.4 cores by default). The two take turns in random order, each with a new cluster
+every time. Ratios are paired by round; equal are they where the 90 % interval lies within the margin, which
 is two one-sided tests at 5 %.
 """
 
