@@ -141,6 +141,12 @@ class Slurm:
             time.sleep(0.5)
         return said
 
+    def begin_again(self, job: str) -> None:
+        """Have a job that was put back into the queue begin at once, and not after Slurm's two minutes."""
+        for told in ("Restarts=1", "JobState=PENDING"):
+            self.until("scontrol", "show", "job", job, told=told)
+        self.root("scontrol", "update", f"jobid={job}", "starttime=now")
+
     def until_over(self, job: str) -> str:
         """Return what a job printed, once it is over."""
         deadline = time.monotonic() + WAIT_SECONDS
@@ -212,9 +218,7 @@ def test_a_job_that_is_requeued_goes_on_by_itself(slurm: Slurm, tmp_path: Path) 
     job = slurm.submit(*command)
     slurm.until("cat", f"data/own/slurm-{job}/trials.csv", told=",ok,")
     slurm.say("scontrol", "requeue", job)
-    slurm.until("scontrol", "show", "job", job, told="Restarts=1")
-    # a job that was requeued waits for two minutes, unless root has it begin
-    slurm.root("scontrol", "update", f"jobid={job}", "starttime=now", check=False)
+    slurm.begin_again(job)
     assert "none of them failed" in slurm.until_over(job)
     found = slurm.run(f"slurm-{job}", tmp_path)
     assert len(found.trials[found.trials["status"] == "ok"]) == found.environment["planned_trials"]
@@ -237,8 +241,7 @@ def test_a_drained_node_scancel_and_a_lost_node_leave_a_run_to_go_on_with(
     more = slurm.submit(*WORK, *f"--nodes 4 --repeats 3 --run-id slurm-{first}".split())
     slurm.until("cat", f"slurm-{more}.out", told="| 1/")
     slurm.root(*node, "state=down", "reason=test")
-    slurm.until("scontrol", "show", "job", more, told="Restarts=1")
-    slurm.root("scontrol", "update", f"jobid={more}", "starttime=now", check=False)
+    slurm.begin_again(more)
     assert "none of them failed" in slurm.until_over(more)
     found = slurm.run(f"slurm-{first}", tmp_path)
     assert len(found.trials[found.trials["status"] == "ok"]) == found.environment["planned_trials"]
