@@ -37,6 +37,9 @@ LONG = (
     "test_notebooks",
     "test_clusters",
     "test_mechanisms",
+    "test_engine_contract",
+    "test_scripts",
+    "test_check",
 )
 """Modules without Docker that take longest: they begin before short ones on Ray, which fill the end."""
 

@@ -13,7 +13,7 @@ from lab.analysis.measures import measures
 from lab.analysis.verdicts import Range, judge
 from lab.data.store import Run
 
-REPEATS = 3
+REPEATS = 4
 GAIN_REPEATS = 5
 """Where a gain is judged by its interval."""
 
