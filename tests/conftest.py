@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from containers import Compose, own_project
 from hypothesis import settings
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
 
 from lab.clusters.embedded import set_up
 
@@ -35,6 +37,9 @@ LONG = (
     "test_notebooks",
     "test_clusters",
     "test_mechanisms",
+    "test_engine_contract",
+    "test_scripts",
+    "test_check",
 )
 """Modules without Docker that take longest: they begin before short ones on Ray, which fill the end."""
 
@@ -65,6 +70,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return "compose" if module in ON_COMPOSE else module
 
     return ByModule(config, log)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have figures made, but not drawn: that takes most of a page's time, and has tests of its own."""
+    monkeypatch.setattr(Figure, "get_layout_engine", lambda _: None)
+    monkeypatch.setattr(FigureCanvasSVG, "print_svg", lambda _, text, **__: text.write("<svg></svg>"))
 
 
 @pytest.fixture(scope="session")

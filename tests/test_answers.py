@@ -14,6 +14,8 @@ from lab.report.decision import decide
 from lab.report.page import page
 from lab.report.purposes import Purpose, as_values, in_words
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 COUNTS = (1, 2, 3, 4, 6)
 
 

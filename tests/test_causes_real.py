@@ -13,7 +13,9 @@ from lab.analysis.measures import measures
 from lab.analysis.verdicts import Range, judge
 from lab.data.store import Run
 
-REPEATS = 5
+REPEATS = 4
+GAIN_REPEATS = 5
+"""Where a gain is judged by its interval."""
 
 
 def made_by(tmp_path: Path, work: str, **parameters: Any) -> Run:
@@ -41,26 +43,6 @@ def wrongly_named(found: dict[str, Cause], *planted: str) -> set[str]:
     """Return the causes that hold and were not planted; neighbours of the machine are no mistake."""
     named = {cause.name for cause in main(tuple(found.values())).causes}
     return named - {*planted, "neighbours"}
-
-
-@pytest.mark.ray
-@pytest.mark.timed
-def test_one_long_item_at_the_end_is_a_tail(tmp_path: Path) -> None:
-    """An item 60 times as long as the others, the last, leaves a worker idle: the tail, and nothing else."""
-    found = measured(tmp_path, "unequal.py:work", items=[1] * 20 + [60])
-    assert found["tail"].outcome == "holds"
-    assert found["tail"].facts["largest_seconds"] > 5 * found["tail"].facts["mean_seconds"]
-    assert wrongly_named(found, "tail") == set()
-
-
-@pytest.mark.ray
-@pytest.mark.timed
-def test_tiny_tasks_one_a_call_are_short(tmp_path: Path) -> None:
-    """Tasks shorter than what it takes to hand them over cost more than they do; batches of several help."""
-    found = measured(tmp_path, "spin.py:spin", items=[500] * 20_000)
-    assert found["short"].outcome == "holds"
-    assert found["short"].facts["batch"] > 1
-    assert wrongly_named(found, "short", "driver") == set()
 
 
 @pytest.mark.ray
@@ -115,32 +97,49 @@ def promise(cause: Cause) -> Range:
 @pytest.mark.ray
 @pytest.mark.timed
 def test_batches_gain_what_was_promised(tmp_path: Path) -> None:
-    """Tasks that are too short, put as many into a call as advised, gain what the interval promised."""
+    """Tasks shorter than their hand-over are short, nothing else is; batches gain what was promised."""
     work = tmp_path / "sums_of_few.py"
     work.write_text(SUMS)
     steps = [500] * 8_000
-    before = made_by(tmp_path, f"{work}:one", items=steps)
-    short = causes_of(before)["short"]
+    before = made_by(tmp_path, f"{work}:one", items=steps, repeats=GAIN_REPEATS)
+    found = causes_of(before)
+    short = found["short"]
+    assert short.outcome == "holds"
+    assert wrongly_named(found, "short", "driver") == set()
     batch = round(float(short.facts["batch"]))
+    assert batch > 1
     batches = [steps[at : at + batch] for at in range(0, len(steps), batch)]
-    found = gained(before, made_by(tmp_path, f"{work}:several", items=batches))
-    assert found.value is not None
-    assert found.value > 1
-    assert judge(found, promise(short)) != "does not hold"
+    check_gain(before, made_after(tmp_path, f"{work}:several", batches), short)
 
 
 @pytest.mark.ray
 @pytest.mark.timed
 def test_smaller_tasks_gain_what_was_promised(tmp_path: Path) -> None:
-    """One long task at the end, cut into short ones, gains what the interval promised.
+    """One long task at the end is a tail, and nothing else; cut into short ones, it gains what was promised.
 
-    Its low end counts that the worker that waited for the end then shares its core's hyperthreads.
+    The gain's low end counts that the worker that waited for the end then shares its core's hyperthreads.
     """
     work = tmp_path / "sums_of_many.py"
     work.write_text(SUMS)
     steps = 300_000
-    before = made_by(tmp_path, f"{work}:one", items=[steps] * 20 + [40 * steps])
-    found = gained(before, made_by(tmp_path, f"{work}:one", items=[steps] * 60))
+    items = [steps] * 20 + [40 * steps]
+    before = made_by(tmp_path, f"{work}:one", items=items, repeats=GAIN_REPEATS)
+    found = causes_of(before)
+    tail = found["tail"]
+    assert tail.outcome == "holds"
+    assert tail.facts["largest_seconds"] > 5 * tail.facts["mean_seconds"]
+    assert wrongly_named(found, "tail") == set()
+    check_gain(before, made_after(tmp_path, f"{work}:one", [steps] * 60), tail)
+
+
+def made_after(tmp_path: Path, work: str, items: list[Any]) -> Run:
+    """Return a run of two workers on the same work in other tasks."""
+    return made_by(tmp_path, work, items=items, workers=[2], repeats=GAIN_REPEATS)
+
+
+def check_gain(before: Run, after: Run, cause: Cause) -> None:
+    """There is a gain, and the interval that the cause promised does not exclude it."""
+    found = gained(before, after)
     assert found.value is not None
     assert found.value > 1
-    assert judge(found, promise(causes_of(before)["tail"])) != "does not hold"
+    assert judge(found, promise(cause)) != "does not hold"

@@ -14,6 +14,8 @@ from lab.report import proofs
 from lab.report.book import Book
 from lab.synthetic.changes import CONTRADICTIONS, HARMLESS, first_blocks, stopped
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = sorted((ROOT / "data" / "own").iterdir())
 EACH = -(-200 // len(FOLDERS))
@@ -40,7 +42,7 @@ def test_a_claim_that_sees_nothing_stops_the_build(tmp_path: Path, monkeypatch: 
     write_run(tmp_path / "single_node" / "mine", run)
     book = Book(tmp_path, tmp_path / "no-pins.yaml")
     assert (
-        "Of 50 changes of its rows that contradict a sentence, all stop the build"
+        f"Of {proofs.CHANGES} changes of its rows that contradict a sentence, all stop the build"
         in proofs.changes(book).text
     )
     monkeypatch.setattr(invariants, "tasks_add_up", lambda _: "")

@@ -92,6 +92,7 @@ def figures(made: Page, section: Callable[[Study], Markdown]) -> list[str]:
 # --- any run can be shown ---------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("experiment", list(SECTIONS))
 def test_no_run_says_how_to_make_one(tmp_path: Path, experiment: str) -> None:
     """Without a run the page names the command, and the first page nothing."""
@@ -112,6 +113,7 @@ def test_any_honest_run_can_be_shown(tmp_path: Path, experiment: str, blocks: in
     assert ("no interval, since there is one block only" in text) is (blocks == 1)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("experiment", list(SECTIONS))
 @pytest.mark.parametrize("engine", ["serial", "pool", "dask", "ray_tasks", "ray"])
 def test_any_engine_may_have_failed(tmp_path: Path, experiment: str, engine: str) -> None:
@@ -124,6 +126,7 @@ def test_any_engine_may_have_failed(tmp_path: Path, experiment: str, engine: str
     assert "failed; none is left out" in text
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("experiment", list(SECTIONS))
 def test_all_may_have_failed(tmp_path: Path, experiment: str) -> None:
     """A run without a single good timing is a page with reasons and without numbers."""
@@ -135,6 +138,7 @@ def test_all_may_have_failed(tmp_path: Path, experiment: str) -> None:
     assert not re.search(r"\bnan\b|\binf\b|<NA>", text)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("experiment", list(SECTIONS))
 def test_what_is_not_known_is_not_zero(tmp_path: Path, experiment: str) -> None:
     """Without memory, processor time, start-up and sampler the page is shown all the same."""
@@ -162,6 +166,7 @@ def test_a_run_of_unequal_results_stops_the_build(tmp_path: Path, experiment: st
         made.show(engines.how_measured)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("experiment", list(SECTIONS))
 def test_tasks_and_a_node_change_no_number(tmp_path: Path, experiment: str) -> None:
     """A run of today also has its node, and rows of tasks: the pages on engines say the same of it."""
@@ -186,6 +191,7 @@ def test_tasks_and_a_node_change_no_number(tmp_path: Path, experiment: str) -> N
     assert ("| images | node efficiency |" in after.show(noise.noise).text) is (experiment != "break_even")
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("experiment", list(SECTIONS))
 def test_somebody_s_own_engine_stands_beside_the_others(tmp_path: Path, experiment: str) -> None:
     """An engine that the lab does not know has its own name everywhere, and none of it is markup."""

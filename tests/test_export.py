@@ -21,6 +21,8 @@ from lab.report.export import METRICS, configurations_of
 from lab.report.export_asv import in_file_names
 from lab.report.study import Study
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 HOSTILE = 'a"b\\c\nd{}='
 """What would end a label, a string or a line, were it not escaped."""
 BMF = {

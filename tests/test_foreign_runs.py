@@ -5,7 +5,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ import pytest
 import synthetic
 from damage import PLANTED, damaged, files_of, shown, write_files
 from hypothesis import HealthCheck, given, settings
-from matplotlib.figure import Figure
 from synthetic import multi_node_run, own_run, synthetic_run
 from timed import break_even_run
 from written import write_run
@@ -30,6 +29,8 @@ from lab.invariants import (
     work_fits_window,
 )
 from lab.report.selection import select_run
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 FUZZED = int(os.environ.get("LAB_FUZZ", "32"))
 """How many damaged folders are tried; `make fuzz` tries 10,000."""
@@ -61,14 +62,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             facts = {"works": {"work": WORK}} if experiment == "own" else {}
             write_run(folder / experiment / "good", tables, OLD, run_id="good", **facts)
     return folder
-
-
-@pytest.fixture(scope="module", autouse=True)
-def undrawn() -> Iterator[None]:
-    """Have figures made, but not written: that takes most of the time, and has tests of its own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Figure, "savefig", lambda _, text, **__: text.write("<svg></svg>"))
-        yield
 
 
 def newer(data: Path, experiment: str) -> dict[str, bytes]:

@@ -13,6 +13,8 @@ from lab.report import foretold
 from lab.report.book import Book
 from lab.report.decision import decide
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 SIZES = (1, 2, 3, 4, 5, 6, 9)
 
 

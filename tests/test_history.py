@@ -19,6 +19,8 @@ from lab.report.history import shown
 from lab.report.provenance import which_run
 from lab.report.stale import stale
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 SERIES = 1000
 MACHINE = {"cpu_model": "Made-up processor", "cores": 4, "quota_cores": 4.0}
 

@@ -14,6 +14,8 @@ from lab.analysis.hunts import changes, efforts, hunted, steps_of, wasted
 from lab.report import hunts
 from lab.report.page import page
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 PUBLISHED = ((20, 11_000, 74), (25, 50_000, 221), (30, 250_000, 453), (35, 1_000_000, 984))
 """Digits, B1 and expected curves: table 1 of GMP-ECM's README, without Brent and Suyama's extension."""
 

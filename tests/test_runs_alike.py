@@ -16,6 +16,8 @@ from lab.report.own import own_page
 from lab.report.runs_alike import alike, configuration
 from lab.report.study import Study
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 WORK = {"source": "my_job.py:work", "digest": "1" * 16, "items_digest": "2" * 16, "unit": "items"}
 
 

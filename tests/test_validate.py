@@ -276,7 +276,7 @@ def test_task_times_are_those_of_ray_s_own_events() -> None:
 @pytest.mark.docker
 def test_memory_is_that_of_docker_stats(compose_cluster: Compose, path: Path) -> None:
     """The memory of a node under work is within 5 % of what docker stats says; its processor time is told."""
-    asked = Windows("compose", 1, 1, 1, 15.0)
+    asked = Windows("compose", 1, 1, 1, 8.0)
     with (
         compose_cluster.entered(),
         compose(1, CORES, False, 120.0) as found,

@@ -30,6 +30,8 @@ from lab.synthetic.losses import POINT, SCENARIOS, recovered
 from lab.synthetic.pairs import Found
 from lab.synthetic.sweeps import recorded_noise
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 ROW = {"check": "memory", "unit": "B", "block": 0, "node": "a", "lab_value": 1.0, "reference_value": 1.0}
 
 

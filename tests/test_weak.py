@@ -26,6 +26,8 @@ from lab.report.book import Book
 from lab.report.decision import Decision, decide
 from lab.report.own import own_page
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 COUNTS = (1, 2, 3, 4)
 WORKS = {"work": {"source": "my_job.py:work", "unit": "items"}}
 
