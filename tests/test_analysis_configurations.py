@@ -7,13 +7,13 @@ from synthetic import synthetic_run
 
 from lab.analysis.configurations import (
     CONFIGURATION,
+    average,
     compare,
-    compare_over_workers,
-    configurations,
     copy_pairs,
     pairs,
+    pooled_ratio,
 )
-from lab.analysis.intervals import Estimate, mean_estimate, ratio_estimate
+from lab.analysis.intervals import Estimate
 from lab.analysis.measures import measures
 from lab.analysis.trials import odd
 from lab.errors import DataError
@@ -31,29 +31,6 @@ def run():
 def table(run):
     """Return the measures of that run."""
     return measures(*run)
-
-
-def test_one_row_per_configuration_and_metric(table):
-    """Every configuration of the plan appears once per metric, over all its blocks."""
-    rows = configurations(table, ["throughput", "gpu_percent"])
-    assert len(rows) == 2 * 2 * (1 + 4 + 2 * 4 + 1)
-    assert not rows.duplicated([*CONFIGURATION, "metric"]).any()
-    assert (rows.loc[rows["metric"] == "throughput", "n"] == 3).all()
-
-
-def test_interval_is_that_of_the_blocks(table):
-    """A row holds the mean and the t interval of its configuration's trials, of logarithms where due."""
-    rows = configurations(table, ["throughput", "cpu_percent"]).set_index([*CONFIGURATION, "metric"])
-    key = {"mode": "search", **RAY, "cluster": "embedded", "nodes": 1, "workers_per_node": 4}
-    key["workers"] = 4
-    chosen = table[(table[list(key)] == pd.Series(key)).all(axis=1)]
-    geometric = ratio_estimate(chosen["throughput"].tolist(), [1.0] * len(chosen))
-    for metric, expected in (
-        ("throughput", geometric),
-        ("cpu_percent", mean_estimate(chosen["cpu_percent"])),
-    ):
-        row = rows.loc[(*(key[name] for name in CONFIGURATION), metric)]
-        assert row[["value", "low", "high"]].tolist() == [expected.value, expected.low, expected.high]
 
 
 def small_table(throughput):
@@ -79,16 +56,16 @@ def small_table(throughput):
 
 def test_the_interval_of_a_throughput_is_above_0():
     """By hand: of 1 and 100 the geometric mean is 10; t(0.975, 1) = 12.7062, standard error ln(100) / 2."""
-    row = configurations(small_table({("ray", 1): (1.0, 100.0)}), ["throughput"]).iloc[0]
+    found = average("throughput", [1.0, 100.0])
     half = 12.7062 * np.log(100) / 2
-    assert row["value"] == pytest.approx(10.0)
-    assert row[["low", "high"]].tolist() == pytest.approx([10 * np.exp(-half), 10 * np.exp(half)], rel=1e-3)
+    assert found.value == pytest.approx(10.0)
+    assert [found.low, found.high] == pytest.approx([10 * np.exp(-half), 10 * np.exp(half)], rel=1e-3)
 
 
 def test_a_throughput_of_0_keeps_the_arithmetic_mean():
     """A trial that found nothing has no logarithm, and is not left out."""
-    row = configurations(small_table({("ray", 1): (0.0, 4.0)}), ["throughput"]).iloc[0]
-    assert (row["n"], row["value"]) == (2, 2.0)
+    found = average("throughput", [0.0, 4.0])
+    assert (found.n, found.value) == (2, 2.0)
 
 
 def test_worker_counts_are_pooled_within_blocks():
@@ -102,26 +79,26 @@ def test_worker_counts_are_pooled_within_blocks():
             ("ray", 6): (1.0, 1.0, 1.0),
         }
     )
-    found = compare_over_workers(made, "throughput", {"engine": "ray"}, {"engine": "processes"}, (2, 4))
+    both = [
+        tuple({"engine": engine, "workers": count} for engine in ("ray", "processes")) for count in (2, 4, 6)
+    ]
+    found = pooled_ratio(made, "throughput", both[:2])
     half = 12.7062 * np.log(2) / 2  # two log ratios, 0 and -ln 2: standard error ln(2) / 2
     middle = 0.5**0.5
     assert (found.n, found.value) == (2, pytest.approx(middle))
     assert [found.low, found.high] == pytest.approx([middle * np.exp(-half), middle * np.exp(half)], rel=1e-3)
-    nothing = compare_over_workers(made, "throughput", {"engine": "ray"}, {"engine": "processes"}, (6,))
-    assert nothing == Estimate(0, None, None, None)
+    assert pooled_ratio(made, "throughput", both[2:]) == Estimate(0)
 
 
-def test_unmeasured_is_nan_with_n_of_none(table):
-    """A metric that no trial has is NaN with n = 0."""
-    rows = configurations(table, ["gpu_percent"])
-    assert (rows["n"] == 0).all()
-    assert rows[["value", "low", "high"]].isna().all(axis=None)
+def test_unmeasured_is_of_no_trial():
+    """The mean of values that no trial has is unknown, with n = 0."""
+    assert average("gpu_percent", [float("nan")] * 2) == Estimate(0)
 
 
 def test_unknown_metric_is_named(table):
     """A misspelt metric is refused by name instead of giving an empty table."""
     with pytest.raises(DataError, match="troughput"):
-        configurations(table, ["troughput"])
+        compare(table, "troughput", {**RAY, "workers": 2}, {**RAY, "workers": 1})
 
 
 def test_compare_finds_the_true_ratio(table):
@@ -186,11 +163,3 @@ def test_failures_keep_their_reason(run):
     assert listed["reason"].tolist() == ["EngineError: no worker is left", "no reason was recorded"]
     assert set(CONFIGURATION) <= set(listed.columns)
     assert odd(run[0]).empty
-
-
-def test_a_run_without_results_has_no_configurations(run):
-    """Where every trial failed, the tables are empty and have their columns."""
-    trials = run[0].assign(status="failed")
-    rows = configurations(measures(trials, *run[1:]))
-    assert rows.empty
-    assert list(rows.columns) == [*CONFIGURATION, "metric", "n", "value", "low", "high"]

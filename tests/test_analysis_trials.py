@@ -4,7 +4,6 @@ import pandas as pd
 import pytest
 from synthetic import multi_node_run
 
-from lab.analysis.configurations import configurations
 from lab.analysis.error_rates import NO_KIND, error_rates
 from lab.analysis.measures import measures
 from lab.analysis.trials import LOST, lost_workers, odd, sound
@@ -24,7 +23,6 @@ def test_a_trial_that_lost_workers_is_no_measurement(run):
     table = measures(*run)
     assert lost not in table.index
     assert len(table) == len(run[0]) - 1
-    assert configurations(table, ["throughput"])["n"].sum() == len(run[0]) - 1
 
 
 def test_it_is_listed_with_its_reason(run):

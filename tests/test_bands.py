@@ -10,7 +10,7 @@ from lab.analysis.intervals import proportion_estimate
 from lab.analysis.laws import AMDAHL, GUSTAFSON, LAWS, LINEAR
 from lab.analysis.sweeps import Refusal, Sweep
 from lab.synthetic.bands import of_curves, of_laws
-from lab.synthetic.sweeps import Noise, disturbed, draw, drawn_truth, recorded_noise, true_throughput
+from lab.synthetic.sweeps import Noise, disturbed, drawn_truth, recorded_noise, true_throughput
 
 DRAWN = np.random.default_rng(2)
 NORMAL = Noise(
@@ -26,6 +26,12 @@ PUBLISHED = {
     "reference report, 1 worker a node": ((1, 2, 3, 4, 5, 6), (3.6, 5.5, 8.0, 9.6, 10.5, 9.2)),
 }
 """Throughput over CPUs or nodes as others published it, by its source: one run a size; only ratios matter."""
+
+
+def draw(law, truth, sizes, blocks, noise, rng) -> Sweep:
+    """Return a sweep that follows a law, but for noise."""
+    throughputs = [true_throughput(law, truth, size) for size in sizes]
+    return disturbed(throughputs, sizes, blocks, noise, rng, law is GUSTAFSON)
 
 
 # --- made-up sweeps -------------------------------------------------------------------------------------

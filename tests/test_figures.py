@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 import pandas as pd
 import pytest
 
+from lab.analysis.intervals import Estimate
 from lab.figures.curves import WORKERS
 from lab.figures.lines import Line, Panel, chart
 from lab.figures.scaling import report_lines, speedups, throughput
@@ -116,12 +117,12 @@ def test_little_data_makes_a_small_figure_not_an_error(line: Line) -> None:
 
 def test_the_reference_report_shares_only_a_relative_scale() -> None:
     """Its primes per second, from other machines, are nowhere on our axis; its ratios are."""
-    columns = ["series", "workers", "n", "value", "low", "high"]
-    levels = pd.DataFrame([("Ray, dynamic", 1, 2, 80.0, 79.0, 81.0)], columns=columns)
-    relative = levels.assign(value=1.0, low=1.0, high=1.0)
+    levels = {"Ray, dynamic": {1: Estimate(2, 80.0, 79.0, 81.0)}}
+    relative = {"Ray, dynamic": {1: Estimate(2, 1.0, 1.0, 1.0)}}
+    dots = pd.DataFrame([("Ray, dynamic", 1, 80.0)], columns=["series", "workers", "value"])
     report = pd.DataFrame({"workers": [1, 2], "throughput": [3.6, 6.5], "ratio": [1.0, 6.5 / 3.6]})
     below = speedups(relative, report_lines(report, "ratio", WORKERS))
-    svg = throughput(levels, levels, below, [], "primes/s", "T")
+    svg = throughput(levels, dots, below, [], "primes/s", "T")
     description = ElementTree.fromstring(svg).findtext("{http://www.w3.org/2000/svg}desc") or ""
     absolute, relative = description.split("Relative to")
     assert "reference report" not in absolute

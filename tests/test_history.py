@@ -130,7 +130,7 @@ def test_a_gap_stays_a_gap(tmp_path: Path) -> None:
     (found,) = histories(Book(tmp_path))
     assert [one.found.n for one in found.entries] == [3, 0, 3, 3]
     text = page(tmp_path)
-    assert "1 run without a value" in text
+    assert "Missing levels at hours since the first run" in text
     assert "(9 of 99 trials)" in text
 
 

@@ -526,16 +526,9 @@ def mixed_run() -> Run:
 def test_the_intervals_are_those_over_blocks() -> None:
     """The mean and interval of a term are Student's t over the shares of the sound trials."""
     made = account(mixed_run()).trials
-    rows = loss_estimates(made)
-    row = rows[(rows["nodes"] == 2) & (rows["term"] == "startup")].iloc[0]
-    expected = mean_estimate(shares(made[made["nodes"] == 2])["startup"])
-    assert (row["n"], row["value"], row["low"], row["high"]) == (
-        4,
-        expected.value,
-        expected.low,
-        expected.high,
-    )
-    assert row["value"] == pytest.approx(0.015, abs=1e-3)
+    row = loss_estimates(made)[2, 1]["startup"]
+    assert row == mean_estimate(shares(made[made["nodes"] == 2])["startup"])
+    assert (row.n, row.value) == (4, pytest.approx(0.015, abs=1e-3))
 
 
 @pytest.mark.parametrize("change", [{"status": "failed"}, {"lost_workers": 1}])
@@ -543,8 +536,7 @@ def test_a_trial_that_failed_or_lost_workers_is_in_no_mean(change: dict[str, obj
     """It is accounted for by itself, and left out of the means."""
     run = mixed_run()
     made = account(changed(run, "trials", run.trials["trial_id"] == TRIAL, **change)).trials
-    rows = loss_estimates(made)
-    assert rows.loc[(rows["nodes"] == 2) & (rows["term"] == "gaps"), "n"].item() == 3
+    assert loss_estimates(made)[2, 1]["gaps"].n == 3
     assert shares(made).loc[TRIAL, "gaps"] == pytest.approx(0.1, abs=POINT)
 
 

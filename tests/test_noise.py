@@ -22,7 +22,7 @@ from lab.analysis.noise import (
     false_alarm_rate,
     sign_flip_rate,
 )
-from lab.figures.noise import drift as drift_figure
+from lab.figures.lines import chart
 from lab.report import disturbances as told
 from lab.report import error_rates, noise
 from lab.report.page import Page, page
@@ -268,10 +268,10 @@ def test_the_page_says_whether_the_machine_drifted(tmp_path: Path) -> None:
 def test_the_figure_of_drift_speaks_and_stays_the_same(frames: tuple[pd.DataFrame, ...]) -> None:
     """Equal data give equal bytes, and a screen reader hears range and slope."""
     found = drift(measures(*frames), frames[0])
-    svg = drift_figure(found.trials, found.slope, "Drift")
-    assert svg == drift_figure(found.trials, found.slope, "Drift")
-    assert f"{len(found.trials)} trials of" in svg
-    assert f"Drift {100 * found.slope.value:.2f} % per hour." in svg
+    svg = chart("Drift", [noise._panel(found)])
+    assert svg == chart("Drift", [noise._panel(found)])
+    assert "search: " in svg
+    assert "drift: " in svg
 
 
 # --- disturbances ------------------------------------------------------------------------------------------

@@ -306,7 +306,8 @@ def test_engines_that_are_told_their_batches_are_measured_with_each(
     assert study.series("squares") == (
         "Ray, dynamic", "multiprocessing.Pool", "multiprocessing.Pool, equal batches", "plain loop"
     )  # fmt: skip
-    assert set(study.levels("squares", "throughput")["n"]) == {2}
+    levels = study.levels("squares", "throughput")
+    assert {one.n for points in levels.values() for one in points.values()} == {2}
     text = own_page(found.directory.parent.parent).works().text
     assert "multiprocessing.Pool, equal batches" in text
 

@@ -1,7 +1,7 @@
 """Why a configuration gives no more: each cause with its cost, its outcome, and what to expect without it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 import numpy as np
@@ -102,7 +102,7 @@ def causes(run: Run, account: Account, measures: pd.DataFrame, trials: pd.Index)
         Cause(
             name,
             shares[name],
-            _seconds(shares[name], known),
+            shares[name].times(float(known["available"].mean())) if shares[name].n else None,
             _outcome(name, shares[name], rows, level),
             _gain(name, shares[name], crowded),
             told[name],
@@ -160,17 +160,6 @@ def bounded(
     return Estimate(low.n, middle, low.low, high.high, level)
 
 
-def _seconds(share: Estimate, known: pd.DataFrame) -> Estimate | None:
-    if share.n == 0:
-        return None
-    return _each(share, float(known["available"].mean()))
-
-
-def _each(share: Estimate, factor: float) -> Estimate:
-    value, low, high = (None if one is None else one * factor for one in (share.value, share.low, share.high))
-    return Estimate(share.n, value, low, high, share.level)
-
-
 def _outcome(name: str, share: Estimate, rows: pd.DataFrame, level: float) -> Outcome:
     if name == "cores":
         return judge(share, at_least(FULL))
@@ -200,13 +189,10 @@ def _gain(name: str, share: Estimate, crowded: float) -> Estimate | None:
     """
     if share.n == 0 or name in ("cores", "threads"):
         return None
-    low = share.low
-    if low is not None and name == "tail":
-        low -= crowded
-    value, low, high = (None if one is None else _ratio(one) for one in (share.value, low, share.high))
-    if name == "short" and low is not None:
-        low /= 1 + CALL_COST
-    return Estimate(share.n, value, low, high, share.level)
+    gain, low = share.map(_ratio), share.low
+    if low is not None:
+        low = _ratio(low - crowded * (name == "tail")) / (1 + CALL_COST * (name == "short"))
+    return replace(gain, low=low)
 
 
 def _ratio(share: float) -> float:

@@ -71,7 +71,7 @@ def _ratio(first: Numbers, second: Numbers, spread: float, width: float, level: 
     apart = (first - second)[np.isfinite(first - second)]
     n = len(apart)
     if n == 0:
-        return Estimate(0, None, None, None, level)
+        return Estimate(0, level=level)
     value = exp(float(apart.mean()))
     if n == 1 or not isfinite(width):
         return Estimate(n, value, None, None, level)

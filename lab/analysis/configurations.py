@@ -18,24 +18,8 @@ WORK = ["transfer", "planned_tasks", "task_seconds", "batching"]
 GEOMETRIC = ("throughput",)
 """The metrics that are above 0 by nature: their means and intervals are taken of logarithms."""
 
-METRICS = ("throughput", "node_efficiency", "cpu_efficiency", "cpu_percent", "lab_memory_bytes")
-
-
-def configurations(measures: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
-    """Return one row per configuration and metric: the columns of CONFIGURATION, metric, n, value, low, high.
-
-    Takes the frame of `lab.analysis.measures.measures`. The interval is Student's t over the blocks, of
-    logarithms for the metrics in GEOMETRIC (value: the geometric mean); what is unknown is NaN. Raises
-    DataError on an unknown metric.
-    """
-    _check_columns(measures, metrics)
-    rows = []
-    for key, group in measures.groupby(CONFIGURATION, dropna=False):
-        for metric in metrics:
-            estimate = average(metric, group[metric].tolist())
-            rows.append((*key, metric, estimate.n, estimate.value, estimate.low, estimate.high))
-    table = pd.DataFrame(rows, columns=[*CONFIGURATION, "metric", "n", "value", "low", "high"])
-    return table.astype({"value": float, "low": float, "high": float})
+Levels = Mapping[str, Mapping[int, Estimate]]
+"""Series -> workers or nodes -> an estimate."""
 
 
 def average(metric: str, values: list[float]) -> Estimate:
@@ -78,20 +62,15 @@ def compare(
     return ratio_estimate(table["first"].tolist(), table["second"].tolist(), level)
 
 
-def compare_over_workers(
+def pooled_ratio(
     measures: pd.DataFrame,
     metric: str,
-    first: Mapping[str, object],
-    second: Mapping[str, object],
-    counts: Sequence[int],
+    choices: Sequence[tuple[Mapping[str, object], Mapping[str, object]]],
+    level: float = LEVEL,
 ) -> Estimate:
-    """Return the ratio first / second of a metric, pooled over worker counts, with its interval over blocks.
-
-    Pooled as in `pooled_pairs`, with equally many workers on both sides.
-    """
-    choices = [({**first, "workers": count}, {**second, "workers": count}) for count in counts]
+    """Return the ratio first / second of a metric, pooled as in `pooled_pairs`, with its interval."""
     both = pooled_pairs(measures, metric, choices)
-    return ratio_estimate(both["first"].tolist(), both["second"].tolist())
+    return ratio_estimate(both["first"].tolist(), both["second"].tolist(), level)
 
 
 def pooled_pairs(

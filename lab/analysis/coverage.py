@@ -70,7 +70,7 @@ def coverage(
     fewer than two blocks, and for a pool of fewer than FEWEST values.
     """
     if blocks < 2 or len(pool.values) < FEWEST:
-        return Estimate(0, None, None, None)
+        return Estimate(0)
     generator = np.random.default_rng(seed)
     places = generator.integers(len(pool.values), size=(repetitions, blocks))
     drawn = pool.values[places]

@@ -85,6 +85,5 @@ def _relative(slope: Estimate) -> Estimate:
     """Return the relative change in an hour; a run of moments, with slopes beyond all sense, has none."""
     slopes = (slope.value, slope.low, slope.high)
     if any(one is not None and abs(one) > STEEPEST for one in slopes):
-        return Estimate(slope.n, None, None, None, slope.level)
-    value, low, high = (None if one is None else expm1(one) for one in slopes)
-    return Estimate(slope.n, value, low, high, slope.level)
+        return Estimate(slope.n, level=slope.level)
+    return slope.map(expm1)

@@ -1,6 +1,6 @@
 """Estimates with their uncertainty: means, paired ratios, proportions, and what could be detected."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import exp, isnan, log, sqrt
 
@@ -19,10 +19,19 @@ class Estimate:
     """A value from n observations with its two-sided interval; what is unknown is None, never 0."""
 
     n: int
-    value: float | None
-    low: float | None
-    high: float | None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
     level: float = LEVEL
+
+    def map(self, change: Callable[[float], float]) -> "Estimate":
+        """Return the same with value and ends changed, as far as they are known."""
+        value, low, high = (None if one is None else change(one) for one in (self.value, self.low, self.high))
+        return Estimate(self.n, value, low, high, self.level)
+
+    def times(self, factor: float) -> "Estimate":
+        """Return the same in another unit, or as a part of something."""
+        return self.map(lambda one: factor * one)
 
 
 def mean_estimate(values: Iterable[float | None], level: float = LEVEL) -> Estimate:
@@ -34,7 +43,7 @@ def mean_estimate(values: Iterable[float | None], level: float = LEVEL) -> Estim
     known = _known(values)
     n = len(known)
     if n == 0:
-        return Estimate(0, None, None, None, level)
+        return Estimate(0, level=level)
     mean = float(known.mean())
     if n == 1:
         return Estimate(1, mean, None, None, level)
@@ -75,9 +84,7 @@ def ratio_estimate(
 
 def geometric_estimate(logarithms: Iterable[float | None], level: float = LEVEL) -> Estimate:
     """Return the mean of logarithms and its interval, both transformed back."""
-    mean = mean_estimate(logarithms, level)
-    value, low, high = (None if one is None else exp(one) for one in (mean.value, mean.low, mean.high))
-    return Estimate(mean.n, value, low, high, level)
+    return mean_estimate(logarithms, level).map(exp)
 
 
 def log_ratios(numerators: Sequence[float | None], denominators: Sequence[float | None]) -> list[float]:
@@ -105,7 +112,7 @@ def unpaired_ratio(first: Sequence[float], second: Sequence[float], level: float
     tops, bottoms = ([log(_positive(one)) for one in sample] for sample in (first, second))
     n = min(len(tops), len(bottoms))
     if n == 0:
-        return Estimate(0, None, None, None, level)
+        return Estimate(0, level=level)
     value = exp(float(np.mean(tops)) - float(np.mean(bottoms)))
     if n == 1:
         return Estimate(1, value, None, None, level)
@@ -122,7 +129,7 @@ def proportion_estimate(failures: int, attempts: int, level: float = LEVEL) -> E
     if not 0 <= failures <= attempts:
         raise DataError(f"failures must lie in 0..attempts, but got {failures} of {attempts}")
     if attempts == 0:
-        return Estimate(0, None, None, None, level)
+        return Estimate(0, level=level)
     successes, tail = attempts - failures, (1 - level) / 2
     low = float(stats.beta.ppf(tail, failures, successes + 1)) if failures else 0.0
     high = float(stats.beta.ppf(1 - tail, failures + 1, successes)) if successes else 1.0
@@ -138,7 +145,7 @@ def median_estimate(values: Iterable[float | None], level: float = LEVEL) -> Est
     known = np.sort(_known(values))
     n = len(known)
     if n == 0:
-        return Estimate(0, None, None, None, level)
+        return Estimate(0, level=level)
     rank = int(stats.binom.ppf((1 - level) / 2, n, 0.5))
     median = float(np.median(known))
     if rank < 1:

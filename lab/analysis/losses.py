@@ -106,18 +106,16 @@ def shares(amounts: pd.DataFrame) -> pd.DataFrame:
     return amounts.assign(**amounts[AMOUNTS].div(amounts["available"], axis="index"))
 
 
-def loss_estimates(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the share of every term per configuration: CONFIGURATION, term, n, value, low, high.
+def loss_estimates(trials: pd.DataFrame) -> dict[tuple[int, int], dict[str, Estimate]]:
+    """Return the share of every term by nodes and workers per node, as `share_estimate` does.
 
-    Takes `Account.trials`, of which the sound ones count. What is unknown is NaN.
+    Takes `Account.trials` of one mode, schedule and cluster, of which the sound ones count.
     """
-    rows = []
-    for key, group in shares(trials[trials["sound"]]).groupby(CONFIGURATION, dropna=False):
-        for term in AMOUNTS[1:]:
-            one = _estimate(group, term)
-            rows.append((*key, term, one.n, one.value, one.low, one.high))
-    table = pd.DataFrame(rows, columns=[*CONFIGURATION, "term", "n", "value", "low", "high"])
-    return table.astype({"value": float, "low": float, "high": float})
+    parts = shares(trials[trials["sound"]]).groupby(["nodes", "workers_per_node"])
+    return {
+        (int(str(nodes)), int(str(workers))): {term: _estimate(group, term) for term in AMOUNTS[1:]}
+        for (nodes, workers), group in parts
+    }
 
 
 def share_estimate(trials: pd.DataFrame, term: str, level: float = LEVEL) -> Estimate:

@@ -96,14 +96,14 @@ def as_fast(
     """Return how many times as fast the first way is as the second at a length; n = 0 without pairs."""
     both = length_pairs(select(rows, {"task_seconds": task_seconds}), first, second).get(task_seconds)
     if both is None:
-        return Estimate(0, None, None, None, level)
+        return Estimate(0, level=level)
     return ratio_estimate(both["second"].tolist(), both["first"].tolist(), level)
 
 
 def three_times(rows: pd.DataFrame) -> Verdict:
     """Judge the ratio of the dispatch to one Ray task a call at 100 µs."""
     length = next((one for one in lengths(rows) if isclose(one, SHORT_SECONDS, rel_tol=0.01)), None)
-    ratio = Estimate(0, None, None, None) if length is None else as_fast(rows, OWN, PLAIN, length)
+    ratio = Estimate(0) if length is None else as_fast(rows, OWN, PLAIN, length)
     rule = f"it is {TIMES:g} times as fast or more"
     if ratio.low is None:
         reason = f"{count(ratio.n, 'block')} timed both at that length; it takes 2."

@@ -1,7 +1,6 @@
 """Replaying task durations with no cost of scheduling: the efficiency that luck alone leaves."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,29 +13,6 @@ SCHEDULES = ("dynamic", "static")
 Durations = Sequence[float] | NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """One replay: its makespan, its efficiency (0..1), and when each worker finished its last task."""
-
-    makespan_seconds: float
-    efficiency: float
-    finish_seconds: tuple[float, ...]
-
-
-def replay(durations: Durations, workers: int, schedule: str) -> Replay:
-    """Replay durations (seconds, in task order) on workers that lose no time between tasks.
-
-    Dynamic: the next task goes to the worker that is free first (list scheduling; Graham, Bell System
-    Technical Journal 45, 1966). Static: task i goes to worker i mod workers. Efficiency is work / (workers *
-    makespan). Raises DataError without durations or where one is not above 0, ParameterError on an unknown
-    schedule and below one worker.
-    """
-    work = _checked(durations, workers, schedule)
-    finish = _finish_times(work[np.newaxis, :], workers, schedule)[0]
-    makespan = float(finish.max())
-    return Replay(makespan, float(work.sum()) / (workers * makespan), tuple(finish.tolist()))
-
-
 def replayed_efficiency(
     batches: Sequence[tuple[Durations, int]], workers: int, schedule: str, repeats: int, seed: int
 ) -> Estimate:
@@ -44,7 +20,8 @@ def replayed_efficiency(
 
     Each batch is (pool of durations in seconds, count): count of them are drawn with replacement. Batches run
     one after another, with a barrier between; the efficiency of a repeat is work / (workers * the sum of the
-    makespans). The interval is that of the mean, so it narrows with repeats. Errors as in `replay`.
+    makespans). The interval is that of the mean, so it narrows with repeats. Raises DataError without
+    durations or where one is not above 0, ParameterError on an unknown schedule and below one worker.
     """
     if not batches or repeats < 1 or any(count < 1 for _, count in batches):
         raise ParameterError(
@@ -56,7 +33,7 @@ def replayed_efficiency(
     for pool, count in batches:
         drawn = generator.choice(_checked(pool, workers, schedule), size=(repeats, count))
         work += drawn.sum(axis=1)
-        makespan += _finish_times(drawn, workers, schedule).max(axis=1)
+        makespan += finish_times(drawn, workers, schedule).max(axis=1)
     return mean_estimate((work / (workers * makespan)).tolist())
 
 
@@ -100,8 +77,12 @@ def _checked(durations: Durations, workers: int, schedule: str) -> NDArray[np.fl
     return work
 
 
-def _finish_times(drawn: NDArray[np.float64], workers: int, schedule: str) -> NDArray[np.float64]:
-    # drawn has shape (repeats, tasks), the result (repeats, workers): all repeats advance together
+def finish_times(drawn: NDArray[np.float64], workers: int, schedule: str) -> NDArray[np.float64]:
+    """Return when each worker (repeats, workers) ends its last of tasks (repeats, tasks), in their order.
+
+    Dynamic: the next task goes to the worker that is free first (list scheduling; Graham, Bell System
+    Technical Journal 45, 1966). Static: task i goes to worker i mod workers.
+    """
     repeats, tasks = drawn.shape
     finish = np.zeros((repeats, workers))
     row = np.arange(repeats)

@@ -2,9 +2,12 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from math import nan
 
 import pandas as pd
 
+from lab.analysis.configurations import Levels
+from lab.analysis.intervals import Estimate
 from lab.figures.lines import Line, Panel, chart
 from lab.figures.style import BLUE, GREEN, LOOKS, VERMILION, Look
 
@@ -30,17 +33,15 @@ class Axis:
 WORKERS = Axis()
 
 
-def lines_of(levels: pd.DataFrame, dots: pd.DataFrame | None = None, axis: Axis = WORKERS) -> list[Line]:
-    """Return a line per series of a frame with series, the axis' column, value, low, high.
-
-    That is what `Study.levels` returns; `dots` has series, the axis' column, value: the single trials.
-    """
+def lines_of(
+    levels: Levels, dots: pd.DataFrame | None = None, axis: Axis = WORKERS, scale: float = 1.0
+) -> list[Line]:
+    """Return a line per series; `dots` has series, the axis' column, value: the single trials."""
     lines = []
-    for name, rows in levels.groupby("series", sort=False):
-        ordered = rows.sort_values(axis.column)
+    for name, points in levels.items():
         single = [] if dots is None else pairs_of(dots[dots["series"] == name], axis.column)
-        look = axis.looks[str(name)]
-        lines.append(Line(str(name), look, *curve(ordered, axis.column), dots=single))
+        if points:
+            lines.append(Line(name, axis.looks[name], *curve(points, scale), dots=single))
     return lines
 
 
@@ -50,11 +51,7 @@ def crosses(failed: Failed, axis: Axis = WORKERS) -> list[tuple[float, Look]]:
 
 
 def efficiency(
-    node: pd.DataFrame,
-    cpu: pd.DataFrame,
-    title: str,
-    axis: Axis = WORKERS,
-    beside: Sequence[Line] = (),
+    node: Levels, cpu: Levels, title: str, axis: Axis = WORKERS, beside: Sequence[Line] = ()
 ) -> str:
     """Draw node efficiency and CPU efficiency (fractions); `beside` are lines of others' node efficiency."""
     own = lines_of(_up_to_one(node), axis=axis)
@@ -71,16 +68,22 @@ def efficiency(
     return chart(title, panels, height_inches=2.2)
 
 
-def _up_to_one(levels: pd.DataFrame) -> pd.DataFrame:
-    """Return a frame of fractions whose intervals are drawn no further than what can be."""
-    return levels.assign(high=levels["high"].clip(upper=1.0).where(levels["value"] <= 1, levels["value"]))
+def _up_to_one(levels: Levels) -> Levels:
+    """Return fractions whose intervals are drawn no further than what can be."""
+    return {name: {x: _cut(one) for x, one in points.items()} for name, points in levels.items()}
 
 
-def latency(levels: Mapping[str, Mapping[str, pd.DataFrame]], title: str, axis: Axis = WORKERS) -> str:
-    """Draw percentiles of waiting and of running: part -> percentile -> frame in seconds."""
+def _cut(one: Estimate) -> Estimate:
+    if one.value is None or one.high is None:
+        return one
+    return dataclasses.replace(one, high=min(one.high, max(1.0, one.value)))
+
+
+def latency(parts: Mapping[str, Levels], title: str, axis: Axis = WORKERS) -> str:
+    """Draw percentiles of waiting and of running: part -> percentile -> workers or nodes -> seconds."""
     panels = []
-    for part, frames in levels.items():
-        lines = [Line(name, PERCENTILES[name], *curve(rows, axis.column)) for name, rows in frames.items()]
+    for part, levels in parts.items():
+        lines = [Line(name, PERCENTILES[name], *curve(points)) for name, points in levels.items()]
         panels.append(Panel(part, "seconds", lines, axis.label))
     return chart(title, panels, height_inches=2.2)
 
@@ -100,15 +103,21 @@ def pairs_of(rows: pd.DataFrame, x: str) -> list[tuple[float, float]]:
     return [(x, y) for x, y in pairs if y == y]
 
 
-def curve(rows: pd.DataFrame, x: str) -> tuple[list[float], list[float], list[float], list[float]]:
-    """Return x, value, low and high of a series."""
-    across, value, low, high = (rows[key].astype(float).tolist() for key in (x, "value", "low", "high"))
-    return across, value, low, high
+def curve(
+    points: Mapping[int, Estimate] | Mapping[float, Estimate], scale: float = 1.0
+) -> tuple[list[float], list[float], list[float], list[float]]:
+    """Return x, value, low and high of a series; what is not known is NaN."""
+    ends = [[one.value, one.low, one.high] for one in points.values()]
+    value, low, high = (
+        ([nan if end is None else scale * end for end in column] for column in zip(*ends, strict=True))
+        if ends
+        else ([], [], [])
+    )
+    return [float(x) for x in points], value, low, high
 
 
-def error_rate(rates: pd.DataFrame, title: str, axis: Axis = WORKERS) -> str:
-    """Draw the part of the attempts that failed, with its exact intervals; `rates` as for `lines_of`."""
-    percent = rates.assign(**{name: 100 * rates[name] for name in ("value", "low", "high")})
-    top = 1.05 * float(percent["high"].max())
-    lines = lines_of(percent, axis=axis)
+def error_rate(rates: Levels, title: str, axis: Axis = WORKERS) -> str:
+    """Draw the part of the attempts that failed, with its exact intervals."""
+    top = 105 * max(one.high or 0.0 for points in rates.values() for one in points.values())
+    lines = lines_of(rates, axis=axis, scale=100)
     return chart(title, [Panel("Attempts that failed", "% of attempts", lines, axis.label, top=top)])

@@ -3,13 +3,13 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from lab.analysis.intervals import Estimate
 from lab.data.engines import label as label_of
+from lab.figures.curves import curve as points_of
 from lab.figures.lines import Line, Panel, chart
 from lab.figures.style import BLUE, GREEN, INK, PURPLE, VERMILION, Look, label, sheet, styled, svg
 from lab.formats import number
@@ -163,18 +163,6 @@ def _curve(name: str, curve: Mapping[float, Estimate], scale: float = 1.0, posit
     kept = {
         x: one
         for x, one in curve.items()
-        if one.value is not None and not (positive and min(one.value, _end(one.low, one.value)) <= 0)
+        if one.value is not None and not (positive and (one.value if one.low is None else one.low) <= 0)
     }
-    value, low, high = (
-        (
-            [scale * _end(end, np.nan) for end in ends]
-            for ends in zip(*((one.value, one.low, one.high) for one in kept.values()), strict=True)
-        )
-        if kept
-        else ([], [], [])
-    )
-    return Line(_named(name), LOOKS.get(name, OTHER), list(kept), value, low, high)
-
-
-def _end(end: float | None, unknown: float) -> float:
-    return unknown if end is None else end
+    return Line(_named(name), LOOKS.get(name, OTHER), *points_of(kept, scale))

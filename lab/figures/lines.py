@@ -13,7 +13,7 @@ from lab.figures import names
 from lab.figures.style import INK, WIDTH_INCHES, Look, label, sheet, styled, svg
 from lab.formats import length, number
 
-UNCOUNTED = "seconds"
+UNCOUNTED = ("seconds", "minutes", "hours", "days")
 """What labels of axes begin with that do not count workers or nodes."""
 
 DODGE, WIDEST = 0.07, 0.4
@@ -51,6 +51,7 @@ class Panel:
     lines: Sequence[Line]
     x_label: str = "workers"
     failed: Sequence[tuple[float, Look]] = ()
+    failed_as: str = "failed trial"
     level: tuple[float, str] | None = None
     top: float | None = None
     band: tuple[float, float, str] | None = None
@@ -100,7 +101,7 @@ def _labels(panels: Sequence[Panel]) -> set[str]:
     """Return what the legend of these panels holds."""
     lines = {line.label for panel in panels for line in panel.lines}
     marks = {mark[-1] for panel in panels for mark in (panel.level, panel.band) if mark is not None}
-    return lines | {str(mark) for mark in marks} | {"failed trial" for panel in panels if panel.failed}
+    return lines | {str(mark) for mark in marks} | {panel.failed_as for panel in panels if panel.failed}
 
 
 def _shifts(panel: Panel) -> list[float]:
@@ -116,7 +117,9 @@ def _shifts(panel: Panel) -> list[float]:
 def describe(panel: Panel) -> str:
     """Return what a panel shows in words, for those who hear the page."""
     lines = [f"{line.label}: {_points(line, panel)}." for line in panel.lines]
-    failed = f" Failed trials at {panel.x_label} {', '.join(f'{x:g}' for x, _ in panel.failed)}."
+    failed = (
+        f" {panel.failed_as.capitalize()}s at {panel.x_label} {', '.join(f'{x:g}' for x, _ in panel.failed)}."
+    )
     return f"{panel.title}, {panel.y_label} against {panel.x_label}. {' '.join(lines)}" + failed * bool(
         panel.failed
     )
@@ -180,7 +183,7 @@ def _draw_line(axis: Axes, line: Line, x: np.ndarray, shift: float) -> None:
     if line.dots:
         across, up = zip(*line.dots, strict=True)
         axis.scatter(np.add(across, shift), up, s=7, color=look.colour, alpha=0.45, linewidths=0)
-    if line.steps or len(x) > MOST_MARKERS:
+    if line.steps or (len(x) > MOST_MARKERS and look.line != "none"):
         style = "steps-post" if line.steps else "default"
         axis.plot(
             x,
@@ -214,8 +217,8 @@ def _limit(axis: Axes, panel: Panel) -> None:
     drawn = chain.from_iterable((*line.y, *(dot for _, dot in line.dots)) for line in panel.lines)
     level = [] if panel.level is None else [panel.level[0]]
     known = [y for y in (*drawn, *level) if y == y]
-    if panel.band is not None:
-        _limit_around(axis, panel.band, known, panel)
+    if panel.band is not None or min(known, default=0.0) < 0:
+        _limit_around(axis, panel.band or (0.0, 0.0, ""), known, panel)
         return
     highest = max(known, default=1.0) or 1.0
     bars = [end for line in panel.lines for end in line.high if end == end]
@@ -244,5 +247,5 @@ def _cross(axis: Axes, panel: Panel, shifts: Mapping[Look, float]) -> None:
             markeredgewidth=2,
             linestyle="none",
             color=look.colour,
-            label="failed trial" if place == 0 else None,
+            label=panel.failed_as if place == 0 else None,
         )

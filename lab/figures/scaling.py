@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from lab.analysis.configurations import Levels
 from lab.figures.curves import REFERENCE, WORKERS, Axis, Failed, crosses, curve, lines_of
 from lab.figures.lines import Line, Panel, chart
 from lab.figures.style import BLUE, IDEAL, LOOKS, OF_REPORT, PURPLE, VERMILION, Look, looks_of
@@ -19,7 +20,7 @@ RELATIVE: Mapping[str, str] = {
 
 
 def throughput(
-    levels: pd.DataFrame,
+    levels: Levels,
     dots: pd.DataFrame,
     relative: Panel | None,
     failed: Failed,
@@ -29,26 +30,26 @@ def throughput(
     ceiling: Sequence[Line] = (),
 ) -> str:
     """Draw throughput against workers or nodes, beside its ceiling, and below it the panel of `speedups`."""
-    loop = levels[levels["series"] == LOOP]
-    level = None if loop.empty else (float(loop["value"].iloc[0]), LOOP)
-    lines = [*ceiling, *lines_of(levels[levels["series"] != LOOP], dots, axis)]
+    series = dict(levels)
+    loop = next(iter(series.pop(LOOP, {}).values()), None)
+    level = None if loop is None or loop.value is None else (loop.value, LOOP)
+    lines = [*ceiling, *lines_of(series, dots, axis)]
     above = Panel("Throughput", unit, lines, axis.label, failed=crosses(failed, axis), level=level)
     return chart(title, [above] if relative is None else [above, relative])
 
 
 def speedups(
-    found: pd.DataFrame,
+    found: Levels,
     report: Sequence[Line] = (),
     axis: Axis = WORKERS,
     ideal: Sequence[Line] = (),
-    name: str = "",
 ) -> Panel:
     """Return the panel of throughput relative to one worker or node, beside the ideal and the report.
 
     The report's primes per second come from other machines, so only its ratios share an axis with ours.
     """
     lines = [*ideal, *lines_of(found, axis=axis), *report]
-    return Panel(name or RELATIVE[axis.column], "ratio", lines, axis.label)
+    return Panel(RELATIVE[axis.column], "ratio", lines, axis.label)
 
 
 def ideal(label: str, x: Sequence[float], y: Sequence[float]) -> Line:
@@ -85,22 +86,21 @@ def over_time(samples: pd.DataFrame, cores: float, title: str) -> str:
     return chart(title, panels, height_inches=1.9)
 
 
-def replayed(curves: Mapping[str, pd.DataFrame], reference: pd.DataFrame, title: str) -> str:
+def replayed(curves: Levels, reference: pd.DataFrame, title: str) -> str:
     """Draw efficiency (fraction) against nodes: replays per schedule beside the reference report's curve."""
     lines = [
-        Line(f"{name}, replayed", LOOKS[f"Ray, {name}"], *curve(rows, "nodes"))
-        for name, rows in curves.items()
+        Line(f"{name}, replayed", LOOKS[f"Ray, {name}"], *curve(points)) for name, points in curves.items()
     ]
     theirs = _line(REFERENCE, Look(PURPLE, "--", "v"), reference, "nodes", "node_efficiency")
     return chart(title, [Panel("Node efficiency", "fraction", [*lines, theirs], "nodes", top=1.08)])
 
 
 def sides(
-    found: pd.DataFrame, margin: float | None, title: str, axis: Axis, name: str = "Containers / host"
+    found: Levels, margin: float | None, title: str, axis: Axis, name: str = "Containers / host"
 ) -> str:
     """Draw the ratio of two sides, and the margin within which they count as equivalent."""
     band = None if margin is None else (1 - margin, 1 + margin, f"margin of ±{100 * margin:g} %")
-    own = Axis(axis.column, axis.label, looks_of(tuple(dict.fromkeys(found["series"]))))
+    own = Axis(axis.column, axis.label, looks_of(tuple(found)))
     lines, level = lines_of(found, axis=own), (1.0, "equal")
     panel = Panel(name, "ratio of throughput", lines, axis.label, level=level, band=band)
     return chart(title, [panel])

@@ -140,8 +140,7 @@ def _signed(slope: float) -> str:
 
 
 def _points(slope: Estimate) -> str:
-    value, low, high = (None if one is None else 100 * one for one in (slope.value, slope.low, slope.high))
-    return quote(Estimate(slope.n, value, low, high, slope.level), "+", " points")
+    return quote(slope.times(100), "+", " points")
 
 
 def _few_blocks(what: str) -> str:

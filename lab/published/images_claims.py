@@ -109,7 +109,7 @@ def growth_with_tasks(
         sorted({int(one) for one in mine.loc[mine["engine"].isin(("ray", "pool")), "planned_tasks"].unique()})
     )
     if len(counts) < 2:
-        return Estimate(0, None, None, None), counts
+        return Estimate(0), counts
     fewest, most = (
         pairs(select(mine, {"planned_tasks": one}), "throughput", {"engine": "ray"}, {"engine": "pool"})
         for one in (counts[0], counts[-1])
@@ -134,14 +134,9 @@ def driver_memory(rows: pd.DataFrame, chosen: Chosen, level: float = LEVEL) -> V
     known = {name: one for name, one in parts.items() if one.low is not None}
     if not known:
         return _untold(report.DRIVER_MEMORY, rule, min(one.n for one in parts.values()))
-    told = " and ".join(f"{quote(_percent(one), unit=' %')} with {name}" for name, one in known.items())
+    told = " and ".join(f"{quote(one.times(100), unit=' %')} with {name}" for name, one in known.items())
     outcome = all_of(judge(one, at_least(MOST)) for one in parts.values())
     return Verdict(report.DRIVER_MEMORY, rule, outcome, f"The driver held {told} of it.")
-
-
-def _percent(found: Estimate) -> Estimate:
-    value, low, high = (None if one is None else 100 * one for one in (found.value, found.low, found.high))
-    return Estimate(found.n, value, low, high, found.level)
 
 
 def _untold(claim: str, rule: str, blocks: int) -> Verdict:

@@ -37,14 +37,6 @@ MOST_TRIES = 1000
 """The report's search for a prime gives up after so many random numbers, as 6 % of those of 1024 bits do."""
 
 
-SIMULATED_EFFICIENCY = (0.99, 0.88, 0.79, 0.73, 0.68, 0.62)
-"""Node efficiency over 1..6 nodes, 1 worker each, of a simulation of the report's batches dealt out in equal
-shares, with its limit of tries and no cost of scheduling.
-
-It was made before this lab was; a test holds our replay to it.
-"""
-
-
 def single_node() -> pd.DataFrame:
     """Return the report's one machine: workers, throughput (primes/s), cpu_percent and memory_percent.
 

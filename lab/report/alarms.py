@@ -6,6 +6,7 @@ from lab.analysis.intervals import LEVEL, mean_estimate, proportion_estimate
 from lab.analysis.verdicts import Verdict, all_of, at_most, judge, within
 from lab.formats import count, fixed, number, percent
 from lab.report.book import Book
+from lab.report.levels import rounded
 from lab.report.markdown import Markdown, paragraphs, table
 from lab.report.page import NO_RUN
 from lab.report.proofs import EACH, studies
@@ -64,27 +65,17 @@ def power_verdict(book: Book, level: float = EACH) -> Verdict:
     losses = ", ".join(percent(loss, 2) for loss in LOSSES)
     evidence = (
         f"Planted were {losses}, each in {count(len(planted[0].marks), 'pair')} made in turns and as many "
-        f"apart. They were found {_points(off.value)} points oftener than printed ({_points(off.low)} to "
-        f"{_points(off.high)})."
+        f"apart. Points by which they were found oftener than printed: {rounded(off, 100)}."
     )
     return Verdict(claim, rule, judge(off, within(APART, of=0.0)), evidence)
 
 
 def _row(one: Found) -> tuple[object, ...]:
     rate = proportion_estimate(sum(one.marks), len(one.marks))
-    value, low, high = (fixed(100 * (end or 0.0), 1) for end in (rate.value, rate.low, rate.high))
     return (
         "in turns" if one.paired else "apart",
         percent(one.loss, 2) if one.loss else "none",
         len(one.marks),
-        f"{value} ({low} to {high})",
-        fixed(100 * _printed(one), 1) if one.loss else "",
+        rounded(rate, 100),
+        fixed(100 * sum(one.powers) / len(one.powers), 1) if one.loss else "",
     )
-
-
-def _printed(one: Found) -> float:
-    return sum(one.powers) / len(one.powers)
-
-
-def _points(part: float | None) -> str:
-    return fixed(100 * (part or 0.0), 1)

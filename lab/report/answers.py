@@ -4,14 +4,14 @@ import dataclasses
 from itertools import pairwise
 
 from lab.analysis.choice import MOST_BLOCKS, PART, Choice
-from lab.analysis.configurations import compare_over_workers
+from lab.analysis.configurations import pooled_ratio
 from lab.analysis.intervals import LEVEL, Estimate
 from lab.analysis.verdicts import at_least, at_most, judge, within
 from lab.figures.scaling import LOOP
 from lab.formats import decimals, fixed, listing, number, percent, short_estimate
 from lab.report import baselines
 from lab.report.decision import Decision, decide
-from lab.report.markdown import Markdown, paragraphs, table
+from lab.report.markdown import Markdown, capital, paragraphs, table
 from lab.report.nodes import at_size
 from lab.report.series import PROCESSES
 from lab.report.study import Study
@@ -69,10 +69,10 @@ def how_far(decision: Decision) -> Answer:
         told = f"That takes trials with 1 and with more: {measured}."
         return Answer(question, told, "not decided", "how_many.md")
     if study.grows:
-        grown = f"{_capital(baselines.grown(decision, size, gained, one))}."
+        grown = f"{capital(baselines.grown(decision, size, gained, one))}."
         return Answer(question, grown, sure(gained), "how_many.md")
     each = baselines.each(decision, one)
-    first = f"{_capital(at_size(study, size))}: {_times(gained)} times as fast as one{each}"
+    first = f"{capital(at_size(study, size))}: {_times(gained)} times as fast as one{each}"
     ideal = baselines.ideal(decision, size, one)
     part = f", {percent(gained.value / ideal, 2)} of the ideal of {ideal}" if ideal > 1 else ""
     return Answer(question, f"{first}{part}.", sure(gained), "how_many.md")
@@ -116,10 +116,7 @@ def _steps(decision: Decision, size: int) -> str:
 
 def gain(ratio: Estimate) -> str:
     """Return a ratio as a gain in percent with its interval: '+93 % (91 to 95)'."""
-    value, low, high = (
-        None if one is None else 100 * (one - 1) for one in (ratio.value, ratio.low, ratio.high)
-    )
-    found = Estimate(ratio.n, value, low, high, ratio.level)
+    found = ratio.map(lambda one: 100 * (one - 1))
     places = min(decimals(found), 1)
     ends = "" if found.low is None else f" ({fixed(found.low, places)} to {fixed(found.high or 0, places)})"
     return f"{'+' * ((found.value or 0) > 0)}{fixed(found.value or 0, places)} %{ends}"
@@ -168,11 +165,11 @@ def beside_processes(study: Study, mode: str) -> Answer:
     """Say how Ray's throughput compares with as many plain processes doing the same work."""
     question = "Ray or plain processes?"
     series = next(iter(study.rays(mode)), None)
-    counts, ratio = cost(study, mode, series) if series else ((), Estimate(0, None, None, None))
+    counts, ratio = cost(study, mode, series) if series else ((), Estimate(0))
     if ratio.value is None:
         return Answer(question, "", "")
     told = f"{cost_in_words(ratio)}: {_times(ratio)} of their throughput, {over_workers(counts)}."
-    return Answer(question, _capital(told), sure(ratio), "pays.md")
+    return Answer(question, capital(told), sure(ratio), "pays.md")
 
 
 def cost(study: Study, mode: str, series: str) -> tuple[tuple[int, ...], Estimate]:
@@ -183,9 +180,10 @@ def cost(study: Study, mode: str, series: str) -> tuple[tuple[int, ...], Estimat
     shared = set(study.counts(mode, series)) & set(study.counts(mode, PROCESSES))
     counts = tuple(sorted({one for one in shared if one > 1} or shared))
     if not counts:
-        return (), Estimate(0, None, None, None)
-    ray, plain = ({"mode": mode, **study.known[name]} for name in (series, PROCESSES))
-    return counts, compare_over_workers(study.measures, "throughput", ray, plain, counts)
+        return (), Estimate(0)
+    return counts, pooled_ratio(
+        study.measures, "throughput", study.choices(mode, (series, PROCESSES), counts)
+    )
 
 
 def cost_in_words(ratio: Estimate) -> str:
@@ -222,10 +220,6 @@ def sure(found: Estimate) -> str:
     return f"± {percent((found.high - found.low) / 2 / abs(found.value), 2)}, n = {found.n}"
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 def in_one_line(study: Study) -> str:
     """Return the finding of a run as one sentence, which may be a title."""
     decision = decide(study, study.main_mode)
@@ -238,10 +232,10 @@ def in_one_line(study: Study) -> str:
         told = f"{at_size(study, size)} do the work {number(gained.value)} times as fast as one{part}"
         told = baselines.grown(decision, size, gained, decision.one) if study.grows else told
     if choice is None or len(decision.sizes) < 2:
-        return f"{_capital(told)}."
+        return f"{capital(told)}."
     if choice.size is not None:
         more = "; more were not measured" * choice.largest
-        return f"{_capital(told)}: use {at_size(study, choice.size)}{more}."
+        return f"{capital(told)}: use {at_size(study, choice.size)}{more}."
     fewest = choice.possible[0]
     enough = f"{at_size(study, fewest)} {'is' if fewest == 1 else 'are'} enough"
-    return f"{_capital(told)}; whether {enough} is not decided."
+    return f"{capital(told)}; whether {enough} is not decided."

@@ -5,6 +5,7 @@ from lab.analysis.intervals import LEVEL, Estimate, proportion_estimate
 from lab.analysis.verdicts import Verdict, all_of, at_most, judge
 from lab.formats import fixed, percent
 from lab.report.book import Book
+from lab.report.levels import rounded
 from lab.report.markdown import Markdown, paragraphs, table
 from lab.report.page import NO_RUN
 from lab.report.proofs import EACH, studies
@@ -24,7 +25,12 @@ def choices(book: Book) -> Markdown:
         return paragraphs(told)
     head = ("truth", "right, %", "left open, %", "wrong, % (95 % interval)")
     rows = [
-        (one.name, _part(one, one.right), _part(one, one.left_open), _between(one))
+        (
+            one.name,
+            _part(one, one.right),
+            _part(one, one.left_open),
+            rounded(_wrong(one), 100),
+        )
         for one in book.made_up.choices
     ]
     return paragraphs(told, table(head, rows, right=(1, 2, 3)))
@@ -52,9 +58,3 @@ def _wrong(one: Chosen, level: float = LEVEL) -> Estimate:
 
 def _part(one: Chosen, many: int) -> str:
     return fixed(100 * many / one.sweeps, 1)
-
-
-def _between(one: Chosen) -> str:
-    found = _wrong(one)
-    low, high = (fixed(100 * (end or 0.0), 1) for end in (found.low, found.high))
-    return f"{_part(one, one.wrong)} ({low} to {high})"

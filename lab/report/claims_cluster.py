@@ -1,13 +1,12 @@
 """The sections that test on several nodes: the reference report's claims, dynamic against static."""
 
-from lab.analysis.configurations import pooled_pairs
+from lab.analysis.configurations import pooled_ratio
 from lab.analysis.disturbances import QUIET
-from lab.analysis.intervals import ratio_estimate
 from lab.analysis.verdicts import shared_level
 from lab.formats import listing, short_estimate
 from lab.published.cluster_claims import CLAIMS, cluster_verdicts
 from lab.published.single_node_claims import where_quiet
-from lab.report.levels import level_table, ratio_levels
+from lab.report.levels import level_table
 from lab.report.markdown import Markdown, paragraphs
 from lab.report.study import Study
 from lab.report.verdicts import verdict_table
@@ -38,15 +37,11 @@ def schedules(study: Study) -> Markdown:
         both = [
             (name, f"{name}, static") for name in study.rays(mode) if f"{name}, static" in study.rays(mode)
         ]
-        ratios = ratio_levels(
-            study,
-            [
-                (name, x, study.ratio(mode, (name, x), (static, x)))
-                for name, static in both
-                for x in sorted(set(study.counts(mode, name)) & set(study.counts(mode, static)))
-            ],
-        )
-        if not ratios.empty:
+        ratios = {
+            name: {x: study.ratio(mode, (name, x), (static, x)) for x in _shared(study, mode, name, static)}
+            for name, static in both
+        }
+        if any(ratios.values()):
             parts += [
                 f"{study.title(mode)}, throughput of dynamic / static:",
                 level_table(ratios, axis=study.axis),
@@ -60,14 +55,16 @@ def schedules(study: Study) -> Markdown:
     return paragraphs(*parts)
 
 
+def _shared(study: Study, mode: str, *both: str) -> list[int]:
+    """Return the numbers of nodes that two series have."""
+    return sorted(set.intersection(*(set(study.counts(mode, name)) for name in both)))
+
+
 def _pooled(study: Study, mode: str, name: str, static: str) -> str:
     """Say what dynamic gains, pooled over the numbers of nodes above one."""
-    shared = sorted(set(study.counts(mode, name)) & set(study.counts(mode, static)) - {1})
+    shared = [one for one in _shared(study, mode, name, static) if one > 1]
     if not shared:
         return ""
-    column = study.axis.column
-    choices = [tuple({"mode": mode, **study.known[one], column: x} for one in (name, static)) for x in shared]
-    pairs = pooled_pairs(study.measures, "throughput", [(first, second) for first, second in choices])
-    ratio = ratio_estimate(pairs["first"].tolist(), pairs["second"].tolist())
+    ratio = pooled_ratio(study.measures, "throughput", study.choices(mode, (name, static), shared))
     sizes = f"{listing(shared)} {study.placement.noun}"
     return f"Pooled over {sizes}, {name}: {short_estimate(ratio)}, 95 % interval, n = {ratio.n}."

@@ -8,7 +8,7 @@ from lab.published import report_b as report
 from lab.published.images_claims import CLAIMS
 from lab.published.images_claims import verdicts as judged
 from lab.report.levels import ABSENT
-from lab.report.markdown import Markdown, paragraphs, table
+from lab.report.markdown import Markdown, capital, paragraphs, table
 from lab.report.ray_vs_multiprocessing import NONE, short
 from lab.report.study import Study
 from lab.report.verdicts import verdict_table
@@ -62,7 +62,7 @@ def flaws() -> Markdown:
     spent += f", over its {listing(report.TASKS)} tasks"
     first, *rest = report.FLAWS
     lines = (f"{first}: {spent}", *rest)
-    return Markdown("\n".join(f"{place}. {one[0].upper()}{one[1:]}." for place, one in enumerate(lines, 1)))
+    return Markdown("\n".join(f"{place}. {capital(one)}." for place, one in enumerate(lines, 1)))
 
 
 def verdicts(study: Study) -> Markdown:

@@ -1,12 +1,14 @@
 """The sections that test: the reference report's claims, its efficiency curve replayed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
+from lab.analysis.configurations import Levels
 from lab.analysis.disturbances import QUIET
+from lab.analysis.intervals import Estimate
 from lab.analysis.replay import SCHEDULES, given_up, random_searches, replayed_efficiency
 from lab.analysis.verdicts import Verdict, shared_level
 from lab.figures import scaling as figures
@@ -73,7 +75,7 @@ def replay(study: Study) -> Markdown:
         return Markdown("")
     curve = reference.cluster()
     curve = curve[curve["workers_per_node"] == 1].reset_index(drop=True)
-    nodes = tuple(curve["nodes"])
+    nodes = tuple(curve["nodes"].tolist())
     limited = [
         (bits, given_up(pool, bits, reference.MOST_TRIES).tolist(), tasks) for bits, pool, tasks in batches
     ]
@@ -96,8 +98,8 @@ def replay(study: Study) -> Markdown:
     )
     columns = (curves["static"], unlimited, curves["dynamic"], simulated)
     rows = [
-        (one, *(fixed(column["value"][place], 3) for column in columns), number(measured))
-        for place, (one, measured) in enumerate(zip(nodes, curve["node_efficiency"], strict=True))
+        (one, *(fixed(column[one].value or 0.0, 3) for column in columns), number(measured))
+        for one, measured in zip(nodes, curve["node_efficiency"], strict=True)
     ]
     head = (
         "nodes",
@@ -144,19 +146,15 @@ def replay_batches(study: Study) -> list[tuple[int, list[float], int]]:
 
 def _replayed(
     batches: Sequence[tuple[int, list[float], int]], schedule: str, nodes: Sequence[int]
-) -> pd.DataFrame:
+) -> dict[int, Estimate]:
     drawn = [(pool, tasks) for _, pool, tasks in batches]
-    found = [replayed_efficiency(drawn, int(one), schedule, REPLAYS, seed=one) for one in nodes]
-    return pd.DataFrame(
-        [(node, one.value, one.low, one.high) for node, one in zip(nodes, found, strict=True)],
-        columns=["nodes", "value", "low", "high"],
-    )
+    return {one: replayed_efficiency(drawn, one, schedule, REPLAYS, seed=one) for one in nodes}
 
 
 def _explained(
     batches: Sequence[tuple[int, list[float], int]],
-    curves: dict[str, pd.DataFrame],
-    simulated: pd.DataFrame,
+    curves: Levels,
+    simulated: Mapping[int, Estimate],
     report: pd.DataFrame,
 ) -> str:
     """Say whether random lengths in equal shares explain the report's curve, and what dynamic would gain."""
@@ -177,8 +175,9 @@ def _explained(
             "Whether this explains the report's curve cannot be told: this run's sizes are not the "
             f"report's. {origin}"
         )
-    static, dynamic = curves["static"]["value"], curves["dynamic"]["value"]
-    model, apart = (static - simulated["value"]).abs(), (static - report["node_efficiency"]).abs()
+    every = (*(curves[one] for one in ("static", "dynamic")), simulated)
+    static, dynamic, simple = (np.array([one.value for one in points.values()], float) for points in every)
+    model, apart = np.abs(static - simple), np.abs(static - report["node_efficiency"].to_numpy())
     close, most = int((apart <= CLOSE).sum()), int(report["nodes"].iloc[-1])
     same, sizes = int((model <= CLOSE).sum()), len(model)
     verdict = (
@@ -191,7 +190,7 @@ def _explained(
         f"of simulated tries within {CLOSE} (they differ by {fixed(model.max(), 3)} at most). From what the "
         f"report measured they differ by {fixed(apart.max(), 3)} at most, and by no more than {CLOSE} at "
         f"{close} of {sizes} sizes. Over {count(most, 'node')}, handing the same tasks out as nodes get "
-        f"free finishes {fixed(dynamic.iloc[-1] / static.iloc[-1], 2)} times as fast. {origin}"
+        f"free finishes {fixed(dynamic[-1] / static[-1], 2)} times as fast. {origin}"
     )
 
 

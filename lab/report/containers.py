@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from lab.analysis.configurations import pairs, pooled_pairs, select
-from lab.analysis.intervals import LEVEL, Estimate, ratio_estimate
+from lab.analysis.configurations import pooled_ratio, select
+from lab.analysis.intervals import LEVEL, Estimate
 from lab.analysis.nodes import node_windows
 from lab.analysis.verdicts import judge, within
 from lab.formats import count, estimate, listing, number
@@ -24,11 +24,9 @@ def compared(study: Study, mode: str) -> dict[tuple[str, int], Choice]:
         other = name.replace(CONTAINERS, HOST, 1)
         if not name.startswith(CONTAINERS) or other not in study.rays(mode):
             continue
-        for x in sorted(set(study.counts(mode, name)) & set(study.counts(mode, other))):
-            first, second = (
-                {"mode": mode, **study.known[one], study.axis.column: x} for one in (name, other)
-            )
-            found[name, x] = first, second
+        shared = sorted(set(study.counts(mode, name)) & set(study.counts(mode, other)))
+        choices = study.choices(mode, (name, other), shared)
+        found |= {(name, x): one for x, one in zip(shared, choices, strict=True)}
     return found
 
 
@@ -38,19 +36,12 @@ def margin(study: Study) -> float | None:
     return None if given is None else float(given) / 100
 
 
-def of_one(study: Study, choice: Choice) -> Estimate:
-    """Return the ratio of throughputs of one configuration in containers and on the host."""
-    table = pairs(study.measures, "throughput", *choice)
-    return ratio_estimate(table["first"].tolist(), table["second"].tolist())
-
-
 def of_all(study: Study, mode: str, level: float = LEVEL) -> Estimate | None:
     """Return the same, pooled over the configurations of a mode; None where there is none."""
     choices = list(compared(study, mode).values())
     if not choices:
         return None
-    table = pooled_pairs(study.measures, "throughput", choices)
-    return ratio_estimate(table["first"].tolist(), table["second"].tolist(), level)
+    return pooled_ratio(study.measures, "throughput", choices, level)
 
 
 def unfair(study: Study, mode: str) -> str:

@@ -1,6 +1,7 @@
 """What a run decides of one piece of work: its sweep over sizes, how many to use, and why no further."""
 
 import dataclasses
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Literal
 
@@ -44,6 +45,11 @@ class Decision:
         return np.where(found > 0, found, np.nan)
 
     @cached_property
+    def levels(self) -> Mapping[int, Estimate]:
+        """Return the mean throughput (units/s) at every size."""
+        return self.study.levels(self.mode, "throughput", (self.series,))[self.series]
+
+    @cached_property
     def choice(self) -> Choice | None:
         """Return how many to use; None where nothing was measured, or nodes take each other's processors."""
         return choose(self.sizes, np.log(self.throughputs)) if self.sweep.own_processors else None
@@ -80,7 +86,7 @@ class Decision:
         """Return the ratio of the series at a size to another configuration; n = 0 where there is none."""
         point = (self.series, size or self.size)
         if other is None or other == point or other[1] not in self.study.counts(self.mode, other[0]):
-            return Estimate(0, None, None, None)
+            return Estimate(0)
         return self.study.ratio(self.mode, point, other)
 
     @cached_property
@@ -99,27 +105,18 @@ class Decision:
 
 def account_of(study: Study) -> Account:
     """Return where the core time of a run went; computed once."""
-    if "account" not in study.done:
-        study.done["account"] = account(study.run)
-    found: Account = study.done["account"]
-    return found
+    return study.once("account", lambda: account(study.run))
 
 
 def causes_of(study: Study, trials: pd.Index) -> tuple[Cause, ...]:
     """Return every cause for the trials of one configuration; computed once."""
-    asked = "causes", *trials
-    if asked not in study.done:
-        study.done[asked] = causes(study.run, account_of(study), study.measures, trials)
-    found: tuple[Cause, ...] = study.done[asked]
-    return found
+    every = account_of(study)
+    return study.once(("causes", *trials), lambda: causes(study.run, every, study.measures, trials))
 
 
 def decide(study: Study, mode: str) -> Decision:
     """Return what a run decides of a mode that has a trial which ended well; computed once."""
-    if ("decision", mode) not in study.done:
-        study.done["decision", mode] = Decision(study, mode, main_series(study, mode))
-    found: Decision = study.done["decision", mode]
-    return found
+    return study.once(("decision", mode), lambda: Decision(study, mode, main_series(study, mode)))
 
 
 def main_series(study: Study, mode: str) -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from lab.analysis.disturbances import Disturbance
 from lab.formats import UNKNOWN, count, number, percent
-from lab.report.markdown import Markdown, table
+from lab.report.markdown import Markdown, capital, table
 from lab.report.study import Study
 
 TOLD: Mapping[str, tuple[str, str]] = {
@@ -39,7 +39,7 @@ def warning(study: Study) -> Markdown:
     title, lead = "The machine was not quiet", "It was too noisy for small differences on this page:"
     if set(loud) == {"load"}:
         title, lead = "The machine had just been busy", "The first trials of the run may be slow for it:"
-    points = "\n".join(f"- {one[0].upper()}{one[1:]}." for one in loud.values())
+    points = "\n".join(f"- {capital(one)}." for one in loud.values())
     return Markdown(
         f'<div class="admonition warning">\n<p class="admonition-title">{title}</p>\n\n'
         f"{lead}\n\n{points}\n\n</div>"

@@ -2,15 +2,15 @@
 
 import pandas as pd
 
-from lab.analysis.configurations import pooled_pairs
-from lab.analysis.intervals import ratio_estimate
+from lab.analysis.configurations import compare, pooled_pairs
+from lab.analysis.intervals import Estimate, ratio_estimate
 from lab.analysis.nodes import latest
 from lab.analysis.verdicts import shared_level
 from lab.figures.scaling import sides
 from lab.formats import UNKNOWN, memory, number, seconds, short_estimate
 from lab.published.cluster_claims import docker_verdict
 from lab.report import containers
-from lab.report.levels import intervals, level_table, ratio_levels
+from lab.report.levels import intervals, level_table
 from lab.report.markdown import Markdown, figure, folded, paragraphs, table
 from lab.report.series import SIDES
 from lab.report.source import source
@@ -49,8 +49,10 @@ def comparison(study: Study) -> Markdown:
         choices = containers.compared(study, mode)
         if not choices:
             continue
-        each = {key: containers.of_one(study, choice) for key, choice in choices.items()}
-        ratios = ratio_levels(study, [(name, x, one) for (name, x), one in each.items()])
+        each = {key: compare(study.measures, "throughput", *choice) for key, choice in choices.items()}
+        ratios: dict[str, dict[int, Estimate]] = {}
+        for (name, x), one in each.items():
+            ratios.setdefault(name, {})[x] = one
         drawn = sides(ratios, containers.margin(study), f"Containers / host, {mode}", study.axis)
         caption = f"Mode {study.name(mode)}. Ratios of throughput, paired by block, with {intervals(study)}."
         parts.append(figure(drawn, caption, source(study)))
@@ -172,7 +174,7 @@ def levels(study: Study) -> Markdown:
     for mode in study.modes:
         for metric, name in (("node_efficiency", "Node efficiency"), ("cpu_percent", "CPU, % of own cores")):
             found = study.levels(mode, metric)
-            if not found.empty:
+            if found:
                 parts.append(folded(f"{name}, {study.name(mode)}", level_table(found, axis=study.axis)))
     return paragraphs(*parts)
 

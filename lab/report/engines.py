@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from lab.analysis.engines import worker_counts
 from lab.data.engines import label, ordered
-from lab.formats import count, listing, number, percent, seconds
+from lab.formats import count, listing, number, seconds
 from lab.invariants import nothing_left_out, one_trial_per_block, same_results
 from lab.report import provenance
 from lab.report.markdown import Markdown, paragraphs, safe
@@ -51,8 +51,8 @@ def how_measured(study: Study) -> Markdown:
         "pinned to one thread of its numerical libraries, and all processes have the same niceness. In each "
         "block the order of the engines is shuffled by the seed; an engine is started once, warmed with a "
         "few tasks on every worker, and then does all of its trials. The clock runs from handing the work "
-        f"over to the last result. {_starts(study)} {_sampler(study)} The terms are defined on the page "
-        "[Method](method.md).",
+        f"over to the last result. {_starts(study)} {provenance.sampler_cost(study)} The terms are defined "
+        "on the page [Method](method.md).",
         provenance.machine_table(study),
     )
 
@@ -83,12 +83,3 @@ def _starts(study: Study) -> str:
     found = study.compared.groupby("engine")["startup_seconds"].median().dropna()
     told = [f"{label(name)} {seconds(float(found[name]))}" for name in ordered(found.index)]
     return f"Cold starts are outside of it (medians): {listing(told)}." if told else ""
-
-
-def _sampler(study: Study) -> str:
-    rows = study.run.trials
-    known = rows.dropna(subset=["sampler_cpu_seconds", "duration_seconds"])
-    if known.empty:
-        return "What the sampler cost is not known."
-    part = float(known["sampler_cpu_seconds"].sum() / known["duration_seconds"].sum())
-    return f"The sampler took {percent(part, 2)} of one core over all trials, and is in no CPU-seconds."

@@ -53,12 +53,14 @@ def _by_kind(found: pd.DataFrame) -> str:
 
 def _drawn(study: Study, found: pd.DataFrame, mode: str) -> list[str]:
     """Return the figure of a mode in which attempts failed: a series per load or engine, as elsewhere."""
-    parts = [select(found, wanted).assign(series=name) for name, wanted in study.known.items()]
-    known = [part for part in parts if len(part)]
-    if not any(part["failed"].sum() for part in known):
+    rows = {name: select(found, wanted) for name, wanted in study.known.items()}
+    if not any(mine["failed"].sum() for mine in rows.values()):
         return []
-    shown = pd.concat(known)[["series", study.axis.column, "value", "low", "high"]]
-    drawn = figures.error_rate(shown, f"Error rate against {study.axis.label}, {mode}", study.axis)
+    rates = {
+        name: {int(row[study.axis.column]): _estimate(row) for _, row in mine.iterrows()}
+        for name, mine in rows.items()
+    }
+    drawn = figures.error_rate(rates, f"Error rate against {study.axis.label}, {mode}", study.axis)
     caption = (
         f"{study.lead(mode)}. Attempts at a task that failed, with exact (Clopper–Pearson) 95 % intervals."
     )
@@ -73,7 +75,7 @@ def _rates(study: Study, found: pd.DataFrame) -> str:
             *(row[name] for name in ("schedule", "nodes", "workers_per_node")),
             f"{row['attempts']:,}",
             row["failed"],
-            _rate(Estimate(row["attempts"], row["value"], row["low"], row["high"])),
+            _rate(_estimate(row)),
             _listed(row["kinds"]),
             f"{row['arm']}, {row['cluster']}",
         )
@@ -84,6 +86,10 @@ def _rates(study: Study, found: pd.DataFrame) -> str:
         *("rate (exact 95 % interval)", "kinds", "arm, cluster"),
     )
     return table(head, rows, right=range(3, 8))
+
+
+def _estimate(row: pd.Series) -> Estimate:
+    return proportion_estimate(int(row["failed"]), int(row["attempts"]))
 
 
 def _listed(kinds: Mapping[str, int]) -> str:

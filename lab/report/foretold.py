@@ -36,7 +36,7 @@ class Foretold:
         """Return predicted over measured; the interval holds every pair of the two, so that it is wide."""
         told, seen = self.predicted, self.measured
         if isinstance(told, Refusal) or not (told.value and seen.value):
-            return Estimate(0, None, None, None)
+            return Estimate(0)
         value = told.value / seen.value
         if told.low is None or told.high is None or not (seen.low and seen.high):
             return Estimate(seen.n, value, None, None)

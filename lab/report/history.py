@@ -5,7 +5,9 @@ from math import nan
 
 from lab.analysis.history import FEWEST, Level
 from lab.data.environment import ENVIRONMENT
-from lab.figures import history as figures
+from lab.figures.curves import curve
+from lab.figures.lines import Line, Panel, chart
+from lab.figures.style import BLUE, INK, VERMILION, Look
 from lab.formats import count, level, listing, short_estimate
 from lab.report.book import Book
 from lab.report.histories import Entry, History, changed, histories
@@ -13,6 +15,10 @@ from lab.report.markdown import Markdown, figure, folded, literal, paragraphs, s
 from lab.report.provenance import day
 from lab.report.source import link, trials_of
 from lab.report.stale import stale
+
+DAYS_FROM = 2.0
+"""Histories that last longer have an axis in days, others in hours."""
+RUN, MEAN, GAP = Look(BLUE, "none", "o"), Look(INK, "--", ""), Look(VERMILION, "none", "x")
 
 
 def shown(book: Book) -> Markdown:
@@ -47,7 +53,7 @@ def _machine(one: History) -> str:
 
 def _told(one: History) -> str:
     """Return a history: what was found, the figure, and its runs in a table."""
-    drawn = figures.history(_dots(one), _steps(one), one.unit, f"{_work(one)} over time")
+    drawn = chart(f"{_work(one)} over time", [_panel(one)], height_inches=2.6)
     caption = (
         f"Throughput with {safe(one.configuration)}, a point a run: 95 % intervals over the blocks of each. "
         "Nothing is drawn between runs."
@@ -91,16 +97,18 @@ def _times(number_of: int) -> str:
     return "once" if number_of == 1 else f"{number_of} times"
 
 
-def _dots(one: History) -> list[figures.Dot]:
-    ends = [(each.found.value, each.found.low, each.found.high) for each in one.entries]
-    days = [each.days - one.entries[0].days for each in one.entries]
-    known = [[nan if end is None else end for end in its] for its in ends]
-    return [figures.Dot(day_of, *its) for day_of, its in zip(days, known, strict=True)]
-
-
-def _steps(one: History) -> list[figures.Step]:
-    days = [entry.days - one.entries[0].days for entry in one.known]
-    return [figures.Step(days[part.begin], days[part.end - 1], part.mean.value or nan) for part in one.levels]
+def _panel(one: History) -> Panel:
+    """Return the panel of a history: no line joins the runs, and those without a level are crosses."""
+    begun = [each.days - one.entries[0].days for each in one.entries]
+    scale, unit = (1.0, "days") if begun[-1] > DAYS_FROM else (24.0, "hours")
+    at = {id(each): scale * days for each, days in zip(one.entries, begun, strict=True)}
+    lines = [Line("run", RUN, *curve({at[id(each)]: each.found for each in one.known}))]
+    for part in one.levels:
+        ends = [at[id(one.known[place])] for place in (part.begin, part.end - 1)]
+        lines.append(Line("mean between changes", MEAN, ends, [part.mean.value or nan] * 2))
+    gaps = [(at[id(each)], GAP) for each in one.entries if each.found.value is None]
+    x_label = f"{unit} since the first run"
+    return Panel("", one.unit, lines, x_label, failed=gaps, failed_as="missing level")
 
 
 def _rows(one: History) -> Iterator[tuple[object, ...]]:

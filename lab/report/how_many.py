@@ -18,7 +18,6 @@ from lab.report import baselines, runs_alike
 from lab.report.answers import gain, how_many
 from lab.report.caveats import caveats
 from lab.report.decision import Decision, decide
-from lab.report.levels import estimate_of
 from lab.report.markdown import Markdown, figure, folded, paragraphs, safe, table
 from lab.report.purposes import refused
 from lab.report.source import source
@@ -49,9 +48,8 @@ def in_full(study: Study) -> Markdown:
 def drawn(decision: Decision) -> str:
     """Return the figure of the throughput, and of the laws up to twice the largest size."""
     study, axis = decision.study, decision.study.axis
-    levels = study.levels(decision.mode, "throughput", (decision.series,))
-    lines = [*_band(decision), *lines_of(levels, axis=axis)]
-    best = float(levels["value"].max())
+    lines = [*_band(decision), *lines_of({decision.series: decision.levels}, axis=axis)]
+    best = max(one.value or 0.0 for one in decision.levels.values())
     panel = Panel(
         f"Throughput of {decision.series}",
         study.unit(decision.mode),
@@ -86,7 +84,6 @@ def _band(decision: Decision) -> list[Line]:
 def steps(decision: Decision) -> str:
     """Return the table of sizes: throughput, what the last step brought, and whether it is near the best."""
     study = decision.study
-    levels = study.levels(decision.mode, "throughput", (decision.series,)).set_index(study.axis.column)
     near = near_best(np.log(decision.throughputs)) if len(decision.sizes) > 1 else ["not decided"]
     rows = []
     for place, size in enumerate(decision.sizes):
@@ -97,8 +94,7 @@ def steps(decision: Decision) -> str:
             else study.ratio(decision.mode, (decision.series, size), (decision.series, before))
         )
         told = "" if ratio is None or ratio.value is None else gain(ratio)
-        one = estimate_of(levels.loc[[size]])
-        rows.append((size, short_estimate(one), told, near[place]))
+        rows.append((size, short_estimate(decision.levels[size]), told, near[place]))
     head = (
         *(study.axis.label, safe(study.unit(decision.mode)), "the last step brought"),
         f"within {percent(PART, 1)} of the best",
@@ -148,27 +144,22 @@ def _ahead(decision: Decision) -> list[int]:
 
 def _estimate(found: Fitted, size: int) -> Estimate:
     told = found.predict(size)
-    return told if isinstance(told, Estimate) else Estimate(0, None, None, None)
+    return told if isinstance(told, Estimate) else Estimate(0)
+
+
+def _point(size: int, one: Estimate, measured: bool) -> dict[str, float | None]:
+    return {"size": size, "value": one.value, "low": one.low, "high": one.high, "measured": measured}
 
 
 def explorer(decision: Decision) -> str:
     """Return a form that answers for a target and a price in the browser, from the numbers in it."""
     study, fitted = decision.study, decision.fitted
-    levels = study.levels(decision.mode, "throughput", (decision.series,)).set_index(study.axis.column)
-    known = [
-        {"size": size, "value": one.value, "low": one.low, "high": one.high, "measured": True}
-        for size in decision.sizes
-        for one in (estimate_of(levels.loc[[size]]),)
-    ]
+    known = [_point(size, one, True) for size, one in decision.levels.items()]
     if isinstance(fitted, Fitted):
         most = int(decision.sizes[-1] * FARTHEST)
         others = (size for size in range(decision.sizes[0], most + 1) if size not in decision.sizes)
-        known += [
-            {"size": size, "value": one.value, "low": one.low, "high": one.high, "measured": False}
-            for size in others
-            for one in (_estimate(fitted, size),)
-            if one.value is not None
-        ]
+        predicted = {size: _estimate(fitted, size) for size in others}
+        known += [_point(size, one, False) for size, one in predicted.items() if one.value is not None]
     points = json.dumps(sorted(known, key=lambda one: float(one["size"] or 0)))
     unit, what = safe(study.unit(decision.mode)), safe(study.axis.label)
     return (

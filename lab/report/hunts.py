@@ -9,13 +9,13 @@ import pandas as pd
 
 from lab.analysis.hunts import changes, efforts, hunted, steps_of, wasted
 from lab.analysis.intervals import (
-    Estimate,
     geometric_estimate,
     mean_estimate,
     median_estimate,
     proportion_estimate,
 )
 from lab.analysis.verdicts import Verdict, all_of, at_least, at_most, judge, within
+from lab.figures.curves import curve
 from lab.figures.lines import Line, Panel, chart
 from lab.figures.style import BLUE, INK, Look
 from lab.formats import count, listing, number, percent, seconds, short_estimate
@@ -42,10 +42,7 @@ def verdicts(study: Study) -> Markdown:
 
 
 def _steps(study: Study) -> pd.DataFrame:
-    if "hunts" not in study.done:
-        study.done["hunts"] = steps_of(study.run.trials, study.run.tasks)
-    found: pd.DataFrame = study.done["hunts"]
-    return found
+    return study.once("hunts", lambda: steps_of(study.run.trials, study.run.tasks))
 
 
 def _linear(study: Study) -> Iterator[Verdict]:
@@ -56,8 +53,7 @@ def _linear(study: Study) -> Iterator[Verdict]:
     most, least = counts[-1], counts[0]
     ratio = study.ratio("curves", (names[0], most), (names[0], least))
     times = most / least
-    value, low, high = (None if one is None else one / times for one in (ratio.value, ratio.low, ratio.high))
-    found = Estimate(ratio.n, value, low, high)
+    found = ratio.times(1 / times)
     what = study.axis.label
     yield Verdict(
         f"Curves a second grow with the {what}",
@@ -156,11 +152,9 @@ def times(study: Study) -> Markdown:
     if found.empty:
         return Markdown("")
     middle = {int(str(size)): median_estimate(found[size]) for size in found}
-    ends = [[_or_nan(end) for end in (one.value, one.low, one.high)] for one in middle.values()]
     dots = [(float(str(size)), float(value)) for size in found for value in found[size].dropna()]
-    y, low, high = (list(one) for one in zip(*ends, strict=True))
     told = [f"{seconds(one.value)} with {size}" for size, one in middle.items()]
-    line = Line("median of the numbers", OURS, [float(one) for one in middle], y, low, high, dots)
+    line = Line("median of the numbers", OURS, *curve(middle), dots=dots)
     title = f"A number takes {listing(told)}"
     svg = chart("Time of a number in a hunt", [Panel(title, "seconds", [line], study.axis.label)])
     rows = [(size, one.n, short_estimate(one)) for size, one in middle.items()]
@@ -215,7 +209,3 @@ def costs(study: Study) -> Markdown:
         *("new work after (median)", "longest", "steps lost"),
     )
     return Markdown(table(head, rows, right=range(1, 8)))
-
-
-def _or_nan(value: float | None) -> float:
-    return float("nan") if value is None else value

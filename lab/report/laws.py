@@ -9,6 +9,7 @@ from lab.analysis.intervals import Estimate, mean_estimate
 from lab.analysis.verdicts import Verdict, all_of, at_most, judge, within
 from lab.formats import UNKNOWN, count, fixed, listing, percent
 from lab.report.book import Book
+from lab.report.levels import rounded
 from lab.report.markdown import Markdown, folded, literal, paragraphs, table
 from lab.report.page import NO_RUN
 from lab.report.proofs import EACH, studies
@@ -101,8 +102,5 @@ def _table(found: Sequence[Covered]) -> str:
 
 
 def _share(parts: tuple[float, ...]) -> str:
-    found = mean_estimate(parts)
-    if found.value is None or found.low is None or found.high is None:
-        return UNKNOWN
-    ends = (fixed(100 * end, 1) for end in (max(0.0, found.low), min(1.0, found.high)))
-    return f"{fixed(100 * found.value, 1)} ({' to '.join(ends)})"
+    found = mean_estimate(parts).map(lambda end: min(1.0, max(0.0, end)))
+    return UNKNOWN if found.low is None else rounded(found, 100)

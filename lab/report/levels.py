@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from lab.analysis.configurations import Levels
 from lab.analysis.intervals import Estimate
 from lab.figures.curves import WORKERS, Axis
-from lab.formats import number, short_estimate
+from lab.formats import UNKNOWN, fixed, number, short_estimate
 from lab.published import report_a as reference
 from lab.report.markdown import table
 from lab.report.study import Study
@@ -28,37 +29,27 @@ def beside(report: pd.DataFrame, column: str, x: str = "workers", head: str = RE
 
 
 def level_table(
-    levels: pd.DataFrame, theirs: Beside | None = None, scale: float = 1.0, axis: Axis = WORKERS
+    levels: Levels, theirs: Beside | None = None, scale: float = 1.0, axis: Axis = WORKERS
 ) -> str:
     """Return series as a table: value and interval, n, and columns of the reference report."""
-    names = list(dict.fromkeys(levels["series"]))
-    columns = theirs or {}
-    head = [axis.label, *names, "n", *columns]
+    series, columns = {name: points for name, points in levels.items() if points}, theirs or {}
+    head = [axis.label, *series, "n", *columns]
     rows = []
-    for x in sorted({*levels[axis.column].astype(int), *(at for one in columns.values() for at in one)}):
-        here = levels[levels[axis.column] == x]
-        found = [estimate_of(here[here["series"] == name]) for name in names]
+    for x in sorted({x for one in (*series.values(), *columns.values()) for x in one}):
+        found = [points.get(x, Estimate(0)) for points in series.values()]
         cells = [short_estimate(one, scale) if one.n else ABSENT for one in found]
         others = [number(one[x]) if x in one else ABSENT for one in columns.values()]
         rows.append([x, *cells, _counts(one.n for one in found), *others])
     return table(head, rows, right=range(len(head)))
 
 
-def estimate_of(rows: pd.DataFrame) -> Estimate:
-    """Return the estimate of a frame of one row; n = 0 where it has none."""
-    if rows.empty:
-        return Estimate(0, None, None, None)
-    row = rows.iloc[0]
-    value, low, high = (None if pd.isna(row[name]) else float(row[name]) for name in ("value", "low", "high"))
-    return Estimate(int(row["n"]), value, low, high)
-
-
-def ratio_levels(study: Study, rows: Iterable[tuple[str, int, Estimate]]) -> pd.DataFrame:
-    """Return series, x and estimate as a frame in the form of `Study.levels`."""
-    return pd.DataFrame(
-        [(name, count, one.n, one.value, one.low, one.high) for name, count, one in rows],
-        columns=["series", study.axis.column, "n", "value", "low", "high"],
-    ).astype({"value": float, "low": float, "high": float})
+def rounded(found: Estimate, scale: float = 1.0, places: int = 1) -> str:
+    """Return value and interval with so many decimals: '83.2 (82.0 to 84.4)'."""
+    if found.value is None:
+        return UNKNOWN
+    ends = [fixed(scale * end, places) for end in (found.low, found.high) if end is not None]
+    between = f" ({' to '.join(ends)})" * bool(ends)
+    return f"{fixed(scale * found.value, places)}{between}"
 
 
 def _counts(found: Iterable[int]) -> str:

@@ -6,11 +6,14 @@ import pandas as pd
 
 from lab.analysis.intervals import Estimate
 from lab.analysis.losses import PARTS, TERMS, WORK, shares
-from lab.formats import UNKNOWN, count, fixed, level, number
-from lab.report.levels import ABSENT, estimate_of
+from lab.formats import count, fixed, number
+from lab.report.levels import ABSENT, rounded
 from lab.report.markdown import safe, shortened, table
 
 SIZE = ["nodes", "workers_per_node"]
+
+Shares = Mapping[tuple[int, int], Mapping[str, Estimate]]
+"""Nodes and workers per node -> term -> its share of the core time."""
 
 NAMES: Mapping[str, str] = {WORK: "useful and slower work", **TERMS}
 
@@ -67,39 +70,23 @@ def meanings() -> str:
 
 def share(found: Estimate) -> str:
     """Return a share (0..1) in percent with its interval for a table; finer than 0.1 % no trial is."""
-    if found.value is None:
-        return ABSENT
-    value = fixed(100 * found.value, 1)
-    return f"{value} ({_between(found)})" if found.low is not None else value
+    return ABSENT if found.value is None else rounded(found, 100)
 
 
-def share_in_prose(found: Estimate) -> str:
-    """Return a share (0..1) in percent with interval and n: '83.2 % (95 % interval 82.0 to 84.4, n = 5)'."""
-    if found.value is None:
-        return UNKNOWN
-    sure = f"{level(found)} interval {_between(found)}, n = {found.n}"
-    return f"{fixed(100 * found.value, 1)} % ({sure if found.low is not None else f'n = {found.n}'})"
-
-
-def _between(found: Estimate) -> str:
-    return " to ".join(fixed(100 * end, 1) for end in (found.low, found.high) if end is not None)
-
-
-def share_table(estimates: pd.DataFrame) -> str:
+def share_table(estimates: Shares) -> str:
     """Return terms and their parts over configurations, with intervals and n, in narrow tables."""
-    sizes = sizes_of(estimates)
+    sizes = sorted(estimates)
     parts = (sizes[start : start + ABREAST] for start in range(0, len(sizes), ABREAST))
     return "\n\n".join(_share_table(estimates, part) for part in parts)
 
 
-def _share_table(estimates: pd.DataFrame, sizes: list[tuple[int, int]]) -> str:
-    found = {key: estimate_of(rows) for key, rows in estimates.groupby(["term", *SIZE])}
+def _share_table(estimates: Shares, sizes: list[tuple[int, int]]) -> str:
     rows = [
-        (name, *(share(found[term, *size]) for size in sizes)) for term, name in {**NAMES, **PARTS}.items()
+        (name, *(share(estimates[size][term]) for size in sizes)) for term, name in {**NAMES, **PARTS}.items()
     ]
-    work = estimates[estimates["term"] == WORK].set_index(SIZE)["n"]
     head = ("part of the core time, %", *(size_name(*size) for size in sizes))
-    return table(head, [*rows, ("n", *(int(work[size]) for size in sizes))], right=range(1, len(head)))
+    ns = ("n", *(estimates[size][WORK].n for size in sizes))
+    return table(head, [*rows, ns], right=range(1, len(head)))
 
 
 def node_table(nodes: pd.DataFrame) -> str:

@@ -9,17 +9,16 @@ from lab.analysis.alone import SOURCES
 from lab.analysis.causes import main
 from lab.analysis.losses import WORK, Account, loss_estimates, share_estimate
 from lab.figures.losses import Bar, stacked
-from lab.formats import count, fixed
+from lab.formats import count, estimate, fixed
 from lab.report.decision import account_of, causes_of
 from lab.report.doubts import doubts as doubts_of
 from lab.report.levels import intervals
 from lab.report.loss_tables import (
     CAUSES,
     NAMES,
-    SIZE,
+    Shares,
     meanings,
     node_table,
-    share_in_prose,
     share_table,
     single_trials,
     size_name,
@@ -88,11 +87,7 @@ def where_the_time_went(study: Study) -> Markdown:
     estimates = loss_estimates(selected.main)
     return paragraphs(
         in_one_sentence(study, selected),
-        figure(
-            _drawn(selected.main, estimates, view),
-            _caption(study, view),
-            source(study, "tasks.csv", "windows.csv"),
-        ),
+        _figure(study, estimates, view),
         _compared(selected.main),
         folded("What the terms mean", meanings()),
         folded(f"Shares of the core time, %, {safe(_named(view))}", share_table(estimates)),
@@ -115,21 +110,17 @@ def drawn(study: Study) -> str:
     selected = _selected(study)
     if selected.known.empty:
         return ""
-    view = selected.views[0]
-    return figure(
-        _drawn(selected.main, loss_estimates(selected.main), view),
-        _caption(study, view),
-        source(study, "tasks.csv", "windows.csv"),
-    )
+    return _figure(study, loss_estimates(selected.main), selected.views[0])
 
 
 def in_one_sentence(study: Study, selected: Selected) -> str:
     """Say how much of the core time of the largest configuration was useful, and what cost most."""
     useful, work = (share_estimate(selected.largest, term) for term in ("useful", WORK))
     did = (
-        f"{share_in_prose(useful)} was useful work"
+        f"{estimate(useful, '%', 100)} was useful work"
         if useful.n
-        else f"{share_in_prose(work)} was work of the tasks, useful or slower (no worker was measured alone)"
+        else f"{estimate(work, '%', 100)} was work of the tasks, useful or slower (no worker was measured "
+        "alone)"
     )
     return f"Of the core time of {_in_prose(*selected.size)}, {did}; {_lost(study, selected)}."
 
@@ -183,26 +174,29 @@ def _lost(study: Study, selected: Selected) -> str:
     found = main(tuple(cause for cause in every if cause.name != "cores"))
     if found.causes:
         first = found.causes[0]
-        return f"the largest loss was {CAUSES[first.name]}, {share_in_prose(first.share)}"
+        return f"the largest loss was {CAUSES[first.name]}, {estimate(first.share, '%', 100)}"
     if found.bound is None:
         return "with one block, no loss can be told from noise"
     return f"no single loss is shown, and none seen above {fixed(100 * found.bound, 1)} %"
 
 
-def _drawn(main: pd.DataFrame, estimates: pd.DataFrame, view: Sequence[str]) -> str:
-    indexed = estimates.set_index([*SIZE, "term"])
-    values, n = indexed["value"], indexed["n"]
+def _figure(study: Study, estimates: Shares, view: Sequence[str]) -> str:
     bars = []
-    for size in sizes_of(main):
+    for size, found in estimates.items():
         # means over different trials would not add up
-        split = n[*size, "useful"] == n[*size, WORK]
+        split = found["useful"].n == found[WORK].n
         left_out = (WORK,) if split else ("useful", "slower")
-        drawn = _netted({term: float(values[*size, term]) for term in NAMES if term not in left_out})
+        drawn = _netted({term: found[term].value or 0.0 for term in NAMES if term not in left_out})
         first = next(iter(drawn.values()))
-        bars.append(
-            Bar(size_name(*size), f"{fixed(100 * first, 0)} % {'useful' if split else 'tasks'}", drawn)
-        )
-    return stacked(f"Where the core time went, {_named(view)}", bars, NAMES)
+        note = f"{fixed(100 * first, 0)} % {'useful' if split else 'tasks'}"
+        bars.append(Bar(size_name(*size), note, drawn))
+    caption = (
+        f"{study.lead(view[0])}, {view[1]} schedule. Means of the trials' shares; below, {intervals(study)}. "
+        "The parts of a bar add up to 100 %; where tasks took less processor time than alone, useful work is "
+        "drawn as what they took."
+    )
+    svg = stacked(f"Where the core time went, {_named(view)}", bars, NAMES)
+    return figure(svg, caption, source(study, "tasks.csv", "windows.csv"))
 
 
 def _netted(shares: dict[str, float]) -> dict[str, float]:
@@ -210,14 +204,6 @@ def _netted(shares: dict[str, float]) -> dict[str, float]:
     first, *others = shares
     gains = sum(min(0.0, shares[term]) for term in others)
     return {first: shares[first] + gains, **{term: max(0.0, shares[term]) for term in others}}
-
-
-def _caption(study: Study, view: Sequence[str]) -> str:
-    return (
-        f"{study.lead(view[0])}, {view[1]} schedule. Means of the trials' shares; below, {intervals(study)}. "
-        "The parts of a bar add up to 100 %; where tasks took less processor time than alone, useful work is "
-        "drawn as what they took."
-    )
 
 
 def _compared(main: pd.DataFrame) -> str | None:

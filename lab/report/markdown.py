@@ -66,5 +66,10 @@ def shortened(text: str) -> str:
     return line if len(line) <= MOST_LETTERS else line[: MOST_LETTERS - 1] + "…"
 
 
+def capital(text: str) -> str:
+    """Return a sentence with a capital letter at its begin."""
+    return text[:1].upper() + text[1:]
+
+
 def _cell(value: object) -> str:
     return " ".join(str(value).split()).replace("|", "\\|")

@@ -103,13 +103,22 @@ def which_run(book: Book) -> Markdown:
     )
 
 
-def section_of(
-    book: Book,
-    experiment: str,
-    shown: Callable[[Measured, Values], list[str | None]],
-    claims: str = "",
-) -> Markdown:
-    """Return a section: what was left out and why, the verdicts, and what is shown of the values."""
+Shown = Callable[[Measured, Values], list[str | None]]
+
+
+def section_of(experiment: str, claims: str = "") -> Callable[[Shown], Callable[[Book], Markdown]]:
+    """Make a section of what is shown of the values: the verdicts, that, and what was left out and why."""
+
+    def made(shown: Shown) -> Callable[[Book], Markdown]:
+        def section(book: Book) -> Markdown:
+            return _section(book, experiment, shown, claims or experiment)
+
+        return section
+
+    return made
+
+
+def _section(book: Book, experiment: str, shown: Shown, claims: str) -> Markdown:
     found = measured(book)
     if found is None:
         return Markdown(NO_RUN)
@@ -123,7 +132,7 @@ def section_of(
     ]
     if len(out) == len(values.rows):
         return paragraphs(*told)
-    verdicts = [("", one) for one in judged(claims or experiment, values)] if claims != TOLD else []
+    verdicts = [("", one) for one in judged(claims, values)] if claims != TOLD else []
     return paragraphs(verdict_table(verdicts) if verdicts else "", *shown(found, values), *told)
 
 
@@ -133,12 +142,9 @@ def judged(claims: str, values: Values) -> tuple[Verdict, ...]:
     return () if judge is None else judge(values, shared_level(len(judge(values, LEVEL))))
 
 
-def operations(book: Book) -> Markdown:
+@section_of("operations", TOLD)
+def operations(found: Measured, values: Values) -> list[str | None]:
     """Show operations per second, ours, Ray's own in turns, and what was published of other machines."""
-    return section_of(book, "operations", _operations, TOLD)
-
-
-def _operations(found: Measured, values: Values) -> list[str | None]:
     rows = []
     agree = judged("operations", values)
     for (case, published), verdict in zip(MICROBENCHMARK.items(), agree, strict=True):
@@ -171,12 +177,9 @@ def _operations(found: Measured, values: Values) -> list[str | None]:
     ]
 
 
-def objects(book: Book) -> Markdown:
+@section_of("operations", "objects")
+def objects(found: Measured, values: Values) -> list[str | None]:
     """Show how fast objects are put, beside a copy by numpy, over their size."""
-    return section_of(book, "operations", _objects, "objects")
-
-
-def _objects(found: Measured, values: Values) -> list[str | None]:
     rows = []
     for size in values.all_of("size_bytes", "object by size", "put"):
         put, copy = (values.of("object by size", one, size_bytes=size) for one in ("put", "numpy copy"))
@@ -195,12 +198,9 @@ def _objects(found: Measured, values: Values) -> list[str | None]:
     ]
 
 
-def steps(book: Book) -> Markdown:
+@section_of("steps")
+def steps(found: Measured, values: Values) -> list[str | None]:
     """Show the steps of one call of `add(a, b)` as a sequence diagram, drawn from their moments."""
-    return section_of(book, "steps", _steps)
-
-
-def _steps(found: Measured, values: Values) -> list[str | None]:
     told = moments(values)
     named = zip(told["step"].astype(str), told["seconds"].astype(float), strict=True)
     drawn = [Step(at, *PARTIES[step]) for step, at in named if step in PARTIES]

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, combinations, islice
 from pathlib import Path
 
+from lab.analysis.intervals import Estimate
 from lab.analysis.two_runs import KEY
 from lab.data.environment import read_environment
 from lab.data.listing import Listed, all_listed
@@ -15,7 +16,6 @@ from lab.figures.style import label
 from lab.report.book import Book
 from lab.report.comparable import against
 from lab.report.compared import in_short, series_name, shown
-from lab.report.levels import ratio_levels
 from lab.report.markdown import MOST_LETTERS, Markdown, figure, paragraphs
 from lab.report.selection import pinned_run
 from lab.report.source import of_run
@@ -49,11 +49,11 @@ def drawn(two: TwoRuns) -> str:
     if len({key["workers"] for key in keys}) < 2 or len({key["nodes"] for key in keys}) > 1:
         return files
     varying = {name for name in KEY if len({key[name] for key in keys}) > 1}
-    points = [
-        (label(series_name(key, varying), MOST_LETTERS), int(str(key["workers"])), ratio.estimate)
-        for key, ratio in zip(keys, two.comparison.each.values(), strict=True)
-    ]
-    levels, margin = ratio_levels(two.first, points), two.comparison.margin
+    levels: dict[str, dict[int, Estimate]] = {}
+    for key, ratio in zip(keys, two.comparison.each.values(), strict=True):
+        name = label(series_name(key, varying), MOST_LETTERS)
+        levels.setdefault(name, {})[int(str(key["workers"]))] = ratio.estimate
+    margin = two.comparison.margin
     svg = sides(levels, margin, "Second run over first run", WORKERS, in_short(two))
     return figure(svg, "Throughput of the second run relative to the first, as in the table.", files)
 

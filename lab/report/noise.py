@@ -1,14 +1,16 @@
 """The sections on noise: the A/A arm by every metric, its false-alarm rate, disturbances, and drift."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from lab.analysis import noise as analysis
 from lab.analysis.drift import Drift
 from lab.analysis.drift import drift as drift_of
-from lab.analysis.intervals import POWER, Estimate
+from lab.analysis.intervals import POWER
 from lab.analysis.noise import CopyComparison
-from lab.figures import noise as figures
-from lab.formats import bounds, count, estimate, fixed, level, listing, percent, short_estimate
+from lab.figures.lines import Line, Panel, chart
+from lab.figures.style import FURTHER, INK, Look, label
+from lab.formats import count, estimate, fixed, listing, percent, short_estimate
 from lab.report.disturbances import limits
 from lab.report.levels import ABSENT
 from lab.report.markdown import Markdown, figure, paragraphs, safe, shortened, table
@@ -26,6 +28,13 @@ NAMES: Mapping[str, str] = {
     "peak_memory_bytes": "peak memory",
 }
 """What a copy is compared by."""
+
+
+HOURS_FROM = 3.0
+"""Runs that last longer have an axis in hours, others in minutes."""
+DRIFT = (Look(INK, "-", ""), Look(INK, ":", ""), Look(INK, ":", ""))
+NAMED = ("drift", "its 95 % interval", "its 95 % interval")
+"""The looks and names of the slope and of the ends of its interval."""
 
 
 def noise(study: Study) -> Markdown:
@@ -74,18 +83,9 @@ def _alarms(found: Sequence[CopyComparison]) -> str | None:
     return (
         f"**False alarms**: {many} of these {count(seen.n, 'interval')} {'leaves' if many == 1 else 'leave'} "
         "out 1. Were copy and original swapped at random within each block, it would be "
-        f"{rate_in_prose(rate)} of them; intervals that hold what they promise do so in "
+        f"{estimate(rate, '%', 100)} of them; intervals that hold what they promise do so in "
         f"{percent(1 - rate.level, 2)}. Metrics of the same trials are not independent, so that this "
         "interval is somewhat too narrow."
-    )
-
-
-def rate_in_prose(rate: Estimate) -> str:
-    """Return a rate (0..1) in percent with interval and n."""
-    between = bounds(rate, 100.0)
-    value = f"{fixed(100 * (rate.value or 0.0), 1)} %"
-    return (
-        f"{value} ({level(rate)} interval {between}, n = {rate.n})" if between else f"{value} (n = {rate.n})"
     )
 
 
@@ -94,12 +94,32 @@ def drift(study: Study) -> Markdown:
     found = drift_of(study.measures, study.run.trials)
     if found.trials.empty:
         return Markdown("")
-    drawn = figures.drift(found.trials, found.slope, f"Drift over the run, {study.experiment}")
+    drawn = chart(f"Drift over the run, {study.experiment}", [_panel(found)], height_inches=2.7)
     caption = (
         f"Each point is a trial, relative to the geometric mean of its configuration over the blocks; "
         f"{count(len(found.trials), 'trial')}."
     )
     return paragraphs(_in_words(found), figure(drawn, caption, source(study)))
+
+
+def _panel(found: Drift) -> Panel:
+    """Return the panel of drift: the change of each trial, and the slope through the middle of them."""
+    hours, change = found.trials["hours"], 100 * found.trials["change"]
+    scale, unit = (1.0, "hours") if hours.max() > HOURS_FROM else (60.0, "minutes")
+    lines = []
+    for mode, further in zip(found.trials["mode"].unique(), FURTHER, strict=False):
+        mine = found.trials["mode"] == mode
+        look = replace(further, line="none")
+        lines.append(Line(label(mode), look, (scale * hours[mine]).tolist(), change[mine].tolist()))
+    ends = [float(hours.min()), float(hours.max())]
+    for slope, look, name in zip(
+        (found.slope.value, found.slope.low, found.slope.high), DRIFT, NAMED, strict=True
+    ):
+        if slope is not None:
+            y = [float(change.median() + 100 * slope * (end - hours.median())) for end in ends]
+            lines.append(Line(name, look, [scale * end for end in ends], y))
+    title = "Each trial, beside its configuration's mean"
+    return Panel(title, "% off the mean", lines, f"{unit} since the run began", level=(0.0, "the mean"))
 
 
 def _in_words(found: Drift) -> str:

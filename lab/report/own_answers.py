@@ -7,7 +7,7 @@ from lab.figures.scaling import LOOP
 from lab.formats import UNKNOWN, count, duration, percent, seconds
 from lab.report.answers import Answer
 from lab.report.decision import decide, main_series
-from lab.report.levels import level_table, ratio_levels
+from lab.report.levels import level_table
 from lab.report.markdown import Markdown, literal, paragraphs, table
 from lab.report.nodes import at_size
 from lab.report.series import PROCESSES
@@ -63,7 +63,7 @@ def item_cost(study: Study, mode: str, name: str) -> tuple[int, Estimate]:
     """
     counts = study.counts(mode, name)
     if not counts or study.axis.column != "workers" or counts[0] > study.cores:
-        return 0, Estimate(0, None, None, None)
+        return 0, Estimate(0)
     rows, loop = study.rows(mode, name, counts[0]).set_index("block"), study.rows(mode, LOOP)
     spent = counts[0] / rows["tasks_per_second"] - 1 / loop.set_index("block")["tasks_per_second"]
     return counts[0], mean_estimate(spent.dropna().astype(float).tolist())
@@ -103,16 +103,12 @@ def beside_the_loop(study: Study) -> Markdown:
     parts = []
     for mode in study.modes:
         if study.counts(mode, LOOP):
-            found = ratio_levels(
-                study,
-                [
-                    (name, x, study.ratio(mode, (name, x), (LOOP, 1)))
-                    for name in study.series(mode)
-                    for x in study.counts(mode, name)
-                    if name != LOOP
-                ],
-            )
-            parts.append(level_table(found, axis=study.axis) if len(found) else "")
+            found = {
+                name: {x: study.ratio(mode, (name, x), (LOOP, 1)) for x in study.counts(mode, name)}
+                for name in study.series(mode)
+                if name != LOOP
+            }
+            parts.append(level_table(found, axis=study.axis) if found else "")
     return paragraphs(*parts)
 
 

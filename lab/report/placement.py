@@ -3,8 +3,7 @@
 from lab.analysis.mechanisms import Values, ratio
 from lab.formats import duration, length, number, short_estimate
 from lab.published.mechanism_claims import size_of
-from lab.report.book import Book
-from lab.report.markdown import Markdown, table
+from lab.report.markdown import table
 from lab.report.mechanisms import Measured, section_of
 
 ON_PAPER = (1, 10, 100, 1000)
@@ -12,12 +11,9 @@ CORES = (2, 16, 64)
 """Numbers of nodes, and of their cores, that the driver's limit is reckoned for."""
 
 
-def locality(book: Book) -> Markdown:
+@section_of("locality")
+def locality(found: Measured, values: Values) -> list[str | None]:
     """Show how long a task takes beside its input and away from it, by size."""
-    return section_of(book, "locality", _locality)
-
-
-def _locality(found: Measured, values: Values) -> list[str | None]:
     cases = ("with the data", "away from it", "as Ray places it")
     rows = []
     for size in values.all_of("size_bytes", cases[0], "duration"):
@@ -35,12 +31,9 @@ def _locality(found: Measured, values: Values) -> list[str | None]:
     return [table(head, rows, right=range(1, 6)), found.source]
 
 
-def balance(book: Book) -> Markdown:
+@section_of("balance")
+def balance(found: Measured, values: Values) -> list[str | None]:
     """Show both ways to share out work, and both ways to keep a state."""
-    return section_of(book, "balance", _balance)
-
-
-def _balance(found: Measured, values: Values) -> list[str | None]:
     work = [
         (case, *(duration(values.mean(case, way)) for way in ("tasks", "actors", "best possible")))
         for case in ("equal work", "skewed work")
@@ -63,12 +56,9 @@ def _balance(found: Measured, values: Values) -> list[str | None]:
     ]
 
 
-def scheduling(book: Book) -> Markdown:
+@section_of("scheduling")
+def scheduling(found: Measured, values: Values) -> list[str | None]:
     """Show where tasks go by each strategy, how long they wait, and from where on one driver is the limit."""
-    return section_of(book, "scheduling", _scheduling)
-
-
-def _scheduling(found: Measured, values: Values) -> list[str | None]:
     rows = [
         (
             f"`{case}`",

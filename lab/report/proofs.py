@@ -4,12 +4,13 @@ import functools
 import time
 
 from lab.analysis.counters import FEWEST_SECONDS, PARTS, Counted, counted
-from lab.analysis.intervals import Estimate, median_estimate
+from lab.analysis.intervals import median_estimate
 from lab.analysis.losses import TERMS, account
 from lab.analysis.verdicts import Verdict, all_of, judge, shared_level, within
 from lab.formats import UNKNOWN, count, estimate, fixed, listing, number, percent
 from lab.invariants import require
 from lab.report.book import Book
+from lab.report.levels import rounded
 from lab.report.markdown import Markdown, folded, literal, paragraphs, table
 from lab.report.page import NO_RUN
 from lab.report.study import Study
@@ -147,16 +148,11 @@ def _counted_row(one: Counted) -> tuple[object, ...]:
     low, high = (float(one.ratios.quantile(part)) for part in (0.05, 0.95))
     return (
         len(one.ratios),
-        _short(median_estimate(one.ratios.tolist())),
+        rounded(median_estimate(one.ratios.tolist()), places=3),
         f"{fixed(low, 3)} to {fixed(high, 3)}",
         one.short,
         one.unread,
     )
-
-
-def _short(found: Estimate) -> str:
-    ends = "" if found.low is None else f" ({fixed(found.low, 3)} to {fixed(found.high or 0.0, 3)})"
-    return f"{fixed(found.value or 0.0, 3)}{ends}"
 
 
 def scale() -> Markdown:

@@ -3,7 +3,6 @@
 import dataclasses
 from typing import Any
 
-from lab.analysis.intervals import Estimate
 from lab.analysis.purposes import CHANCE, Costs, Smallest, costs, smallest
 from lab.analysis.sweeps import Refusal
 from lab.formats import UNKNOWN, count, listing, number, percent, short_estimate
@@ -90,19 +89,14 @@ def _for_price(decision: Decision, price: float) -> str:
     others = f" ({listing(also)} cannot be told from it)" if also else ""
     step = cheap.next_unit
     more = (
-        f" The next size makes each further one at {short_estimate(_million(step))}."
+        f" The next size makes each further one at {short_estimate(step, 1e6)}."
         if step is not None and step.value is not None
         else ""
     )
     return (
         f"The cheapest is {at_size(study, cheap.size)}{others}: a million {unit} cost "
-        f"{short_estimate(_million(cheap.unit))}.{more}"
+        f"{short_estimate(cheap.unit, 1e6)}.{more}"
     )
-
-
-def _million(one: Estimate) -> Estimate:
-    value, low, high = (None if end is None else 1e6 * end for end in (one.value, one.low, one.high))
-    return Estimate(one.n, value, low, high, one.level)
 
 
 def refused(one: Refusal, what: str = "workers") -> str:

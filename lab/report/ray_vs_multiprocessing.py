@@ -19,7 +19,7 @@ from lab.report.markdown import Markdown, figure, paragraphs, safe, table
 from lab.report.source import source
 from lab.report.study import Study
 
-NONE = Estimate(0, None, None, None)
+NONE = Estimate(0)
 MEBIBYTE = 2.0**-20
 TRANSFERS = {"seed": "made by the worker", "value": "pickled with the task", "shared": "in shared memory"}
 

@@ -6,17 +6,13 @@ from lab.analysis.mechanisms import Values, over_time
 from lab.figures.lines import Line, Panel, chart
 from lab.figures.style import FURTHER
 from lab.formats import count, duration, listing, number, percent
-from lab.report.book import Book
-from lab.report.markdown import Markdown, figure, folded, safe, table
+from lab.report.markdown import figure, folded, safe, table
 from lab.report.mechanisms import Measured, section_of
 
 
-def elasticity(book: Book) -> Markdown:
+@section_of("elasticity")
+def elasticity(found: Measured, values: Values) -> list[str | None]:
     """Show throughput while a node leaves and one joins."""
-    return section_of(book, "elasticity", _elasticity)
-
-
-def _elasticity(found: Measured, values: Values) -> list[str | None]:
     joined, taken = values.mean("a node joins", "moment"), values.mean("a node joins", "until it took a task")
     again = values.of("a node leaves", "tasks run again")
     return [
@@ -27,12 +23,9 @@ def _elasticity(found: Measured, values: Values) -> list[str | None]:
     ]
 
 
-def recovery(book: Book) -> Markdown:
+@section_of("recovery")
+def recovery(found: Measured, values: Values) -> list[str | None]:
     """Show what each kind of kill cost, and throughput around it."""
-    return section_of(book, "recovery", _recovery)
-
-
-def _recovery(found: Measured, values: Values) -> list[str | None]:
     kinds = dict.fromkeys(zip(values.rows["case"], values.rows["quantity"], values.rows["unit"], strict=True))
     rows = []
     for case, quantity, unit in kinds:

@@ -16,7 +16,6 @@ from lab.data.store import read_run
 from lab.errors import LabError
 from lab.formats import count, short_estimate
 from lab.report.decision import Decision, decide
-from lab.report.levels import estimate_of
 from lab.report.markdown import folded, paragraphs, safe, table
 from lab.report.nodes import at_size
 from lab.report.study import Study
@@ -60,14 +59,15 @@ def _asked(environment: Mapping[str, Any]) -> str:
 
 def alike(study: Study) -> tuple[Study, ...]:
     """Return the complete runs of a run's configuration beside it, itself among them, newest first."""
-    if "alike" not in study.done:
-        folder, mine = study.run.directory.parent, configuration(study)
-        listed = all_listed(folder.parent, folder.name) if mine is not None else ()
-        names = (one.directory for one in listed if one.state == "complete")
-        others = [_read(one, study) for one in names if one != study.run.directory]
-        study.done["alike"] = (study, *(one for one in others if one and configuration(one) == mine))
-    found: tuple[Study, ...] = study.done["alike"]
-    return found
+    return study.once("alike", lambda: (study, *_others(study)))
+
+
+def _others(study: Study) -> list[Study]:
+    folder, mine = study.run.directory.parent, configuration(study)
+    listed = all_listed(folder.parent, folder.name) if mine is not None else ()
+    names = (one.directory for one in listed if one.state == "complete")
+    others = [_read(one, study) for one in names if one != study.run.directory]
+    return [one for one in others if one and configuration(one) == mine]
 
 
 def _read(directory: Path, like: Study) -> Study | None:
@@ -81,15 +81,14 @@ def _read(directory: Path, like: Study) -> Study | None:
 
 def levels(decision: Decision) -> list[Level]:
     """Return the level of every size of a sweep."""
-    study, column = decision.study, decision.study.axis.column
-    rows = study.levels(decision.mode, "throughput", (decision.series,)).set_index(column)
+    study = decision.study
     others = [one for one in alike(study) if decision.series in one.series(decision.mode)]
     decisions = [decision if one is study else decide(one, decision.mode) for one in others]
     found = []
     for size in decision.sizes:
         there = (one for one in decisions if one.series == decision.series and size in one.sizes)
         between = geometric_estimate(float(_logs(one, size).mean()) for one in there if len(_logs(one, size)))
-        found.append(Level(size, estimate_of(rows.loc[[size]]), between))
+        found.append(Level(size, decision.levels[size], between))
     return found
 
 

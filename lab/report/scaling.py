@@ -2,21 +2,15 @@
 
 import pandas as pd
 
-from lab.analysis.configurations import select
+from lab.analysis.configurations import Levels, select
+from lab.analysis.intervals import Estimate
 from lab.figures import curves
 from lab.figures import scaling as figures
 from lab.figures.lines import Line, Panel
 from lab.formats import short_estimate
 from lab.published import report_a as reference
 from lab.report import answers, nodes
-from lab.report.levels import (
-    estimate_of,
-    intervals,
-    level_table,
-    ratio_levels,
-    report_columns,
-    report_of,
-)
+from lab.report.levels import intervals, level_table, report_columns, report_of
 from lab.report.markdown import Markdown, figure, folded, paragraphs, safe, table
 from lab.report.series import COUNTED, PROCESSES
 from lab.report.source import source
@@ -29,7 +23,7 @@ ONE = {"workers": "1 worker", "nodes": "one node"}
 def relative_panel(study: Study, mode: str) -> Panel | None:
     """Return throughput relative to one worker or node, with its ceiling; None where there is none."""
     speedups = speedups_of(study, mode)
-    return None if speedups.empty else _relative(study, speedups)
+    return _relative(study, speedups) if speedups else None
 
 
 def throughput(study: Study) -> Markdown:
@@ -54,7 +48,7 @@ def drawn(study: Study, mode: str) -> str:
     svg = figures.throughput(
         levels,
         _dots(study, mode),
-        None if speedups.empty else _relative(study, speedups),
+        _relative(study, speedups) if speedups else None,
         _failed(study, mode),
         study.unit(mode),
         f"Throughput {'of ' * (study.kind == 'docker')}{what}, {mode}",
@@ -65,9 +59,9 @@ def drawn(study: Study, mode: str) -> str:
     if axis.column == "nodes":
         cores = nodes.own_cores(study)
         told.append(f"<em>Each</em>: on each of the nodes, which have {cores}.")
-    elif not speedups.empty:
+    elif speedups:
         told.append(f"Above: {safe(study.unit(mode))} on this machine.")
-    if not speedups.empty:
+    if speedups:
         same = "one node with as many workers" if axis.column == "nodes" else "the same engine with 1 worker"
         machines = "machines" if axis.column == "nodes" else "other machines,"
         shared = (
@@ -99,56 +93,52 @@ def tables(study: Study, mode: str) -> list[str]:
     """Return the throughput of a mode as a table, and below it the others, folded."""
     axis, speedups, name = study.axis, speedups_of(study, mode), study.name(mode)
     parts = [level_table(study.levels(mode, "throughput"), axis=axis)]
-    if speedups.empty:
+    if not speedups:
         return parts
     relative = level_table(speedups, report_columns(study, "ratio"), axis=axis)
     parts.append(folded(f"Relative to {ONE[axis.column]}, {name}", relative))
     if axis.column == "nodes" or study.grows:
-        ends = {end: speedups[end] / speedups[axis.column].astype(float) for end in ("value", "low", "high")}
-        found = level_table(speedups.assign(**ends), report_columns(study, "scaling"), axis=axis)
+        parts_of_ideal = {
+            series: {x: one.times(1 / x) for x, one in points.items()} for series, points in speedups.items()
+        }
+        found = level_table(parts_of_ideal, report_columns(study, "scaling"), axis=axis)
         title = f"Scaling efficiency: relative to {ONE[axis.column]}, divided by {axis.column}, {name}"
         parts.append(folded(title, found))
     return parts
 
 
-def speedups_of(study: Study, mode: str) -> pd.DataFrame:
-    """Return each series' throughput relative to its own at one worker or node, as `Study.levels` does.
+def speedups_of(study: Study, mode: str) -> Levels:
+    """Return each series' throughput relative to its own at one worker or node.
 
     None of containers beside their host, which have a scale of their own.
     """
-    return ratio_levels(
-        study,
-        [
-            (name, count, study.ratio(mode, (name, count), (name, 1)))
-            for name in study.series(mode)
-            if name != figures.LOOP and study.kind != "docker" and 1 in study.counts(mode, name)
-            for count in study.counts(mode, name)
-        ],
-    )
+    return {
+        name: {x: study.ratio(mode, (name, x), (name, 1)) for x in study.counts(mode, name)}
+        for name in study.series(mode)
+        if name != figures.LOOP and study.kind != "docker" and 1 in study.counts(mode, name)
+    }
 
 
-def _relative(study: Study, speedups: pd.DataFrame, name: str = "") -> Panel:
+def _relative(study: Study, speedups: Levels) -> Panel:
     axis = study.axis
-    counts = sorted({1.0, *speedups[axis.column].astype(float)})
+    counts = sorted({1, *(x for points in speedups.values() for x in points)})
     ideal = (
         [figures.ideal("ideal", counts, counts)]
         if axis.column == "nodes"
         else [figures.ideal(CEILING, counts, [min(one, study.cores) for one in counts])]
     )
-    return figures.speedups(
-        speedups, figures.report_lines(report_of(study), "ratio", axis), axis, ideal, name
-    )
+    return figures.speedups(speedups, figures.report_lines(report_of(study), "ratio", axis), axis, ideal)
 
 
 CEILING = "ceiling: cores"
 
 
-def _ceiling(study: Study, levels: pd.DataFrame) -> list[Line]:
+def _ceiling(study: Study, levels: Levels) -> list[Line]:
     """Return what as many plain loops as there are workers, and cores, would reach; of own work only."""
-    loop = estimate_of(levels[levels["series"] == figures.LOOP])
+    loop = next(iter(levels.get(figures.LOOP, {}).values()), Estimate(0))
     if study.experiment in COUNTED or study.axis.column != "workers" or loop.value is None:
         return []
-    counts = sorted({1.0, *levels["workers"].astype(float)})
+    counts = sorted({1, *(x for points in levels.values() for x in points)})
     return [figures.ideal(CEILING, counts, [loop.value * min(one, study.cores) for one in counts])]
 
 
@@ -158,23 +148,21 @@ def against_processes(study: Study) -> Markdown:
     tables = [
         f"{study.title(mode)}:\n\n{level_table(ratios, axis=study.axis)}"
         for mode, ratios in found.items()
-        if not ratios.empty
+        if ratios
     ]
     return paragraphs(_costs(study), *tables) if tables else Markdown("")
 
 
-def _beside_processes(study: Study, mode: str) -> pd.DataFrame:
-    """Return Ray's throughput relative to as many plain processes, in the form of `Study.levels`."""
+def _beside_processes(study: Study, mode: str) -> Levels:
+    """Return Ray's throughput relative to as many plain processes."""
     plain = study.counts(mode, PROCESSES)
-    return ratio_levels(
-        study,
-        [
-            (name, count, study.ratio(mode, (name, count), (PROCESSES, count)))
-            for name in study.rays(mode)
-            for count in study.counts(mode, name)
-            if count in plain
-        ],
-    )
+    found = {
+        name: {
+            x: study.ratio(mode, (name, x), (PROCESSES, x)) for x in study.counts(mode, name) if x in plain
+        }
+        for name in study.rays(mode)
+    }
+    return {name: points for name, points in found.items() if points}
 
 
 def _costs(study: Study) -> str:

@@ -6,10 +6,10 @@ from lab.analysis.coverage import REPETITIONS, coverage, pooled, ratio_residuals
 from lab.analysis.intervals import LEVEL, Estimate
 from lab.analysis.noise import CopyComparison, alarms, false_alarm_rate
 from lab.analysis.verdicts import Verdict, all_of, at_most, judge, within
-from lab.formats import UNKNOWN, count, fixed, listing, percent
+from lab.formats import count, estimate, fixed, listing, percent
 from lab.report.book import Book
+from lab.report.levels import rounded
 from lab.report.markdown import Markdown, paragraphs, table
-from lab.report.noise import rate_in_prose
 from lab.report.page import NO_RUN
 from lab.report.proofs import EACH, studies
 from lab.report.study import Study
@@ -28,7 +28,7 @@ def intervals(book: Book) -> Markdown:
     if not runs:
         return Markdown(NO_RUN)
     rows = [
-        (study.experiment, kind, study.blocks, size, *(_covered(part) for part in parts))
+        (study.experiment, kind, study.blocks, size, *(rounded(part, 100) for part in parts))
         for study, kind, size, parts in _simulated(runs)
     ]
     head = (
@@ -79,12 +79,6 @@ def _simulated(
             )
 
 
-def _covered(found: Estimate) -> str:
-    if found.value is None or found.low is None or found.high is None:
-        return UNKNOWN
-    return f"{fixed(100 * found.value, 1)} ({fixed(100 * found.low, 1)} to {fixed(100 * found.high, 1)})"
-
-
 def false_alarms(book: Book) -> Markdown:
     """Show how often the comparison of a configuration with itself raises an alarm, over all runs."""
     if not studies(book):
@@ -105,8 +99,8 @@ def alarm_verdict(book: Book, level: float = EACH) -> Verdict:
         return Verdict(claim, rule, "not decided", "No run has an A/A arm of two blocks or more.")
     evidence = (
         f"Over all ways to swap copy and original within blocks the interval left out 1 in "
-        f"{rate_in_prose(rate)} of cases; n counts modes of runs, each the mean of its metrics. As recorded, "
-        f"{round(seen.value * seen.n)} of {count(seen.n, 'interval')} did."
+        f"{estimate(rate, '%', 100)} of cases; n counts modes of runs, each the mean of its metrics. As "
+        f"recorded, {round(seen.value * seen.n)} of {count(seen.n, 'interval')} did."
     )
     return Verdict(claim, rule, judge(rate, at_most(limit)), evidence)
 

@@ -1,14 +1,14 @@
 """A run as its page reads it: measures per trial, series over workers or nodes, ratios over blocks."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from lab.analysis.attempts import unplaced
-from lab.analysis.configurations import compare, configurations, select
+from lab.analysis.configurations import Levels, average, compare, select
 from lab.analysis.disturbances import Disturbance, disturbances, used_by_others
 from lab.analysis.engines import largest_work, with_most_workers, worker_counts
 from lab.analysis.intervals import Estimate
@@ -23,6 +23,8 @@ from lab.figures.style import looks_of
 from lab.report.markdown import safe, shortened
 from lab.report.series import COUNTED, GROWING, UNITS, Wanted, kind_of, series_of
 
+T = TypeVar("T")
+
 
 @dataclasses.dataclass(frozen=True)
 class Study:
@@ -33,6 +35,13 @@ class Study:
     runs: tuple[Listed, ...] = ()
     done: dict[object, Any] = dataclasses.field(default_factory=dict)
     """What was computed once: sections of several pages ask for the same."""
+
+    def once(self, key: object, computed: Callable[[], T]) -> T:
+        """Return what is computed of this run; a second time under that key it is not computed again."""
+        if key not in self.done:
+            self.done[key] = computed()
+        found: T = self.done[key]
+        return found
 
     @cached_property
     def measures(self) -> pd.DataFrame:
@@ -200,12 +209,9 @@ class Study:
         if series is not None and series not in self.known:
             return self.measures.head(0)
         asked = mode, series, x
-        if asked not in self.done:
-            at = {} if x is None else {self.axis.column: x}
-            wanted = {"mode": mode, **(self.known[series] if series else {}), **at}
-            self.done[asked] = select(self.measures, wanted)
-        found: pd.DataFrame = self.done[asked]
-        return found
+        at = {} if x is None else {self.axis.column: x}
+        wanted = {"mode": mode, **(self.known[series] if series else {}), **at}
+        return self.once(asked, lambda: select(self.measures, wanted))
 
     def series(self, mode: str) -> tuple[str, ...]:
         """Return the series that a mode has trials of."""
@@ -228,23 +234,30 @@ class Study:
         """Return the worker counts of a series, or its numbers of nodes, ascending."""
         return tuple(sorted(int(count) for count in self.rows(mode, series)[self.axis.column].unique()))
 
-    def levels(self, mode: str, metric: str, names: Sequence[str] | None = None) -> pd.DataFrame:
-        """Return series, workers or nodes, n, value, low, high of a metric; one row per point of a series."""
-        parts = [
-            configurations(self.rows(mode, name), [metric]).assign(series=name)
-            for name in (self.series(mode) if names is None else names)
-            if not self.rows(mode, name).empty
-        ]
-        columns = ["series", self.axis.column, "n", "value", "low", "high"]
-        return pd.concat(parts)[columns] if parts else pd.DataFrame(columns=columns)
+    def levels(self, mode: str, metric: str, names: Sequence[str] | None = None) -> Levels:
+        """Return the mean of a metric over blocks, of each series at each of its workers or nodes."""
+        frames = {name: self.rows(mode, name) for name in (self.series(mode) if names is None else names)}
+        return {
+            name: {
+                int(str(x)): average(metric, mine[metric].tolist())
+                for x, mine in rows.groupby(self.axis.column)
+            }
+            for name, rows in frames.items()
+            if len(rows)
+        }
+
+    def choices(
+        self, mode: str, both: tuple[str, str], counts: Iterable[int]
+    ) -> list[tuple[dict[str, object], dict[str, object]]]:
+        """Return the configurations of two series at each of these workers or nodes, side by side."""
+        first, second = ({"mode": mode, **self.known[name]} for name in both)
+        column = self.axis.column
+        return [({**first, column: x}, {**second, column: x}) for x in counts]
 
     def ratio(
         self, mode: str, first: tuple[str, int], second: tuple[str, int], metric: str = "throughput"
     ) -> Estimate:
         """Return the ratio of two configurations, each a series and its x, over their blocks."""
         asked = mode, first, second, metric
-        if asked not in self.done:
-            one, other = ({**self.known[name], self.axis.column: x} for name, x in (first, second))
-            self.done[asked] = compare(self.rows(mode), metric, one, other)
-        found: Estimate = self.done[asked]
-        return found
+        one, other = ({**self.known[name], self.axis.column: x} for name, x in (first, second))
+        return self.once(asked, lambda: compare(self.rows(mode), metric, one, other))

@@ -2,8 +2,7 @@
 
 from typing import NamedTuple
 
-import pandas as pd
-
+from lab.analysis.configurations import Levels
 from lab.analysis.trials import of_median_throughput
 from lab.figures import curves
 from lab.figures import scaling as figures
@@ -64,10 +63,14 @@ def usage(study: Study) -> Markdown:
     mode, axis, over_nodes = study.main_mode, study.axis, study.kind == "multi_node"
     uses = OF_NODES if over_nodes else OF_NODE
     levels = {use: study.levels(mode, use.metric) for use in uses}
-    known = {use: rows for use, rows in levels.items() if not over_nodes or rows["value"].notna().any()}
+    known = {use: rows for use, rows in levels.items() if not over_nodes or _any_known(rows)}
     panels = [
         Panel(
-            use.panel, use.unit, [*_scaled(rows, use, study), *_beside(study, use)], axis.label, top=use.top
+            use.panel,
+            use.unit,
+            [*curves.lines_of(rows, axis=axis, scale=use.scale), *_beside(study, use)],
+            axis.label,
+            top=use.top,
         )
         for use, rows in levels.items()
         if use.panel and (use.metric != "throttled_percent" or use in known)
@@ -91,9 +94,8 @@ def usage(study: Study) -> Markdown:
 NO_QUOTA = "No quota was there to hold the nodes back, or none that could be read."
 
 
-def _scaled(rows: pd.DataFrame, use: Use, study: Study) -> list[Line]:
-    ends = {end: rows[end] * use.scale for end in ("value", "low", "high")}
-    return curves.lines_of(rows.assign(**ends), axis=study.axis)
+def _any_known(levels: Levels) -> bool:
+    return any(one.n for points in levels.values() for one in points.values())
 
 
 def _beside(study: Study, use: Use) -> list[Line]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from lab.analysis.configurations import Levels
 from lab.analysis.queue import queue_lengths
 from lab.analysis.trials import of_median_throughput
 from lab.figures import curves as figures
@@ -40,7 +41,7 @@ def latency(study: Study) -> Markdown:
     }
     frames = {
         f"{part.capitalize()}: {LATENCIES[part]}": {
-            PERCENTILES[key]: levels[part, key][levels[part, key]["series"] == series] for key in PERCENTILES
+            PERCENTILES[key]: levels[part, key][series] for key in PERCENTILES
         }
         for part in ("wait", "run")
     }
@@ -62,14 +63,15 @@ def _told_late(study: Study, mode: str) -> str:
     )
 
 
-def _latency_table(study: Study, levels: Mapping[tuple[str, str], pd.DataFrame]) -> str:
-    keyed = [frame.set_index(["series", study.axis.column]) for frame in levels.values()]
+def _latency_table(study: Study, levels: Mapping[tuple[str, str], Levels]) -> str:
     heads = (f"{part}, {PERCENTILES[key].removesuffix(' percentile')}" for part, key in levels)
+    first = next(iter(levels.values()))
     rows = [
-        (*place, *(seconds(float(frame.loc[place, "value"])) for frame in keyed), keyed[0].loc[place, "n"])
-        for place in keyed[0].index
+        (name, x, *(seconds(one[name][x].value) for one in levels.values()), first[name][x].n)
+        for name, points in first.items()
+        for x in points
     ]
-    return table(("series", study.axis.label, *heads, "n"), rows, right=range(1, len(keyed) + 3))
+    return table(("series", study.axis.label, *heads, "n"), rows, right=range(1, len(levels) + 3))
 
 
 def queue(study: Study) -> Markdown:
@@ -115,7 +117,7 @@ def start(study: Study) -> Markdown:
         if len(cluster)
         else ""
     )
-    if levels["value"].isna().all():
+    if not any(one.n for points in levels.values() for one in points.values()):
         return paragraphs(told)
     panel = Panel("Cold start of the workers", "seconds", figures.lines_of(levels, axis=axis), axis.label)
     svg = chart(f"Cold start against {axis.label}, {mode}", [panel])

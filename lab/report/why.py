@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lab.analysis.causes import LEAST, Cause
-from lab.formats import count, fixed, number, percent, seconds
+from lab.formats import count, number, percent, seconds
 from lab.report import losses, timeline
 from lab.report.decision import Decision, decide
+from lab.report.levels import rounded
 from lab.report.loss_tables import CAUSES
-from lab.report.markdown import Markdown, folded, paragraphs, table
+from lab.report.markdown import Markdown, capital, folded, paragraphs, table
 from lab.report.nodes import at_size
 from lab.report.study import Study
 
@@ -135,29 +136,25 @@ def in_short(decision: Decision) -> tuple[str, str]:
     told = f"{at}{TOLD[first.name](first.facts)}: {percent(first.share.value, 2)} of the core time"
     others = [f"{CAUSES[one.name]} {percent(one.share.value, 2)}" for one in holding[1:3]]
     more = f"; then {', '.join(others)}" if others else ""
-    return f"{told}{more}. {_capital(REMEDIES[first.name](first.facts))}.", level
+    return f"{told}{more}. {capital(REMEDIES[first.name](first.facts))}.", level
 
 
 def _level(decision: Decision) -> str:
     return f"{100 * decision.causes[0].share.level:.3g} % intervals"
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 def causes_table(decision: Decision) -> Markdown:
     """Show the causes that hold with what to change, and all others folded."""
     holding = [one for one in decision.causes if one.outcome == "holds"]
     others = [one for one in decision.causes if one.outcome != "holds"]
-    head = ("cause", "of the core time", "what to change", "gain")
+    head = ("cause", "% of the core time", "what to change", "gain")
     shown = table(head, [_row(one) for one in holding]) if holding else None
     rest = [(CAUSES[one.name], _share(one), one.outcome) for one in others]
     return paragraphs(
         shown,
         folded(
             f"Causes that are ruled out, or not decided: true from {percent(LEAST, 1)} of the core time on",
-            table(("cause", "of the core time", "here it"), rest),
+            table(("cause", "% of the core time", "here it"), rest),
         )
         if rest
         else None,
@@ -169,25 +166,9 @@ def _told(one: Cause) -> str:
 
 
 def _row(one: Cause) -> tuple[str, ...]:
-    gain = "" if one.gain is None or one.gain.value is None else f"× {_between(one)}"
+    gain = "" if one.gain is None or one.gain.value is None else f"× {rounded(one.gain, places=2)}"
     return f"**{CAUSES[one.name]}**: {_told(one)}", _share(one), REMEDIES[one.name](one.facts), gain
 
 
-def _between(one: Cause) -> str:
-    gain = one.gain
-    if gain is None or gain.value is None:
-        return ""
-    ends = (
-        "" if gain.low is None or gain.high is None else f" ({fixed(gain.low, 2)} to {fixed(gain.high, 2)})"
-    )
-    return f"{fixed(gain.value, 2)}{ends}"
-
-
 def _share(one: Cause) -> str:
-    share = one.share
-    if share.value is None:
-        return "not known"
-    ends = ""
-    if share.low is not None and share.high is not None:
-        ends = f" ({fixed(100 * max(0.0, share.low), 1)} to {fixed(100 * share.high, 1)})"
-    return f"{fixed(100 * share.value, 1)} %{ends}"
+    return rounded(one.share.map(lambda part: max(0.0, part)), 100)

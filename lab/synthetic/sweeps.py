@@ -8,7 +8,7 @@ import pandas as pd
 
 from lab.analysis.configurations import CONFIGURATION
 from lab.analysis.coverage import FEWEST
-from lab.analysis.laws import AMDAHL, CEILING, GUSTAFSON, LINEAR, ROUNDED, UNIVERSAL, Law
+from lab.analysis.laws import AMDAHL, CEILING, LINEAR, ROUNDED, UNIVERSAL, Law
 from lab.analysis.sweeps import Means, Sweep, means
 
 
@@ -58,20 +58,6 @@ def _means(rows: pd.DataFrame) -> list[Means]:
 def true_throughput(law: Law, truth: Sequence[float], size: float) -> float:
     """Return what a law with those parameters gives at a size, in units/s."""
     return float(law.formula(np.array([float(size)]), np.array([truth], dtype=float))[0, 0])
-
-
-def draw(
-    law: Law,
-    truth: Sequence[float],
-    sizes: tuple[int, ...],
-    blocks: int,
-    noise: Noise,
-    rng: np.random.Generator,
-) -> Sweep:
-    """Return a sweep that follows a law, but for noise: every size has the spread of some configuration."""
-    return disturbed(
-        [true_throughput(law, truth, size) for size in sizes], sizes, blocks, noise, rng, law is GUSTAFSON
-    )
 
 
 def disturbed(
