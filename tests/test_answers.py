@@ -12,7 +12,7 @@ from lab.report import front, how_many, why
 from lab.report.book import Book
 from lab.report.decision import decide
 from lab.report.page import page
-from lab.report.purposes import Purpose, as_values, in_words
+from lab.report.purposes import as_values, in_words
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -80,10 +80,10 @@ def test_a_run_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.Capture
 def test_what_is_beyond_reach_is_refused(data: Path) -> None:
     """A target beyond what the laws reach has no size, and the sentence says what they reach."""
     decision = decide(page("single_node", data, data / "no").study, "search")
-    (told,) = in_words(decision, Purpose(target=1e6))
+    (told,) = in_words(decision, target=1e6)
     assert "no answer. No size gets there: the laws that fit reach" in told
-    assert as_values(decision, Purpose(target=1e6))["target"]["refused"] == "beyond reach"
-    (told,) = in_words(decision, Purpose(price=0.4))
+    assert as_values(decision, target=1e6)["target"]["refused"] == "beyond reach"
+    (told,) = in_words(decision, price=0.4)
     assert told.startswith("The cheapest is 1 worker")
 
 

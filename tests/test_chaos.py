@@ -10,7 +10,7 @@ from chaos import ITEMS, KEYS, PLAN, PROCESSES, counted, places, struck_run
 from lab.data.ledger import write_environment
 from lab.data.records import SCHEMA_VERSION, Kills
 from lab.data.table import Table
-from lab.report import kills
+from lab.report import validation
 from lab.report.book import Book
 
 FACTS: dict[str, Any] = {"kind": "lab run", "cluster": "embedded", "kills": 3, "resumes": 3, "rows_lost": 0}
@@ -115,10 +115,10 @@ def write_kills(data: Path, *rows: Kills) -> None:
 
 def test_the_page_counts_what_was_killed_and_what_was_lost(tmp_path: Path) -> None:
     """Rows of one kind are added up; what is lost is told first, with how often at most it may be."""
-    assert "`make chaos` makes one" in kills.kills(Book(tmp_path)).text
+    assert "`make chaos` makes one" in validation.kills(Book(tmp_path)).text
     row = counted(lines_of(), 1, duration_seconds=1.0, **FACTS)
     write_kills(tmp_path, row, row)
-    text = kills.kills(Book(tmp_path)).text
+    text = validation.kills(Book(tmp_path)).text
     assert "6 kills" in text
     assert "no row was lost or doubled" in text
     assert "lab run" in text

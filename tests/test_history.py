@@ -17,7 +17,7 @@ from lab.report.book import Book
 from lab.report.histories import histories
 from lab.report.history import shown
 from lab.report.provenance import which_run
-from lab.report.stale import stale
+from lab.report.source import stale
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -130,7 +130,7 @@ def test_a_gap_stays_a_gap(tmp_path: Path) -> None:
     (found,) = histories(Book(tmp_path))
     assert [one.found.n for one in found.entries] == [3, 0, 3, 3]
     text = page(tmp_path)
-    assert "Missing levels at hours since the first run" in text
+    assert "Missing levels at days since the first run" in text
     assert "(9 of 99 trials)" in text
 
 

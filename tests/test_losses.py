@@ -24,7 +24,7 @@ from lab.data.store import Run
 from lab.figures.losses import FILLS, Bar, stacked
 from lab.figures.style import INK
 from lab.report import losses as report
-from lab.report.doubts import doubts
+from lab.report.caveats import doubts
 from lab.report.study import Study
 from lab.synthetic.losses import POINT, SCENARIOS, planted_run, truth
 from lab.synthetic.runs import CLOCK_UNCERTAINTY_SECONDS, WINDOW_SECONDS, Node, node_id, task

@@ -24,7 +24,7 @@ from lab.analysis.noise import (
 )
 from lab.figures.lines import chart
 from lab.report import disturbances as told
-from lab.report import error_rates, noise
+from lab.report import failures, noise
 from lab.report.page import Page, page
 
 Frames = list[pd.DataFrame]
@@ -426,7 +426,7 @@ def with_failures(frames: Sequence[pd.DataFrame], many: int) -> Frames:
 def test_nothing_failed_is_a_sentence_with_its_bound(tmp_path: Path) -> None:
     """0 of 96 attempts in the smallest configuration have the exact upper end 1 - 0.025^(1/96): 3.8 %."""
     frames = multi_node_run(nodes=(1, 2), workers_per_node=(1,), blocks=2, schedules=("dynamic",))
-    text = shown(tmp_path, "multi_node", frames).show(error_rates.errors).text
+    text = shown(tmp_path, "multi_node", frames).show(failures.errors).text
     assert "0 of 288 attempts at a task failed: 0 % (0 % to 1.3 %)" in text
     assert "In a single configuration, of 96 attempts or more" in text
     assert f"ends at {100 * (1 - 0.025 ** (1 / 96)):.1f} % at most." in text
@@ -436,7 +436,7 @@ def test_nothing_failed_is_a_sentence_with_its_bound(tmp_path: Path) -> None:
 def test_failed_attempts_are_drawn_with_exact_intervals(tmp_path: Path) -> None:
     """Six of 102 attempts are a point at 5.9 % in the figure of their mode, and the kind is listed."""
     frames = multi_node_run(nodes=(1, 2), workers_per_node=(1,), blocks=2, schedules=("dynamic",))
-    text = shown(tmp_path, "multi_node", with_failures(frames, 6)).show(error_rates.errors).text
+    text = shown(tmp_path, "multi_node", with_failures(frames, 6)).show(failures.errors).text
     assert "By kind: `WorkerCrashed` 6." in text
     assert "1 worker each: 0 at 1, 5.88 at 2." in text
     assert "exact (Clopper–Pearson) 95 % intervals" in text
@@ -449,7 +449,7 @@ def test_all_failed_attempts_are_drawn(tmp_path: Path) -> None:
     frames[0] = frames[0].assign(
         status="failed", digest=None, units=pd.NA, tasks=pd.NA, duration_seconds=np.nan
     )
-    text = shown(tmp_path, "multi_node", frames).show(error_rates.errors).text
+    text = shown(tmp_path, "multi_node", frames).show(failures.errors).text
     assert "attempts at a task failed: 100 %" in text
     assert "100 at 1, 100 at 2." in text
 
@@ -461,6 +461,6 @@ def test_a_single_node_s_errors_are_drawn_over_workers(tmp_path: Path) -> None:
     mine = frames[1][(frames[1]["trial_id"] == trial.iloc[0]) & ~frames[1]["warmup"]].head(2)
     again = mine.assign(attempt=2, status="failed", error_kind=None, units=None)
     frames[1] = pd.concat([frames[1], again], ignore_index=True)
-    text = shown(tmp_path, "single_node", frames).show(error_rates.errors).text
+    text = shown(tmp_path, "single_node", frames).show(failures.errors).text
     assert "plain processes: 0 at 1, 4.00 at 2." in text
     assert "By kind: `no kind was recorded` 2." in text

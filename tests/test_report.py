@@ -18,7 +18,6 @@ from lab.errors import DataError
 from lab.report import (
     answers,
     claims_single_node,
-    error_rates,
     failures,
     front,
     limits,
@@ -32,9 +31,8 @@ from lab.report import (
 )
 from lab.report.book import Book
 from lab.report.disturbances import warning
-from lab.report.handbook import KINDS, parameters_of, refusal
+from lab.report.handbook import KINDS, columns_of, parameters_of, refusal
 from lab.report.markdown import Markdown, figure, folded, literal, table
-from lab.report.method import columns_of
 from lab.report.own import own_page
 from lab.report.page import Page, page
 from lab.report.selection import select_run
@@ -54,7 +52,7 @@ SECTIONS: tuple[Callable[[Study], Markdown], ...] = (
     claims_single_node.verdicts,
     claims_single_node.replay,
     failures.trials,
-    error_rates.errors,
+    failures.errors,
     noise.noise,
     noise.drift,
     provenance.which_run,

@@ -15,7 +15,6 @@ from lab.report import (
     answers,
     claims_cluster,
     docker,
-    error_rates,
     failures,
     how_many,
     limits,
@@ -39,7 +38,7 @@ Sections = tuple[Callable[[Study], Markdown], ...]
 SHARED: Sections = (
     provenance.which_run,
     waiting.latency,
-    error_rates.errors,
+    failures.errors,
     failures.trials,
     noise.noise,
     noise.drift,
@@ -211,7 +210,7 @@ def test_errors_are_counted_by_kind(tmp_path: Path) -> None:
     window = frames[1][~frames[1]["warmup"]].iloc[[5]]
     again = window.assign(attempt=2, status="failed", error_kind="WorkerCrashed", units=None)
     frames[1] = pd.concat([frames[1], again], ignore_index=True)
-    text = shown(tmp_path, "multi_node", frames).show(error_rates.errors).text
+    text = shown(tmp_path, "multi_node", frames).show(failures.errors).text
     assert "1 of 721 attempts at a task failed" in text
     assert "By kind: `WorkerCrashed` 1." in text
 

@@ -13,11 +13,11 @@ import pytest
 from synthetic import docker_run, multi_node_run, synthetic_run
 from written import write_run
 
-from lab.analysis.counters import counted
 from lab.analysis.coverage import FEWEST, Pool, coverage, pooled, ratio_residuals, residuals
 from lab.analysis.laws import LAWS
 from lab.analysis.losses import TERMS
 from lab.analysis.measures import measures
+from lab.analysis.nodes import counted
 from lab.data.records import SCHEMA_VERSION
 from lab.data.store import read_run
 from lab.errors import ClaimError

@@ -6,10 +6,9 @@ from math import ceil, isfinite
 import pandas as pd
 
 from lab.analysis.alone import one_worker
-from lab.analysis.costs import Costs, physical_cores
+from lab.analysis.costs import Costs, SlowNode, physical_cores
 from lab.analysis.losses import WORK, Account, shares
 from lab.analysis.nodes import others_part
-from lab.analysis.slow_node import SlowNode
 from lab.data.store import Run
 
 CALL_COST = 0.05

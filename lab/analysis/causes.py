@@ -9,10 +9,9 @@ import pandas as pd
 
 from lab.analysis.alone import beside_others
 from lab.analysis.cause_facts import CALL_COST, facts_of
-from lab.analysis.costs import Costs, costs
+from lab.analysis.costs import Costs, SlowNode, costs, slowest
 from lab.analysis.intervals import LEVEL, Estimate, mean_against
 from lab.analysis.losses import WORK, Account, alone_error
-from lab.analysis.slow_node import SlowNode, slowest
 from lab.analysis.verdicts import Outcome, all_of, at_least, judge, shared_level
 from lab.data.store import Run
 

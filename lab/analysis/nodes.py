@@ -1,8 +1,10 @@
-"""What each node did in a trial's window, and whether nodes are machines of their own."""
+"""What each node did in a trial's window, whether nodes are machines of their own, and their two counters."""
 
 from dataclasses import dataclass
 
 import pandas as pd
+
+from lab.data.store import Run
 
 PLURALS = {"compose": "containers", "local": "raylets"}
 """What the nodes of a cluster on one host are called; those of other clusters are nodes."""
@@ -136,3 +138,32 @@ def placement(windows: pd.DataFrame, nodes: pd.DataFrame) -> Placement:
         float(hosts["quota"].max()) if len(hosts) else None,
         int(hosts["cores"].max()) if len(hosts) else None,
     )
+
+
+FEWEST_SECONDS = 2.0
+"""Windows with less processor time are left out: the kernel counts a process in steps of 10 ms."""
+
+PARTS = ["workers_cpu_seconds", "ray_cpu_seconds", "sampler_cpu_seconds"]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The windows of nodes whose cgroup counts: ratios parts / cgroup, and how many could not be compared.
+
+    `ratios` is indexed by trial_id and node_id; `short` windows had less than FEWEST_SECONDS, of `unread`
+    ones a counter is missing.
+    """
+
+    ratios: pd.Series
+    short: int
+    unread: int
+
+
+def counted(run: Run) -> Counted:
+    """Return how workers, Ray and sampler together compare with the counter of their node's cgroup."""
+    windows = run.windows.merge(latest(run.nodes)[["node_id", "cpu_source"]], on="node_id")
+    mine = windows[windows["cpu_source"] == "cgroup"].set_index(["trial_id", "node_id"])
+    known = mine.dropna(subset=["cpu_seconds", *PARTS])
+    long = known[known["cpu_seconds"] >= FEWEST_SECONDS]
+    ratios = long[PARTS].astype(float).sum(axis="columns") / long["cpu_seconds"].astype(float)
+    return Counted(ratios, len(known) - len(long), len(mine) - len(known))

@@ -23,7 +23,28 @@ CLAIMS = (
     *(report.FEWER_CORE_SECONDS, report.DRIVER_MEMORY, report.LESS_MEMORY),
 )
 
+POOL = "multiprocessing.Pool"
+
 Chosen = Mapping[str, object]
+
+
+RATIOS = (
+    (report.FASTER, "throughput", MORE, f"its throughput is {MORE.low:g} times that of {POOL} or more"),
+    (report.TWICE, "throughput", at_least(2.0), f"Ray's throughput is 2 times that of {POOL} or more"),
+    (
+        report.FEWER_CORE_SECONDS,
+        "cpu_seconds",
+        LESS,
+        f"it takes at most {LESS.high:g} times the CPU-seconds of {POOL}",
+    ),
+    (
+        report.LESS_MEMORY,
+        "peak_memory_bytes",
+        LESS,
+        f"the peak of its process tree is at most {LESS.high:g} times that of {POOL}",
+    ),
+)
+"""Claims on a ratio of Ray to multiprocessing.Pool: metric, values for which they are true, rule."""
 
 
 def verdicts(rows: pd.DataFrame, chosen: Chosen, level: float = LEVEL) -> tuple[Verdict, ...]:
@@ -31,50 +52,16 @@ def verdicts(rows: pd.DataFrame, chosen: Chosen, level: float = LEVEL) -> tuple[
 
     `rows` are measures of the experiment arm; `chosen` is the work on images that engines are compared on.
     """
-    return (
-        _of_ratio(
-            report.FASTER,
-            rows,
-            chosen,
-            level,
-            "throughput",
-            MORE,
-            f"its throughput is {MORE.low:g} times that of multiprocessing.Pool or more",
-        ),
-        _of_ratio(
-            report.TWICE,
-            rows,
-            chosen,
-            level,
-            "throughput",
-            at_least(2.0),
-            "Ray's throughput is 2 times that of multiprocessing.Pool or more",
-        ),
+    found = [
+        *(_of_ratio(rows, chosen, level, *one) for one in RATIOS),
         falls_behind(rows, chosen, level),
-        _of_ratio(
-            report.FEWER_CORE_SECONDS,
-            rows,
-            chosen,
-            level,
-            "cpu_seconds",
-            LESS,
-            f"it takes at most {LESS.high:g} times the CPU-seconds of multiprocessing.Pool",
-        ),
         driver_memory(rows, chosen, level),
-        _of_ratio(
-            report.LESS_MEMORY,
-            rows,
-            chosen,
-            level,
-            "peak_memory_bytes",
-            LESS,
-            f"the peak of its process tree is at most {LESS.high:g} times that of multiprocessing.Pool",
-        ),
-    )
+    ]
+    return tuple(sorted(found, key=lambda one: CLAIMS.index(one.claim)))
 
 
 def _of_ratio(
-    claim: str, rows: pd.DataFrame, chosen: Chosen, level: float, metric: str, true_for: Range, rule: str
+    rows: pd.DataFrame, chosen: Chosen, level: float, claim: str, metric: str, true_for: Range, rule: str
 ) -> Verdict:
     """Judge the ratio of a metric of Ray to that of multiprocessing.Pool, paired by block."""
     ratio = against(rows, metric, chosen, level)

@@ -1,12 +1,19 @@
-"""The section on trials that are in no mean."""
+"""The sections on failures: trials that are in no mean, and attempts at tasks, with exact intervals."""
+
+from collections.abc import Mapping
 
 import pandas as pd
 
-from lab.analysis.trials import LOST
+from lab.analysis.configurations import select
+from lab.analysis.intervals import Estimate, proportion_estimate
+from lab.analysis.trials import LOST, error_rates
 from lab.data.engines import label
-from lab.formats import count
+from lab.figures import curves as figures
+from lab.formats import count, percent
 from lab.report.levels import ABSENT
-from lab.report.markdown import Markdown, folded, literal, paragraphs, safe, table
+from lab.report.markdown import Markdown, figure, folded, literal, paragraphs, safe, table
+from lab.report.series import EQUAL
+from lab.report.source import source
 from lab.report.study import Study
 
 ALIKE = ["mode", "engine", "status", "reason"]
@@ -62,3 +69,88 @@ def _each(study: Study, listed: pd.DataFrame) -> str:
     ]
     head = ("trial", "mode", "engine", "schedule", study.placement.noun, "workers", "tasks", "tasks a call")
     return table((*head, "status"), rows, right=range(4, 8))
+
+
+def errors(study: Study) -> Markdown:
+    """Show the error rate of every configuration with its exact interval, and the failures by kind."""
+    found = error_rates(study.run.trials, study.run.tasks)
+    found = found[found["attempts"] > 0]
+    if found.empty:
+        return Markdown("")
+    whole = proportion_estimate(int(found["failed"].sum()), int(found["attempts"].sum()))
+    told = (
+        f"Over all trials that were not interrupted, those that failed or lost workers among them, "
+        f"{int(found['failed'].sum()):,} of {count(whole.n, 'attempt')} at a task failed: {_rate(whole)}."
+    )
+    parts = [part for mode in study.every_mode for part in _drawn(study, found[found["mode"] == mode], mode)]
+    return paragraphs(
+        told,
+        _by_kind(found) if whole.value else _bounds(found),
+        *parts,
+        folded("Error rate of every configuration", _rates(study, found)),
+    )
+
+
+def _bounds(found: pd.DataFrame) -> str:
+    """Say up to which rate no failure at all would be no surprise."""
+    most, fewest = found["high"].max(), int(found["attempts"].min())
+    return (
+        f"Nothing failed, so there is nothing to draw. In a single configuration, of {fewest:,} attempts or "
+        f"more, the exact 95 % interval of the rate ends at {percent(most, 2)} at most."
+    )
+
+
+def _by_kind(found: pd.DataFrame) -> str:
+    kinds: dict[str, int] = {}
+    for one in found["kinds"]:
+        kinds = {kind: kinds.get(kind, 0) + one.get(kind, 0) for kind in {**kinds, **one}}
+    return f"By kind: {', '.join(f'{literal(kind)} {times:,}' for kind, times in sorted(kinds.items()))}."
+
+
+def _drawn(study: Study, found: pd.DataFrame, mode: str) -> list[str]:
+    """Return the figure of a mode in which attempts failed: a series per load or engine, as elsewhere."""
+    rows = {name: select(found, wanted) for name, wanted in study.known.items()}
+    if not any(mine["failed"].sum() for mine in rows.values()):
+        return []
+    rates = {
+        name: {int(row[study.axis.column]): _estimate(row) for _, row in mine.iterrows()}
+        for name, mine in rows.items()
+    }
+    drawn = figures.error_rate(rates, f"Error rate against {study.axis.label}, {mode}", study.axis)
+    caption = (
+        f"{study.lead(mode)}. Attempts at a task that failed, with exact (Clopper–Pearson) 95 % intervals."
+    )
+    return [figure(drawn, caption, source(study))]
+
+
+def _rates(study: Study, found: pd.DataFrame) -> str:
+    rows = [
+        (
+            study.name(row["mode"]),
+            safe(row["engine"]) + EQUAL * (row["batching"] == "equal"),
+            *(row[name] for name in ("schedule", "nodes", "workers_per_node")),
+            f"{row['attempts']:,}",
+            row["failed"],
+            _rate(_estimate(row)),
+            _listed(row["kinds"]),
+            f"{row['arm']}, {row['cluster']}",
+        )
+        for _, row in found.iterrows()
+    ]
+    head = (
+        *("mode", "engine", "schedule", study.placement.noun, "workers each", "attempts", "failed"),
+        *("rate (exact 95 % interval)", "kinds", "arm, cluster"),
+    )
+    return table(head, rows, right=range(3, 8))
+
+
+def _estimate(row: pd.Series) -> Estimate:
+    return proportion_estimate(int(row["failed"]), int(row["attempts"]))
+
+
+def _listed(kinds: Mapping[str, int]) -> str:
+    return ", ".join(f"{literal(kind)} {times}" for kind, times in kinds.items()) or "–"
+
+
+def _rate(rate: Estimate) -> str:
+    return f"{percent(rate.value)} ({percent(rate.low, 2)} to {percent(rate.high, 2)})"

@@ -1,4 +1,4 @@
-"""Tables of the page on running it oneself: every parameter with its unit, range, default and meaning."""
+"""Tables made of the code itself: every parameter of an experiment, and every column of every file."""
 
 import dataclasses
 import json
@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from lab import paths
+from lab.data.records import CHECKS, FILES, columns
 from lab.errors import DataError, ParameterError
 from lab.experiment.factoring_parameters import Factoring
 from lab.experiment.mechanism_parameters import Mechanisms
@@ -66,3 +67,20 @@ def refusal(name: str, value: str) -> Markdown:
     except ParameterError as error:
         return Markdown(f"> {error}")
     raise AssertionError(f"{name} was accepted")
+
+
+TYPES = {int: "whole number", float: "number", str: "text", bool: "true or false"}
+
+
+def columns_of(file: str) -> Markdown:
+    """Return the columns of a file with unit, kind and meaning."""
+    rows = [
+        (
+            f"`{one.name}`",
+            one.unit or "–",
+            TYPES[one.kind] + (", may be empty" if one.optional else ""),
+            one.meaning,
+        )
+        for one in columns({**FILES, **CHECKS}[file])
+    ]
+    return Markdown(table(("column", "unit", "kind", "meaning"), rows))

@@ -13,8 +13,7 @@ from lab.report.book import Book
 from lab.report.histories import Entry, History, changed, histories
 from lab.report.markdown import Markdown, figure, folded, literal, paragraphs, safe, shortened, table
 from lab.report.provenance import day
-from lab.report.source import link, trials_of
-from lab.report.stale import stale
+from lab.report.source import link, stale, trials_of
 
 DAYS_FROM = 2.0
 """Histories that last longer have an axis in days, others in hours."""

@@ -10,8 +10,8 @@ from lab.analysis.causes import main
 from lab.analysis.losses import WORK, Account, loss_estimates, share_estimate
 from lab.figures.losses import Bar, stacked
 from lab.formats import count, estimate, fixed
+from lab.report.caveats import doubts as doubts_of
 from lab.report.decision import account_of, causes_of
-from lab.report.doubts import doubts as doubts_of
 from lab.report.levels import intervals
 from lab.report.loss_tables import (
     CAUSES,
@@ -66,17 +66,6 @@ class Selected:
         nodes, workers = self.size
         return self.main[(self.main["nodes"] == nodes) & (self.main["workers_per_node"] == workers)]
 
-    @property
-    def of_nodes(self) -> pd.DataFrame:
-        """Return the nodes of those trials."""
-        nodes = self.account.nodes
-        return nodes[nodes["trial_id"].isin(self.largest.index)]
-
-    @property
-    def odd(self) -> pd.DataFrame:
-        """Return the trials that are in no mean."""
-        return self.ray[~self.ray.index.isin(self.known.index)]
-
 
 def where_the_time_went(study: Study) -> Markdown:
     """Show where the core time of Ray's configurations went, with intervals, and by node for the largest."""
@@ -84,16 +73,15 @@ def where_the_time_went(study: Study) -> Markdown:
     if selected.known.empty:
         return Markdown("")
     view, *others = selected.views
-    estimates = loss_estimates(selected.main)
+    estimates, nodes = loss_estimates(selected.main), selected.account.nodes
+    largest = nodes[nodes["trial_id"].isin(selected.largest.index)]
     return paragraphs(
         in_one_sentence(study, selected),
         _figure(study, estimates, view),
         _compared(selected.main),
         folded("What the terms mean", meanings()),
         folded(f"Shares of the core time, %, {safe(_named(view))}", share_table(estimates)),
-        folded(
-            f"By node, {size_name(*selected.size)}, {safe(_named(view))}, %", node_table(selected.of_nodes)
-        ),
+        folded(f"By node, {size_name(*selected.size)}, {safe(_named(view))}, %", node_table(largest)),
         *(
             folded(
                 f"Shares of the core time, %, {safe(_named(one))}",
@@ -101,7 +89,7 @@ def where_the_time_went(study: Study) -> Markdown:
             )
             for one in others
         ),
-        _left_out(selected.odd),
+        _left_out(selected.ray[~selected.ray.index.isin(selected.known.index)]),
     )
 
 

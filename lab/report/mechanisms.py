@@ -26,8 +26,7 @@ from lab.report.book import Book
 from lab.report.markdown import Markdown, figure, literal, paragraphs, safe, table
 from lab.report.page import NO_RUN, not_shown
 from lab.report.provenance import day
-from lab.report.source import link
-from lab.report.stale import stale
+from lab.report.source import link, stale
 from lab.report.verdicts import verdict_table
 
 EXPERIMENT, FILE = "mechanisms", "mechanisms.csv"

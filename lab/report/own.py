@@ -14,7 +14,6 @@ from lab.report import (
     answers,
     baselines,
     disturbances,
-    error_rates,
     failures,
     limits,
     losses,
@@ -78,7 +77,7 @@ FOLDED: Mapping[str, tuple[str, tuple[Section, ...]]] = {
     "Cold start": ("No throughput on this page includes it.", (waiting.start,)),
     "Items that raised, and failed trials": (
         "",
-        (own_answers.raised, error_rates.errors, failures.trials),
+        (own_answers.raised, failures.errors, failures.trials),
     ),
     "Noise and drift": (
         "One configuration runs twice in every block: the A/A arm. What the two differ by is noise.",

@@ -3,9 +3,9 @@
 import functools
 import time
 
-from lab.analysis.counters import FEWEST_SECONDS, PARTS, Counted, counted
 from lab.analysis.intervals import median_estimate
 from lab.analysis.losses import TERMS, account
+from lab.analysis.nodes import FEWEST_SECONDS, PARTS, Counted, counted
 from lab.analysis.verdicts import Verdict, all_of, judge, shared_level, within
 from lab.formats import UNKNOWN, count, estimate, fixed, listing, number, percent
 from lab.invariants import require

@@ -14,8 +14,7 @@ from lab.report.markdown import Markdown, literal, paragraphs, safe, table
 from lab.report.nodes import own_cores, sized, workers_nodes
 from lab.report.page import not_shown
 from lab.report.series import COUNTED, GROWING
-from lab.report.source import link, trials_of
-from lab.report.stale import stale
+from lab.report.source import link, stale, trials_of
 from lab.report.study import Study
 
 SYSTEM = ("system", "kernel", "architecture")

@@ -13,28 +13,20 @@ from lab.report.markdown import safe
 from lab.report.nodes import at_size
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Purpose:
-    """What somebody wants: units/s, or nothing; and what a node costs an hour, or nothing."""
-
-    target: float | None = None
-    price: float | None = None
-
-
-def in_words(decision: Decision, purpose: Purpose) -> list[str]:
+def in_words(decision: Decision, target: float | None = None, price: float | None = None) -> list[str]:
     """Return the answer for a purpose as sentences; raises ParameterError for a target or price that is none.
 
     A node-hour is priced: on one node a size counts workers, and a worker is taken for a node of its own.
     """
     told: list[str] = []
-    if purpose.target is not None:
-        told.append(_for_target(decision, purpose.target))
-    if purpose.price is not None:
-        told.append(_for_price(decision, purpose.price))
+    if target is not None:
+        told.append(_for_target(decision, target))
+    if price is not None:
+        told.append(_for_price(decision, price))
     return told
 
 
-def as_values(decision: Decision, purpose: Purpose) -> dict[str, Any]:
+def as_values(decision: Decision, target: float | None = None, price: float | None = None) -> dict[str, Any]:
     """Return the answer for a purpose as plain values, for JSON; what is not known is None."""
     choice = decision.choice
     values: dict[str, Any] = {
@@ -52,12 +44,12 @@ def as_values(decision: Decision, purpose: Purpose) -> dict[str, Any]:
         "levels": runs_alike.as_values(decision),
         "caveats": caveats(decision),
     }
-    if purpose.target is not None:
-        found = smallest(decision.sweep, decision.fitted, purpose.target)
-        values["target"] = {"units_per_second": purpose.target, **_plain(found)}
-    if purpose.price is not None:
-        found_costs = costs(decision.sweep, purpose.price)
-        values["price"] = {"per_node_hour": purpose.price, **_plain(found_costs)}
+    if target is not None:
+        found = smallest(decision.sweep, decision.fitted, target)
+        values["target"] = {"units_per_second": target, **_plain(found)}
+    if price is not None:
+        found_costs = costs(decision.sweep, price)
+        values["price"] = {"per_node_hour": price, **_plain(found_costs)}
     return values
 
 

@@ -15,7 +15,9 @@ from lab.data.store import Run, read_run, read_trials
 from lab.errors import DataError
 from lab.experiment.rules import Flag, Real, Text, parameter
 from lab.report.comparable import (
+    Difference,
     begun,
+    differences,
     refuse_a_copy,
     refuse_checks,
     refuse_nothing_in_common,
@@ -24,7 +26,6 @@ from lab.report.comparable import (
     refuse_unfinished,
     taking_turns,
 )
-from lab.report.differences import Difference, differences
 from lab.report.runs_alike import configuration
 from lab.report.study import Study
 

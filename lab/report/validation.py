@@ -1,11 +1,11 @@
-"""The Validation page: all claims about the measurements, and other instruments beside the lab's."""
+"""The Validation page: all claims about the measurements, other instruments beside the lab's, and kills."""
 
 import dataclasses
 from pathlib import Path
 
 import pandas as pd
 
-from lab.analysis.intervals import LEVEL, Estimate, median_estimate, ratio_estimate
+from lab.analysis.intervals import LEVEL, Estimate, median_estimate, proportion_estimate, ratio_estimate
 from lab.analysis.verdicts import Verdict, at_least, at_most, judge, within
 from lab.data.environment import ENVIRONMENT, read_environment
 from lab.data.listing import all_listed
@@ -15,8 +15,7 @@ from lab.report import alarms, choices, laws, proofs, simulations
 from lab.report.book import Book
 from lab.report.markdown import Markdown, literal, paragraphs, table
 from lab.report.page import NO_RUN, not_shown
-from lab.report.source import link
-from lab.report.stale import stale
+from lab.report.source import link, stale
 from lab.report.verdicts import verdict_table
 
 FILE = "checks.csv"
@@ -150,3 +149,54 @@ def _row(found: Checks, check: str) -> tuple[object, ...]:
     else:
         told = f"lab / reference ({', '.join(units)})", short_estimate(ratio(rows))
     return check, f"{len(rows):,}", *told, len(every) - len(rows)
+
+
+KILLS = "kills.csv"
+WRONG = ["rows_lost", "rows_doubled", "units_not_once", "failures_untold"]
+COLUMNS = {
+    "kills": "kills",
+    "resumes": "gone on with",
+    "units": "items",
+    "rows": "rows",
+    "rows_lost": "rows lost",
+    "rows_doubled": "rows doubled",
+    "units_not_once": "items not once",
+    "failures": "failures",
+    "failures_untold": "without reason",
+}
+"""What is told of each kind, and as what."""
+
+
+def kills(book: Book) -> Markdown:
+    """Show for each kind of kill how often it was done, and what was there in the end."""
+    runs = all_listed(book.data, "kills")
+    found = next((one.directory for one in runs if one.state == "complete"), None)
+    if found is None:
+        return paragraphs(f"{NO_RUN} `make chaos` makes one.", not_shown(runs))
+    rows = read_table(found / KILLS)
+    kinds = rows.groupby(["kind", "cluster"], sort=False)[[*COLUMNS]].sum()
+    lines = [(", ".join(kind), *map("{:,}".format, kinds.loc[kind])) for kind in kinds.index]
+    return paragraphs(
+        _lost_in_kills(rows),
+        f"Run {literal(found.name)}: {link(found, KILLS)}{stale(read_environment(found), '; ')}.",
+        table(("killed", *COLUMNS.values()), lines, right=range(1, len(COLUMNS) + 1)),
+    )
+
+
+def _lost_in_kills(rows: pd.DataFrame) -> str:
+    """Say what was lost of how many kills, and how often at most that is by an exact interval."""
+    total = {name: int(rows[name].sum()) for name in COLUMNS}
+    bad = int((rows[WRONG].sum(axis="columns") > 0).sum())
+    done = f"After {count(total['kills'], 'kill')} in {count(len(rows), 'run')}"
+    if bad:
+        lost, doubled, units = (total[name] for name in WRONG[:3])
+        return (
+            f"{done}, {count(bad, 'run')} did not hold what belongs there: rows lost {lost}, "
+            f"rows doubled {doubled}, items not there once {units}."
+        )
+    most = proportion_estimate(0, total["kills"]).high
+    return (
+        f"{done}, all of which came to their end, no row was lost or doubled; every item of "
+        f"a trial that ended well is there once, and each of {count(total['failures'], 'failure')} has its "
+        f"reason. So at most {percent(most or 1.0, 1)} of kills cost a row (95 % interval, exact)."
+    )

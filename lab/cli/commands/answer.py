@@ -4,8 +4,6 @@ import argparse
 import json
 from pathlib import Path
 
-from lab import paths
-from lab.data.listing import all_listed
 from lab.errors import DataError
 
 EXAMPLE = "  lab answer 20261127T154421Z-custom --target 5000 --price 0.40"
@@ -25,24 +23,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def carry_out(given: argparse.Namespace) -> None:
     """Print the answers of every piece of the run's work."""
     # the analysis takes a second to import
+    from lab.cli.runs import find_run
     from lab.data.store import read_run
     from lab.report import baselines, runs_alike
     from lab.report.answers import answers
     from lab.report.caveats import caveats
     from lab.report.decision import decide
-    from lab.report.purposes import Purpose, as_values, in_words
+    from lab.report.purposes import as_values, in_words
     from lab.report.study import Study
 
-    purpose = Purpose(_target(given), given.price)
-    study = Study(read_run(_folder(given.run, given.data or paths.data_folder())))
+    purpose = _target(given), given.price
+    study = Study(read_run(find_run(given.run, given.data)))
     if not study.modes:
         raise DataError(f"no trial of {given.run} ended well: `lab list` shows its state")
     decisions = [decide(study, mode) for mode in study.modes]
     if given.json:
-        print(json.dumps([as_values(one, purpose) for one in decisions], indent=2))
+        print(json.dumps([as_values(one, *purpose) for one in decisions], indent=2))
         return
     # what is asked for is checked before anything is told
-    wanted = [in_words(one, purpose) for one in decisions]
+    wanted = [in_words(one, *purpose) for one in decisions]
     for one, lines in zip(decisions, wanted, strict=True):
         print(f"{one.mode}, {one.series}")
         for found in answers(study, one.mode):
@@ -62,10 +61,3 @@ def _target(given: argparse.Namespace) -> float | None:
         if not value > 0:
             raise DataError(f"--{name} must be above 0, but is {value:g}")
     return float(given.work / given.hours / 3600)
-
-
-def _folder(run: str, data: Path) -> Path:
-    found = [one for one in all_listed(data) if one.run_id == run]
-    if not found:
-        raise DataError(f"there is no run {run} in {data}: `lab list` shows all")
-    return found[0].directory
