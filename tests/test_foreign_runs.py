@@ -28,7 +28,7 @@ from lab.invariants import (
     tasks_add_up,
     work_fits_window,
 )
-from lab.report.selection import select_run
+from lab.report.page import page
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -93,15 +93,15 @@ def live(text: str) -> list[str]:
 def state_of(data: Path, experiment: str, files: Files) -> str:
     """Return the state that the foreign run is listed in; a good run beside it can be shown."""
     write_files(data / experiment / "foreign", files)
-    chosen = select_run(experiment, data, data / "no-pins.yaml")
-    assert chosen.run is not None or len(chosen.runs) < 2
-    if chosen.run is not None and chosen.run.run_id == "foreign":
+    chosen = page(experiment, data, data / "no-pins.yaml")
+    assert chosen.study is not None or len(chosen.runs) < 2
+    if chosen.study is not None and chosen.study.run.run_id == "foreign":
         try:
             for claim in (same_results, nothing_left_out, one_trial_per_block):
-                claim(chosen.run)
+                claim(chosen.study.run)
             if experiment != "break_even":
-                tasks_add_up(chosen.run)
-            work_fits_window(chosen.run)
+                tasks_add_up(chosen.study.run)
+            work_fits_window(chosen.study.run)
         except ClaimError:
             # what the run that is shown contradicts stops the build, in words
             return "contradicted"

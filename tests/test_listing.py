@@ -11,7 +11,7 @@ from synthetic import synthetic_run
 from written import write_run
 
 from lab.data.listing import Listed, all_listed
-from lab.report.selection import select_run
+from lab.report.page import page
 
 Frames = tuple[pd.DataFrame, ...]
 
@@ -34,8 +34,8 @@ def lines(data: Path) -> dict[str, Listed]:
 
 def shown(data: Path) -> str | None:
     """Return the run that the page shows."""
-    found = select_run("single_node", data, data / "no-pins.yaml").run
-    return None if found is None else found.run_id
+    found = page("single_node", data, data / "no-pins.yaml").study
+    return None if found is None else found.run.run_id
 
 
 def change(folder: Path, **facts: Any) -> None:
@@ -116,7 +116,7 @@ def test_a_run_of_another_version_keeps_no_other_from_being_shown(
         path = other / file
         path.write_text(path.read_text().replace("\n2,", "\n1,"))
     assert shown(tmp_path) == "good"
-    runs = {one.run_id: one for one in select_run("single_node", tmp_path, tmp_path / "none").runs}
+    runs = {one.run_id: one for one in page("single_node", tmp_path, tmp_path / "none").runs}
     # a table beyond that of the trials is read where it is to be shown
     if newer or file != "tasks.csv":
         assert runs["other"].state == "of another version"
@@ -167,9 +167,9 @@ def test_what_is_no_plain_file_is_not_read(tmp_path: Path, small: Frames, name: 
         "folder": (bad / name).mkdir,
         "device": lambda: (bad / name).symlink_to("/dev/zero"),
     }[what]()
-    chosen = select_run("single_node", tmp_path, tmp_path / "none")
-    assert chosen.run is not None
-    assert chosen.run.run_id == "good"
+    chosen = page("single_node", tmp_path, tmp_path / "none")
+    assert chosen.study is not None
+    assert chosen.study.run.run_id == "good"
     (other,) = (one for one in chosen.runs if one.run_id == "bad")
     assert f"{name} cannot be read: {name} is no plain file" in other.reason
 

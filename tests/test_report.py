@@ -35,7 +35,6 @@ from lab.report.handbook import KINDS, columns_of, parameters_of, refusal
 from lab.report.markdown import Markdown, figure, folded, literal, table
 from lab.report.own import own_page
 from lab.report.page import Page, page
-from lab.report.selection import select_run
 from lab.report.source import link
 from lab.report.study import Study
 
@@ -139,14 +138,16 @@ def test_a_wrong_pin_gets_a_clear_error(tmp_path: Path, small: Frames, text: str
     (torn / "environment.json").write_text("{")
     (tmp_path / "pins.yaml").write_text(text)
     with pytest.raises(DataError, match=message):
-        select_run("single_node", tmp_path, tmp_path / "pins.yaml")
+        page("single_node", tmp_path, tmp_path / "pins.yaml")
 
 
 def test_pins_of_nothing_pin_nothing(tmp_path: Path, small: Frames) -> None:
     """An empty file of pins, or one of other experiments, leaves the newest complete run."""
     write_run(tmp_path / "single_node" / "whole", small)
     (tmp_path / "pins.yaml").write_text("# none\n")
-    assert not select_run("single_node", tmp_path, tmp_path / "pins.yaml").pinned
+    study = page("single_node", tmp_path, tmp_path / "pins.yaml").study
+    assert study is not None
+    assert not study.pinned
 
 
 @pytest.mark.parametrize("unfinished", [True, False])

@@ -8,6 +8,7 @@ import difflib
 import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import ModuleType
 
 from lab.errors import LabError
@@ -25,7 +26,10 @@ COMMANDS: Mapping[str, str] = {
     "trace": "write one trial of a run as a file for Perfetto",
     "validate": "measure the lab's own measuring beside other instruments",
 }
-"""Each has a module of its name in `lab.cli.commands`: `add_arguments`, `carry_out`, and an EXAMPLE."""
+"""Each has a module of its name in `lab.cli.commands`: `carry_out`, EXAMPLE and, mostly, `add_arguments`."""
+
+WITHOUT_DATA = ("factor",)
+"""Commands that neither read nor write runs."""
 
 FAILED, WRONG_USAGE, STOPPED = 1, 2, 130
 
@@ -78,7 +82,10 @@ def carry_out(command: ModuleType, name: str, arguments: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    command.add_arguments(parser)
+    getattr(command, "add_arguments", lambda _: None)(parser)
+    if name not in WITHOUT_DATA:
+        told = "the folder of the runs (default: data/ of the lab)"
+        parser.add_argument("--data", type=Path, metavar="FOLDER", help=told)
     refuse_unknown(parser, arguments)
     return command.carry_out(parser.parse_args(arguments)) or 0
 

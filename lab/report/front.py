@@ -65,7 +65,7 @@ def first(book: Book) -> Markdown:
     """Show what was found: your own runs where there are any, and the published ones below them."""
     shown = groups(book)
     if not shown:
-        return no_run(book.page("single_node").selection)
+        return no_run("single_node", book.page("single_node").runs)
     head, *rest = shown
     texts = [_told(head)]
     texts += [folded("What the published runs found", _told(one)) for one in rest]

@@ -107,7 +107,8 @@ def _panel(one: History) -> Panel:
         lines.append(Line("mean between changes", MEAN, ends, [part.mean.value or nan] * 2))
     gaps = [(at[id(each)], GAP) for each in one.entries if each.found.value is None]
     x_label = f"{unit} since the first run"
-    return Panel("", one.unit, lines, x_label, failed=gaps, failed_as="missing level")
+    title = "The level of each run"
+    return Panel(title, one.unit, lines, x_label, failed=gaps, failed_as="missing level")
 
 
 def _rows(one: History) -> Iterator[tuple[object, ...]]:

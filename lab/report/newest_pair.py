@@ -17,7 +17,7 @@ from lab.report.book import Book
 from lab.report.comparable import against
 from lab.report.compared import in_short, series_name, shown
 from lab.report.markdown import MOST_LETTERS, Markdown, figure, paragraphs
-from lab.report.selection import pinned_run
+from lab.report.page import pinned_run
 from lab.report.source import of_run
 from lab.report.two_runs import Asked, TwoRuns, two_runs
 

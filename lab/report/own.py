@@ -31,7 +31,6 @@ from lab.report.caveats import caveats
 from lab.report.decision import decide
 from lab.report.markdown import Markdown, folded, literal, paragraphs, safe, shortened, table
 from lab.report.page import no_run
-from lab.report.selection import Selection
 from lab.report.series import GROWING
 from lab.report.source import link
 from lab.report.study import Study
@@ -108,7 +107,7 @@ class OwnPage:
     def works(self) -> Markdown:
         """Return every work in full; without any, a word on how to make a run."""
         if not self.shown:
-            return no_run(Selection(EXPERIMENT, None, False, self.others))
+            return no_run(EXPERIMENT, self.others)
         return paragraphs(self._contents(), *(text for _, text in self.shown))
 
     def _contents(self) -> str | None:

@@ -34,7 +34,7 @@ def answers(book: "Book") -> Markdown:
         found.append(short_answers.memory_and_start(raced))
     shown = [one for one in found if one.answer]
     if not shown:
-        return no_run(book.page("break_even").selection)
+        return no_run("break_even", book.page("break_even").runs)
     runs = [study for study in (sweep, evened, raced) if study is not None]
     return paragraphs(*(book.badge(one) for one in runs), answer_table(shown).text)
 

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from pathlib import Path
 
 from lab.errors import DataError
 
@@ -17,7 +16,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hours", type=float, metavar="HOURS", help="by when, with --work")
     parser.add_argument("--price", type=float, metavar="PRICE", help="what a node costs for an hour")
     parser.add_argument("--json", action="store_true", help="print plain values instead of sentences")
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="the runs (default: data/ of the lab)")
 
 
 def carry_out(given: argparse.Namespace) -> None:

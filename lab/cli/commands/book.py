@@ -26,13 +26,6 @@ OWN_ERROR = re.compile(rf"^(lab\.errors\.)?({OWN_ERRORS}): ")
 LAST_LINES = 20
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add where the measurements are."""
-    parser.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="the measurements (default: data/ of the lab)"
-    )
-
-
 def carry_out(given: argparse.Namespace) -> None:
     """Build the book and say where its first page is."""
     print("==> Building the book from data/", flush=True)

@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-from pathlib import Path
 
 WRONG_USAGE = 64
 """As in sysexits.h: 1 and 2 tell what was found."""
@@ -31,9 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also run small examples: tasks, and jobs by command, over HTTP and from Python (a minute more)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="of the runs, for which it is kept (default: data/)"
-    )
 
 
 def carry_out(given: argparse.Namespace) -> int:

@@ -80,7 +80,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help=f"append Markdown to a file (default: where {SUMMARY} says, in GitHub Actions)",
     )
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="the runs (default: data/ of the lab)")
 
 
 def carry_out(given: argparse.Namespace) -> int:

@@ -34,7 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a file, or a folder that is there, such as the results/ of asv, which gets its benchmarks.json "
         "and machine.json, too (default: printed)",
     )
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="the runs (default: data/ of the lab)")
 
 
 def carry_out(given: argparse.Namespace) -> None:

@@ -2,18 +2,12 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from lab import paths
 from lab.data.listing import Listed, all_listed
 
 EXAMPLE = "  lab list"
 HEADS = ("experiment", "run", "work", "state", "trials", "started (UTC)")
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add where the runs are."""
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="the runs (default: data/ of the lab)")
 
 
 def carry_out(given: argparse.Namespace) -> None:

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from lab.cli.commands.run import add_unchecked, heed_unchecked
@@ -22,7 +21,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--items", metavar="ITEMS", help="where the items are now, if they were moved")
     parser.add_argument("--address", metavar="URL", help="of the cluster's jobs API, which no run keeps")
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="the runs (default: data/ of the lab)")
     add_unchecked(parser)
 
 

@@ -4,7 +4,6 @@ import argparse
 import dataclasses
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from lab.cli.options import add_options, meaning_of, reader
@@ -35,9 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser, kind: type[Any] | None = None
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="run a few items here, say what a run would do, write nothing"
-    )
-    parser.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="where the run goes (default: data/ of the lab)"
     )
     parser.add_argument(
         "--different-results",

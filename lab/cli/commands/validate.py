@@ -2,16 +2,12 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 EXAMPLE = "  lab validate"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add where the rows go."""
-    parser.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="where the run goes (default: data/ of the lab)"
-    )
     parser.add_argument(
         "--proofs",
         action="store_true",
