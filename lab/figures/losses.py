@@ -13,26 +13,18 @@ SKY, ORANGE, GREY = "#56B4E9", "#E69F00", "#999999"
 """More of Okabe and Ito's colours; areas are told apart by their patterns too."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Fill:
-    """How a part of a bar is filled: colour, and a pattern in ink, as matplotlib's hatches."""
-
-    colour: str
-    pattern: str
-
-
-FILLS: Mapping[str, Fill] = {
-    "useful": Fill(BLUE, ""),
-    "work": Fill(BLUE, "/"),
-    "slower": Fill(SKY, "///"),
-    "waiting": Fill(VERMILION, "\\\\\\"),
-    "gaps": Fill(ORANGE, "xxx"),
-    "startup": Fill(PURPLE, "..."),
-    "tail": Fill(GREEN, "---"),
-    "unused": Fill("none", "|||"),
-    "residual": Fill(GREY, "+++"),
+FILLS: Mapping[str, tuple[str, str]] = {
+    "useful": (BLUE, ""),
+    "work": (BLUE, "/"),
+    "slower": (SKY, "///"),
+    "waiting": (VERMILION, "\\\\\\"),
+    "gaps": (ORANGE, "xxx"),
+    "startup": (PURPLE, "..."),
+    "tail": (GREEN, "---"),
+    "unused": ("none", "|||"),
+    "residual": (GREY, "+++"),
 }
-"""The look of each term, the same in every figure."""
+"""Colour of each term, and its pattern in ink as matplotlib's hatches: the same in every figure."""
 
 BAR_INCHES = 0.56
 BESIDE_INCHES = 1.75
@@ -73,15 +65,15 @@ def _draw(axis: Axes, at: float, bar: Bar, terms: Sequence[str]) -> tuple[float,
         share = 100 * bar.shares.get(term, 0.0)
         if not abs(share) > 100 * SMALLEST:
             continue
-        fill = FILLS[term]
+        colour, pattern = FILLS[term]
         begin = high if share > 0 else low
         axis.barh(
             at,
             share,
             left=begin,
             height=0.42,
-            color=fill.colour,
-            hatch=fill.pattern or None,
+            color=colour,
+            hatch=pattern or None,
             edgecolor=INK,
             linewidth=0.6,
         )
@@ -102,8 +94,8 @@ def _frame(axis: Axes, bars: int, low: float, high: float) -> None:
 
 
 def _patch(term: str, name: str) -> Patch:
-    fill = FILLS[term]
-    return Patch(facecolor=fill.colour, hatch=fill.pattern or None, edgecolor=INK, linewidth=0.6, label=name)
+    colour, pattern = FILLS[term]
+    return Patch(facecolor=colour, hatch=pattern or None, edgecolor=INK, linewidth=0.6, label=name)
 
 
 def _said(bar: Bar, names: Mapping[str, str]) -> str:
