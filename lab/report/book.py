@@ -10,7 +10,7 @@ from lab.report import provenance
 from lab.report.made_up import MadeUp, made_up
 from lab.report.markdown import Markdown, paragraphs, table
 from lab.report.own import OwnPage, own_page
-from lab.report.page import PINS, Page, page
+from lab.report.page import PINS, Page, no_run, page
 from lab.report.study import Study
 
 
@@ -72,7 +72,7 @@ class Book:
     ) -> Markdown:
         """Return a page of all sweeps: the first in full, and of every other a line under that head."""
         if not self.sweeps:
-            return self.page("single_node").show(shown)
+            return no_run("single_node", self.page("single_node").runs)
         first, *others = self.sweeps
         lines = [(provenance.named_briefly(one), in_short(one)) for one in others]
         rows = [line for line in lines if line[1]]
