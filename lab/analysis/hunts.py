@@ -49,24 +49,26 @@ def changes(steps: pd.DataFrame) -> pd.DataFrame:
     `curve_seconds` is what a curve of the number took there. A worker that has no more work after the find,
     since the last number was split, has no row.
     """
-    rows = []
-    for _, own in steps.sort_values("started_seconds").groupby("trial_id"):
-        needed = own[own["ending"] != "late"]
-        for _, find in own[(own["kind"] == "curves") & (own["ending"] == "found")].iterrows():
-            after = needed[needed["started_seconds"] >= find["finished_seconds"]]
-            for worker, mine in after.groupby("worker"):
-                first = mine.iloc[0]
-                lasted = find["finished_seconds"] - find["started_seconds"]
-                rows.append(
-                    {
-                        **{name: find[name] for name in ("trial_id", "mode", "nodes", "workers", "item")},
-                        "worker": worker,
-                        "seconds": float(first["started_seconds"] - find["finished_seconds"]),
-                        "curve_seconds": float(lasted / find["curves"]),
-                    }
-                )
-    columns = ["trial_id", "mode", "nodes", "workers", "item", "worker", "seconds", "curve_seconds"]
-    return pd.DataFrame(rows, columns=columns)
+    known = ["trial_id", "mode", "nodes", "workers", "item"]
+    needed = steps[steps["ending"] != "late"].dropna(subset="started_seconds")
+    finds = steps[(steps["kind"] == "curves") & (steps["ending"] == "found")]
+    asked = finds[[*known, "started_seconds", "finished_seconds", "curves"]].merge(
+        needed[["trial_id", "worker"]].drop_duplicates(), on="trial_id"
+    )
+    begun = needed[["trial_id", "worker"]].assign(next_seconds=needed["started_seconds"])
+    found = pd.merge_asof(
+        asked.sort_values("finished_seconds"),
+        begun.sort_values("next_seconds"),
+        left_on="finished_seconds",
+        right_on="next_seconds",
+        by=["trial_id", "worker"],
+        direction="forward",
+    ).dropna(subset="next_seconds")
+    lasted = found["finished_seconds"] - found["started_seconds"]
+    return found.assign(
+        seconds=found["next_seconds"] - found["finished_seconds"],
+        curve_seconds=lasted / found["curves"].astype(float),
+    )[[*known, "worker", "seconds", "curve_seconds"]]
 
 
 def efforts(steps: pd.DataFrame, factor_bits: float) -> pd.Series:
