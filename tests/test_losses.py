@@ -607,7 +607,7 @@ def test_the_figure_follows_the_page() -> None:
 
 def test_terms_differ_in_more_than_colour() -> None:
     """In grey the terms can still be told apart: no two share a pattern."""
-    assert len({fill.pattern for fill in FILLS.values()}) == len(FILLS)
+    assert len({pattern for _, pattern in FILLS.values()}) == len(FILLS)
     assert set(FILLS) == {*TERMS, WORK}
 
 
