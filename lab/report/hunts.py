@@ -153,7 +153,8 @@ def times(study: Study) -> Markdown:
         return Markdown("")
     middle = {int(str(size)): median_estimate(found[size]) for size in found}
     dots = [(float(str(size)), float(value)) for size in found for value in found[size].dropna()]
-    told = [f"{seconds(one.value)} with {size}" for size, one in middle.items()]
+    ends = dict.fromkeys((min(middle), max(middle)))
+    told = [f"{seconds(middle[size].value)} with {size}" for size in ends]
     line = Line("median of the numbers", OURS, *curve(middle), dots=dots)
     title = f"A number takes {listing(told)}"
     svg = chart("Time of a number in a hunt", [Panel(title, "seconds", [line], study.axis.label)])
