@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 from synthetic import multi_node_run
 
+from lab.analysis.error_rates import NO_KIND, error_rates
 from lab.analysis.measures import measures
-from lab.analysis.trials import LOST, NO_KIND, error_rates, lost_workers, odd, sound
+from lab.analysis.trials import LOST, lost_workers, odd, sound
 
 
 @pytest.fixture

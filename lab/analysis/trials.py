@@ -1,9 +1,6 @@
-"""Which trials measure the configuration that they are named after, why others do not, and what failed."""
+"""Which trials measure the configuration that they are named after, and why others do not."""
 
 import pandas as pd
-
-from lab.analysis.configurations import CONFIGURATION
-from lab.analysis.intervals import proportion_estimate
 
 LOST = "lost workers"
 """What stands in place of the status of a trial that ended well with fewer workers than it began with."""
@@ -41,35 +38,3 @@ def odd(trials: pd.DataFrame) -> pd.DataFrame:
     table.loc[lost, "reason"] = "workers lost before the last task was done: " + count[lost]
     table.loc[lost, "status"] = LOST
     return table
-
-
-KEY = [*CONFIGURATION, "batching"]
-NO_KIND = "no kind was recorded"
-
-
-def error_rates(trials: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
-    """Return per configuration: KEY, trials, attempts, failed, value, low, high and kinds.
-
-    Over all attempts in the windows of trials that were not interrupted: of those that failed or lost
-    workers, too. The interval is exact (Clopper and Pearson). `kinds` maps each kind of error to its count.
-    """
-    ended = trials[trials["status"] != "interrupted"]
-    window = tasks[~tasks["warmup"].astype(bool)]
-    placed = ended[["trial_id", *KEY]].merge(window, on="trial_id", suffixes=("", "_of_task"))
-    rows = []
-    for key, mine in ended.groupby(KEY, dropna=False):
-        attempts = placed[placed["trial_id"].isin(mine["trial_id"])]
-        failed = attempts[attempts["status"] != "ok"]
-        rate = proportion_estimate(len(failed), len(attempts))
-        rows.append(
-            (*key, len(mine), len(attempts), len(failed), rate.value, rate.low, rate.high, kinds(failed))
-        )
-    names = ["trials", "attempts", "failed", "value", "low", "high", "kinds"]
-    table = pd.DataFrame(rows, columns=[*KEY, *names])
-    return table.astype({"value": float, "low": float, "high": float})
-
-
-def kinds(failed: pd.DataFrame) -> dict[str, int]:
-    """Return how often each kind of error occurs, the most frequent first."""
-    counts = failed["error_kind"].astype(object).fillna(NO_KIND).value_counts()
-    return {str(kind): int(count) for kind, count in counts.items()}

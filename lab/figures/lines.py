@@ -117,9 +117,8 @@ def _shifts(panel: Panel) -> list[float]:
 def describe(panel: Panel) -> str:
     """Return what a panel shows in words, for those who hear the page."""
     lines = [f"{line.label}: {_points(line, panel)}." for line in panel.lines]
-    failed = (
-        f" {panel.failed_as.capitalize()}s at {panel.x_label} {', '.join(f'{x:g}' for x, _ in panel.failed)}."
-    )
+    places = ", ".join(f"{x:g}" for x, _ in panel.failed)
+    failed = f" {panel.failed_as.capitalize()}s at {panel.x_label} {places}."
     return f"{panel.title}, {panel.y_label} against {panel.x_label}. {' '.join(lines)}" + failed * bool(
         panel.failed
     )

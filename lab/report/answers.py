@@ -11,6 +11,7 @@ from lab.figures.scaling import LOOP
 from lab.formats import decimals, fixed, listing, number, percent, short_estimate
 from lab.report import baselines
 from lab.report.decision import Decision, decide
+from lab.report.levels import choices_of
 from lab.report.markdown import Markdown, capital, paragraphs, table
 from lab.report.nodes import at_size
 from lab.report.series import PROCESSES
@@ -182,7 +183,7 @@ def cost(study: Study, mode: str, series: str) -> tuple[tuple[int, ...], Estimat
     if not counts:
         return (), Estimate(0)
     return counts, pooled_ratio(
-        study.measures, "throughput", study.choices(mode, (series, PROCESSES), counts)
+        study.measures, "throughput", choices_of(study, mode, (series, PROCESSES), counts)
     )
 
 

@@ -6,7 +6,7 @@ from lab.analysis.verdicts import shared_level
 from lab.formats import listing, short_estimate
 from lab.published.cluster_claims import CLAIMS, cluster_verdicts
 from lab.published.single_node_claims import where_quiet
-from lab.report.levels import level_table
+from lab.report.levels import choices_of, level_table
 from lab.report.markdown import Markdown, paragraphs
 from lab.report.study import Study
 from lab.report.verdicts import verdict_table
@@ -65,6 +65,6 @@ def _pooled(study: Study, mode: str, name: str, static: str) -> str:
     shared = [one for one in _shared(study, mode, name, static) if one > 1]
     if not shared:
         return ""
-    ratio = pooled_ratio(study.measures, "throughput", study.choices(mode, (name, static), shared))
+    ratio = pooled_ratio(study.measures, "throughput", choices_of(study, mode, (name, static), shared))
     sizes = f"{listing(shared)} {study.placement.noun}"
     return f"Pooled over {sizes}, {name}: {short_estimate(ratio)}, 95 % interval, n = {ratio.n}."

@@ -7,6 +7,7 @@ from lab.analysis.intervals import LEVEL, Estimate
 from lab.analysis.nodes import node_windows
 from lab.analysis.verdicts import judge, within
 from lab.formats import count, estimate, listing, number
+from lab.report.levels import choices_of
 from lab.report.series import SIDES
 from lab.report.study import Study
 
@@ -25,7 +26,7 @@ def compared(study: Study, mode: str) -> dict[tuple[str, int], Choice]:
         if not name.startswith(CONTAINERS) or other not in study.rays(mode):
             continue
         shared = sorted(set(study.counts(mode, name)) & set(study.counts(mode, other)))
-        choices = study.choices(mode, (name, other), shared)
+        choices = choices_of(study, mode, (name, other), shared)
         found |= {(name, x): one for x, one in zip(shared, choices, strict=True)}
     return found
 

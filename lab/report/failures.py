@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import pandas as pd
 
 from lab.analysis.configurations import select
+from lab.analysis.error_rates import error_rates
 from lab.analysis.intervals import Estimate, proportion_estimate
-from lab.analysis.trials import LOST, error_rates
+from lab.analysis.trials import LOST
 from lab.data.engines import label
 from lab.figures import curves as figures
 from lab.formats import count, percent

@@ -28,6 +28,15 @@ def beside(report: pd.DataFrame, column: str, x: str = "workers", head: str = RE
     return {head: {int(at): float(one) for at, one in zip(known[x], known[column], strict=True)}}
 
 
+def choices_of(
+    study: Study, mode: str, both: tuple[str, str], counts: Iterable[int]
+) -> list[tuple[dict[str, object], dict[str, object]]]:
+    """Return the configurations of two series at each of these workers or nodes, side by side."""
+    first, second = ({"mode": mode, **study.known[name]} for name in both)
+    column = study.axis.column
+    return [({**first, column: x}, {**second, column: x}) for x in counts]
+
+
 def level_table(
     levels: Levels, theirs: Beside | None = None, scale: float = 1.0, axis: Axis = WORKERS
 ) -> str:

@@ -1,9 +1,9 @@
 """A run as its page reads it: measures per trial, series over workers or nodes, ratios over blocks."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pandas as pd
 
@@ -40,8 +40,7 @@ class Study:
         """Return what is computed of this run; a second time under that key it is not computed again."""
         if key not in self.done:
             self.done[key] = computed()
-        found: T = self.done[key]
-        return found
+        return cast(T, self.done[key])
 
     @cached_property
     def measures(self) -> pd.DataFrame:
@@ -208,10 +207,9 @@ class Study:
         """Return the measures of a mode, of one of its series, or of one x of that."""
         if series is not None and series not in self.known:
             return self.measures.head(0)
-        asked = mode, series, x
         at = {} if x is None else {self.axis.column: x}
         wanted = {"mode": mode, **(self.known[series] if series else {}), **at}
-        return self.once(asked, lambda: select(self.measures, wanted))
+        return self.once((mode, series, x), lambda: select(self.measures, wanted))
 
     def series(self, mode: str) -> tuple[str, ...]:
         """Return the series that a mode has trials of."""
@@ -237,27 +235,16 @@ class Study:
     def levels(self, mode: str, metric: str, names: Sequence[str] | None = None) -> Levels:
         """Return the mean of a metric over blocks, of each series at each of its workers or nodes."""
         frames = {name: self.rows(mode, name) for name in (self.series(mode) if names is None else names)}
+        column = self.axis.column
         return {
-            name: {
-                int(str(x)): average(metric, mine[metric].tolist())
-                for x, mine in rows.groupby(self.axis.column)
-            }
+            name: {int(str(x)): average(metric, mine[metric].tolist()) for x, mine in rows.groupby(column)}
             for name, rows in frames.items()
             if len(rows)
         }
-
-    def choices(
-        self, mode: str, both: tuple[str, str], counts: Iterable[int]
-    ) -> list[tuple[dict[str, object], dict[str, object]]]:
-        """Return the configurations of two series at each of these workers or nodes, side by side."""
-        first, second = ({"mode": mode, **self.known[name]} for name in both)
-        column = self.axis.column
-        return [({**first, column: x}, {**second, column: x}) for x in counts]
 
     def ratio(
         self, mode: str, first: tuple[str, int], second: tuple[str, int], metric: str = "throughput"
     ) -> Estimate:
         """Return the ratio of two configurations, each a series and its x, over their blocks."""
-        asked = mode, first, second, metric
         one, other = ({**self.known[name], self.axis.column: x} for name, x in (first, second))
-        return self.once(asked, lambda: compare(self.rows(mode), metric, one, other))
+        return self.once((mode, first, second, metric), lambda: compare(self.rows(mode), metric, one, other))
