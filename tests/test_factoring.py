@@ -171,15 +171,18 @@ def test_steps_on_what_was_split_are_needed_no_more(splitting: ModuleType) -> No
 
 
 def test_without_the_library_the_sieve_splits_what_it_can() -> None:
-    """Without GMP-ECM a number is one task as far as that goes; beyond, the error says how to install it."""
-    steps = Splitting([("begin", SEMIPRIME)])
+    """Without GMP-ECM a number is one task as far as that goes, and both times it says how to install it."""
+    said: list[str] = []
+    number = (2**107 - 1) * (2**127 - 1)
+    steps = Splitting([("begin", number)], tell=said.append)
     begun = steps.next()
     assert begun is not None
-    end = Measurement(0.0, 0.01, 0.01, Outcome(1, ""), 1, result=([], [SEMIPRIME], 0, 0))
+    end = Measurement(0.0, 0.01, 0.01, Outcome(1, ""), 1, result=([], [number], 0, 0))
     steps.ended(begun, end)
     step = steps.next()
     assert step is not None
-    assert step.payload == ("whole", SEMIPRIME)
+    assert step.payload == ("whole", number)
+    assert "pip install passagemath-libecm" in said[0]
     large = 2 ** (LARGEST + 1) + 1
     steps = Splitting([("begin", large)], most_bits=1024)
     begun = steps.next()

@@ -216,6 +216,8 @@ class Splitting:
             if not has_curves:
                 if bits > LARGEST:
                     raise EngineError(f"{one.number} has {bits} bits. {MISSING}")
+                if levels_before_sieve(bits):
+                    self._tell(MISSING)
                 one.level = len(LEVELS)
 
     def _finish(self, number: Number, result: Any) -> None:
