@@ -2,8 +2,8 @@
 
 After `make slurm-up`, run `python benchmarks/slurm_and_compose.py`, with `--rounds 6`. All nodes have the
 same quota (LAB_SLURM_CPUS, 0.4 cores by default). The two take turns in random order, each with a new cluster
-every time. Ratios are paired by round; equal are they where the 90 % interval lies within the margin, which
-is two one-sided tests at 5 %.
+every time. Ratios are paired by round. The two are equal where the 90 % interval lies within the margin:
+two one-sided tests at 5 %.
 """
 
 import argparse
@@ -23,18 +23,9 @@ from lab.analysis.verdicts import judge, within
 from lab.formats import short_estimate
 
 MARGIN, LEVEL = 0.05, 0.9
-NODES = 2
 SLURM = ["docker", "compose", "-f", "deploy/slurm/compose.yml"]
-WORK = [
-    "examples/primes.py:work",
-    "--items",
-    "examples/primes.py:items",
-    "--nodes",
-    str(NODES),
-    "--workers",
-    "1",
-]
-WORK += ["--repeats", "3", "--engines", "ray"]
+WORK = ["examples/primes.py:work", "--items", "examples/primes.py:items"]
+OPTIONS = ["--engines", "ray", "--nodes", "2", "--workers", "1", "--repeats", "3"]
 
 
 def carried_out(command: Sequence[str]) -> None:
@@ -47,8 +38,8 @@ def carried_out(command: Sequence[str]) -> None:
 def by_slurm(run_id: str, data: Path) -> None:
     """Measure within one job."""
     user = [*SLURM, "exec", "-T", "--user", "lab", "--workdir", "/shared", "controller"]
-    job = ["sbatch", "--wait", "/opt/slurm/run.sbatch", *WORK, "--data", "/shared/data", "--run-id", run_id]
-    carried_out([*user, *job])
+    place = ["--data", "/shared/data", "--run-id", run_id]
+    carried_out([*user, "sbatch", "--wait", "/opt/slurm/run.sbatch", *WORK, *OPTIONS, *place])
     (data / "own").mkdir(exist_ok=True)
     carried_out([*SLURM, "cp", f"controller:/shared/data/own/{run_id}", str(data / "own")])
 
@@ -57,7 +48,7 @@ def by_compose(run_id: str, data: Path) -> None:
     """Measure on containers that are started for it."""
     cores = os.environ.get("LAB_SLURM_CPUS", "0.4")
     more = ["--cluster", "compose", "--node-cores", cores, "--may-scale", "--data", str(data)]
-    carried_out([sys.executable, "-m", "lab", "run", *WORK, *more, "--run-id", run_id])
+    carried_out([sys.executable, "-m", "lab", "run", *WORK, *OPTIONS, *more, "--run-id", run_id])
 
 
 def throughput(data: Path, run_id: str) -> float:

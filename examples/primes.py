@@ -153,10 +153,8 @@ class OpenSsl(threading.local):
         library.BN_new.restype = library.BN_CTX_new.restype = library.BN_bin2bn.restype = pointer
         self._number, self._less, self._power = (pointer(library.BN_new()) for _ in range(3))
         self._context = pointer(library.BN_CTX_new())
-        self._read, self._raise, self._is_one = (
-            *(library.BN_bin2bn, library.BN_mod_exp_mont_word),
-            library.BN_is_one,
-        )
+        self._read, self._raise = library.BN_bin2bn, library.BN_mod_exp_mont_word
+        self._is_one = library.BN_is_one
         self._read.argtypes = (ctypes.c_char_p, ctypes.c_int, pointer)
         self._raise.argtypes = (pointer, ctypes.c_ulong, *(pointer,) * 4)
 
