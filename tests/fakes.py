@@ -153,6 +153,7 @@ MECHANISMS = {
     "nodes": 2,
     "node_slots": 2,
     "window_seconds": 0.04,
+    "turns": 4,
     "task_seconds": 0.02,
     "object_kilobytes": [1, 1000, 100000],
     "object_store_megabytes": 100,

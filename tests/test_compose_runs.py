@@ -18,7 +18,7 @@ from containers import CORES, Compose
 from containers import NODES as MOST
 from fakes import NODES
 
-from lab import paths
+from lab import paths, run
 from lab.data.reading import read_table
 from lab.data.store import Run, read_run
 from lab.errors import ClusterError
@@ -255,3 +255,16 @@ def test_fewer_nodes_than_asked_for_begin_nothing(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match=rf"has {there} nodes .* make docker-up NODES={there + 1}"):
         multi_node(wanted, tmp_path)
     assert not (tmp_path / "multi_node" / "more" / "environment.json").exists()
+
+
+def test_a_script_runs_on_containers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """On one and two nodes a Ray script has as many as asked for, and all of them are watched."""
+    monkeypatch.chdir(Path(__file__).parent / "scripts")
+    asked: dict[str, Any] = {"nodes": [1, 2], "workers": [1], "repeats": 1, "node_cores": CORES}
+    made = run(command="python auto.py", cluster="compose", data=tmp_path, run_id="auto", **asked)
+    assert isinstance(made, Run)
+    assert set(made.trials["status"]) == {"ok"}, made.trials["error_message"].tolist()
+    assert set(made.trials["nodes"]) == {1, 2}
+    assert (made.trials["units"] == 50).all()
+    busy = made.windows[made.windows["workers_cpu_seconds"] > 0].groupby("trial_id")["node_id"].nunique()
+    assert busy.to_dict() == made.trials.set_index("trial_id")["nodes"].to_dict()

@@ -21,6 +21,7 @@ class Mechanisms(Named):
     nodes: int = parameter(Whole(1, MOST_NODES), "nodes")
     node_slots: int = parameter(Whole(1, MOST_WORKERS), "tasks")
     window_seconds: float = parameter(Real(0.01, 60.0), "s")
+    turns: int = parameter(Whole(1, 10_000), "turns")
     task_seconds: float = parameter(Real(0.001, 60.0), "s")
     object_kilobytes: tuple[int, ...] = parameter(Several(Whole(1, 10_000_000)), "kB")
     object_store_megabytes: int = parameter(Whole(80, 1_048_576), "MB")

@@ -13,8 +13,8 @@ from lab.data.records import Mechanism
 from lab.mechanisms.ground import Ground, on_node, rate_of, skipped, warm
 
 NAME = "operations"
-TURNS = 4
-"""Of single calls in each block."""
+PART = 1 / 4
+"""Of a window, for a turn of single calls; and of the turns, for batches, which are long by themselves."""
 BATCH = 1000
 """Calls in flight at once where they are asynchronous, as in Ray's benchmark."""
 BENCHMARK = {
@@ -45,12 +45,14 @@ def rows(ground: Ground) -> Iterator[Mechanism]:
 def beside_benchmark(ground: Ground) -> Iterator[Mechanism]:
     """Yield the rates of each operation, ours and Ray's, which of the two goes first in turns."""
     ours, theirs = operations(), benchmark_operations()
-    for block in range(ground.parameters.repeats):
+    parameters = ground.parameters
+    for block in range(parameters.repeats):
         for case in BENCHMARK:
-            # a batch is long enough by itself; single calls take short turns, so that drift hits both alike
-            turns = 1 if ours[case][1] > 1 else TURNS
+            single = ours[case][1] == 1
+            turns = max(1, round(parameters.turns * (1 if single else PART)))
             for pair in range(block * turns, (block + 1) * turns):
-                seconds = ground.parameters.window_seconds / turns
+                # short turns, so that drift hits both alike
+                seconds = parameters.window_seconds * (PART if single else 1)
                 ways = [("ours", _ours, ours[case]), ("ray microbenchmark", _theirs, theirs[case])]
                 for quantity, rate, operation in ways[:: -1 if pair % 2 else 1]:
                     yield _row(case, quantity, "1/s", rate(*operation, seconds), block=pair)

@@ -1,0 +1,157 @@
+"""Whether causes that are planted in real work are found, and no others, on containers or an embedded Ray.
+
+Run `python benchmarks/planted_causes.py --cluster compose --rounds 10`, or `--cluster embedded`. Each case is
+a small run of the lab's own front door, in a random order in each round. Of each it prints how often the
+planted cause was found, and what else was named. Causes that come with the planted one by its nature stand
+beside it, and are no mistake. Both Docker's image and the machine should be idle otherwise.
+"""
+
+import argparse
+import multiprocessing
+import os
+import random
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from planted_work import STEPS
+
+from lab import run
+from lab.analysis.causes import causes, main
+from lab.analysis.losses import account
+from lab.analysis.measures import measures
+from lab.data.store import Run
+
+HERE = Path(__file__).parent
+WORK = HERE / "planted_work.py"
+EXAMPLES = HERE.parent / "examples"
+REPEATS = 4
+BURNERS = 4
+
+
+@dataclass(frozen=True)
+class Case:
+    """Work with a planted cause, where it runs, and what comes with the cause by its nature."""
+
+    planted: str
+    work: str
+    items: Any
+    beside: tuple[str, ...] = ()
+    whole: bool = False
+    """On one node of two cores and not on three of a quarter."""
+    workers: tuple[int, ...] = (1, 2)
+    """On a whole node."""
+    burners: int = 0
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+SUMS = f"{WORK}:sums"
+CASES = (
+    Case("cores", SUMS, [STEPS] * 300),
+    Case("unused", SUMS, [STEPS] * 300, whole=True, workers=(1,)),
+    Case("short", SUMS, [500] * 3_000, ("driver",)),
+    Case("tail", SUMS, [5 * STEPS] * 20 + [200 * STEPS]),
+    Case("waiting", f"{EXAMPLES / 'shared_lock.py'}:work", list(range(60))),
+    Case("threads", f"{WORK}:sums_with_threads", [STEPS] * 60, ("slower",), whole=True, options={"threads": 2}),
+    Case("data", f"{WORK}:first_bytes", f"{WORK}:tables", ("short", "driver")),
+    Case("slow_node", f"{WORK}:sums_of_slow_node", [STEPS] * 300),
+    Case("neighbours", SUMS, [STEPS] * 300, ("slower",), burners=BURNERS),
+)
+
+
+def measured(case: Case, cluster: str, data: Path) -> Run:
+    """Return a run of the case."""
+    options: dict[str, Any] = {"engines": ["ray"], "repeats": REPEATS, "cluster": cluster, **case.options}
+    if cluster == "embedded" or case.whole:
+        options |= {"workers": list(case.workers)}
+    else:
+        options |= {"workers": [1], "nodes": [1, 3]}
+    if cluster == "compose":
+        options |= {"node_cores": 2.0 if case.whole else 0.25, "may_scale": True}
+    with burning(case.burners), settings(case):
+        made = run(case.work, case.items, data=data, **options)
+    assert isinstance(made, Run)
+    return made
+
+
+@contextmanager
+def settings(case: Case) -> Iterator[None]:
+    """Set how large the containers are that the lab starts."""
+    cores, slots = ("2.0", "2") if case.whole else ("0.25", "1")
+    wanted = {"LAB_WORKER_CPUS": cores, "LAB_WORKER_SLOTS": slots, "LAB_HEAD_MEMORY": "4g"}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@contextmanager
+def burning(burners: int) -> Iterator[None]:
+    """Have processes of somebody else compute meanwhile."""
+    processes = [multiprocessing.get_context("spawn").Process(target=burn, daemon=True) for _ in range(burners)]
+    for one in processes:
+        one.start()
+    try:
+        yield
+    finally:
+        for one in processes:
+            one.terminate()
+            one.join()
+
+
+def burn() -> None:
+    """Compute without an end."""
+    while True:
+        pass
+
+
+def named(made: Run) -> set[str]:
+    """Return the causes that hold for the largest configuration."""
+    found = account(made)
+    rows = measures(made.trials, made.tasks, made.samples, made.windows, made.nodes)
+    largest = found.trials["workers"].max()
+    trials = found.trials.index[found.trials["workers"] == largest]
+    return {cause.name for cause in main(causes(made, found, rows, trials)).causes}
+
+
+def tell(case: Case, rounds: list[set[str]]) -> None:
+    """Print how often a cause was found alone, and what else was named."""
+    others = [found - {case.planted, *case.beside} for found in rounds]
+    right = sum(case.planted in found and not more for found, more in zip(rounds, others, strict=True))
+    told = "; ".join(", ".join(sorted(found)) or "none" for found in rounds)
+    print(f"{case.planted:<11} found, and no other: {right} of {len(rounds)} ({told})", flush=True)
+
+
+def every(cluster: str, rounds: int, only: str) -> None:
+    """Measure all cases in rounds, and print."""
+    cases = [one for one in CASES if only in ("", one.planted)]
+    if cluster == "embedded":
+        # a single node has none that is slower than the others
+        cases = [one for one in cases if one.planted != "slow_node"]
+    found: dict[str, list[set[str]]] = {one.planted: [] for one in cases}
+    seeded = random.Random(1)
+    for number in range(rounds):
+        for case in seeded.sample(cases, len(cases)):
+            with tempfile.TemporaryDirectory() as folder:
+                found[case.planted].append(named(measured(case, cluster, Path(folder))))
+            print(f"round {number + 1}: {case.planted}: {sorted(found[case.planted][-1])}", flush=True)
+    for case in cases:
+        tell(case, found[case.planted])
+    if cluster == "compose":
+        subprocess.run(["docker", "compose", "down", "--volumes"], cwd=HERE.parent, capture_output=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--cluster", choices=("embedded", "compose"), default="embedded")
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--only", default="", help="one of the planted causes")
+    asked = parser.parse_args()
+    every(asked.cluster, asked.rounds, asked.only)
