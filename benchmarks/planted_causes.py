@@ -56,7 +56,7 @@ CASES = (
     Case("short", SUMS, [500] * 3_000, ("driver",)),
     Case("tail", SUMS, [5 * STEPS] * 20 + [200 * STEPS]),
     Case("waiting", f"{EXAMPLES / 'shared_lock.py'}:work", list(range(60))),
-    Case("threads", f"{WORK}:sums_with_threads", [STEPS] * 60, ("slower",), whole=True, options={"threads": 2}),
+    Case("threads", f"{WORK}:sums_with_threads", [STEPS] * 60, ("slower",), True, options={"threads": 2}),
     Case("data", f"{WORK}:first_bytes", f"{WORK}:tables", ("short", "driver")),
     Case("slow_node", f"{WORK}:sums_of_slow_node", [STEPS] * 300),
     Case("neighbours", SUMS, [STEPS] * 300, ("slower",), burners=BURNERS),
@@ -95,7 +95,8 @@ def settings(case: Case) -> Iterator[None]:
 @contextmanager
 def burning(burners: int) -> Iterator[None]:
     """Have processes of somebody else compute meanwhile."""
-    processes = [multiprocessing.get_context("spawn").Process(target=burn, daemon=True) for _ in range(burners)]
+    spawning = multiprocessing.get_context("spawn")
+    processes = [spawning.Process(target=burn, daemon=True) for _ in range(burners)]
     for one in processes:
         one.start()
     try:

@@ -9,7 +9,6 @@ from lab.clusters.look import look
 from lab.clusters.wire import Sender
 from lab.experiment.job import serve
 
-
 JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
 
@@ -23,7 +22,7 @@ def carry_out(sender: Sender) -> None:
 def leave_environment() -> None:
     """Drop the runtime environment that Ray gives a job's workers: the look needs none of the job's files.
 
-    Ray starts a worker that has one by a process that imports Ray, too: 0.65 s of processor time on each node.
+    Ray starts a worker that has one by a process that imports Ray, too: 0.65 CPU-s more on each node.
     """
     if JOB_CONFIG in os.environ:
         config = json.loads(os.environ[JOB_CONFIG])
