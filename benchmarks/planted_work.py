@@ -1,7 +1,6 @@
 """Work with a planted cause each, which `planted_causes.py` looks for. An item is a number of steps."""
 
 import os
-import time
 from functools import cache
 
 STEPS = 60_000
@@ -16,17 +15,11 @@ def sums(steps: int) -> int:
     return total
 
 
-def sums_or_wait(steps: int) -> int:
-    """Return the sum after a third of a wait in which the processor has nothing to do."""
-    began = time.perf_counter()
-    total = sums(steps)
-    time.sleep((time.perf_counter() - began) / 2)
-    return total
-
-
 def sums_of_slow_node(steps: int) -> int:
-    """Return the sum; one node of the cluster, that with the first id, takes twice as long for it."""
-    return sums(2 * steps) and sums(steps) if on_slow_node() else sums(steps)
+    """Return the sum; one node of the cluster, that with the first id, takes three times as long for it."""
+    for _ in range(2 if on_slow_node() else 0):
+        sums(steps)
+    return sums(steps)
 
 
 @cache
@@ -34,8 +27,9 @@ def on_slow_node() -> bool:
     """Tell whether this process is on the slow node: of several nodes the one with the first id."""
     import ray
 
-    alive = sorted(one["NodeID"] for one in ray.nodes() if one["Alive"])
-    return len(alive) > 1 and alive[-1] == ray.get_runtime_context().get_node_id()
+    # the head of a compose cluster has no CPU, and runs no task
+    nodes = sorted(one["NodeID"] for one in ray.nodes() if one["Alive"] and one["Resources"].get("CPU"))
+    return len(nodes) > 1 and nodes[0] == ray.get_runtime_context().get_node_id()
 
 
 def sums_with_threads(steps: int) -> int:
@@ -46,16 +40,11 @@ def sums_with_threads(steps: int) -> int:
     return sums(steps) + int((matrix @ matrix)[0, 0])
 
 
-def table(size: int) -> bytes:
-    """Return so many bytes that nobody can compress."""
-    return os.urandom(size)
-
-
 def tables(count: int = 96, size: int = 3_000_000) -> list[bytes]:
-    """Return items that are large."""
-    return [table(size) for _ in range(count)]
+    """Return large items of random bytes."""
+    return [os.urandom(size) for _ in range(count)]
 
 
 def first_bytes(content: bytes) -> int:
-    """Return a number of a large item."""
-    return content[0] + len(content) * (content[0] < 0)
+    """Return the first byte of a large item."""
+    return content[0]

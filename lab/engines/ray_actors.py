@@ -74,7 +74,7 @@ def _actor(group: Any, bundle: int, per_node: int) -> Any:
     options = {
         "num_cpus": part // SMALLEST_CPU * SMALLEST_CPU,
         "scheduling_strategy": strategy,
-        # calls in order make an actor wait 30 s for one of some 800 that were cancelled while they waited
+        # in order, an actor stands still for 30 s after one in some 1,000 cancels of a call that waits
         "allow_out_of_order_execution": True,
     }
     return ray.remote(Worker).options(**options).remote()

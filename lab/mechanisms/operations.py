@@ -14,7 +14,7 @@ from lab.mechanisms.ground import Ground, on_node, rate_of, skipped, warm
 
 NAME = "operations"
 PART = 1 / 4
-"""Of a window, for a turn of single calls; and of the turns, for batches, which are long by themselves."""
+"""Single calls take this part of a window in each turn. Batches are long, and have this part of the turns."""
 BATCH = 1000
 """Calls in flight at once where they are asynchronous, as in Ray's benchmark."""
 BENCHMARK = {
