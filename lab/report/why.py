@@ -131,6 +131,8 @@ def in_short(decision: Decision) -> tuple[str, str]:
     if not holding:
         bound = decision.reasons.bound
         none = f"none seen above {percent(bound, 2)} of the core time" if bound else "not known"
+        if bound == 1:
+            none = "too few repeats, or too much noise, to exclude any"
         return f"{at}no single cause of {percent(LEAST, 1)} or more is certain: {none}.", "not decided"
     first = holding[0]
     told = f"{at}{TOLD[first.name](first.facts)}: {percent(first.share.value, 2)} of the core time"
