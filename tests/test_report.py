@@ -486,26 +486,34 @@ def test_an_example_that_was_published_is_told_in_short(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "anew"),
     [
-        ("own", ["first", "own"]),
-        ("single_node", ["first", "single_node"]),
-        ("published.txt", ["first", "own"]),
-        (pages.CODE, ["first", "own", "plain", "single_node"]),
+        ("own", ["first", "history", "own"]),
+        ("single_node", ["first", "history", "single_node"]),
+        ("kills", ["history"]),
+        ("published.txt", ["first", "history", "own"]),
+        (pages.CODE, ["first", "history", "own", "plain", "single_node"]),
         ("", []),
     ],
 )
 def test_a_page_is_built_anew_where_its_data_or_the_code_changed(
-    monkeypatch: pytest.MonkeyPatch, changed: str, anew: list[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str, anew: list[str]
 ) -> None:
-    """A page of one experiment with its data, one of the whole book with any, all pages with the code."""
+    """A page is built anew with the data that its sections asked for; all pages with the code."""
     sections = {
         "first": ["front.first"],
         "own": ["own.works"],
         "single_node": ["scaling.throughput", "single_node"],
+        "history": ["history.shown"],
     }
-    before = dict.fromkeys(("own", "single_node", "published.txt", pages.CODE), "as it was")
+    uses = {}
+    book = Book(tmp_path)
+    for name, words in sections.items():
+        book.asked.clear()
+        pages.section(book, words, False, set())
+        uses[name] = set(book.asked)
+    before = dict.fromkeys(("own", "single_node", "kills", "published.txt", pages.CODE), "as it was")
     environment = SimpleNamespace(
         all_docs={*sections, "plain"},
-        lab_uses={page: pages.used(words) for page, words in sections.items()},
+        lab_uses=uses,
         lab_digests=before,
     )
     monkeypatch.setattr(pages, "digests", lambda _: before | ({changed: "other"} if changed else {}))

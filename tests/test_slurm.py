@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from containers import ROOT, own_project
 
-from lab.clusters.slurm import NAMED_PORTS, ports, token_file
+from lab.clusters.slurm import IN_NEED, NAMED_PORTS, ports, token_file
 from lab.clusters.slurm_job import address_of, allocation, stop_where_taken
 from lab.data.store import Run, read_run
 from lab.errors import ClusterError, TokenError
@@ -98,6 +98,17 @@ def test_a_failure_in_a_job_that_is_ended_is_none(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     with pytest.raises(KeyboardInterrupt) if taken else contextlib.nullcontext():
         stop_where_taken(7)
+
+
+def test_a_node_that_does_not_come_up_is_started_again(tmp_path: Path) -> None:
+    """Two failures are followed by a third attempt, and three by none; the last status stays."""
+    script, tried = tmp_path / "start", tmp_path / "tried"
+    script.write_text(f'#!/bin/sh\necho "$1" >> {tried}\ntest $(wc -l < {tried}) = "$1" || exit 7\n')
+    script.chmod(0o755)
+    for needed, status in (("1", 0), ("3", 0), ("4", 7)):
+        tried.unlink(missing_ok=True)
+        assert subprocess.run(["sh", "-c", IN_NEED, str(script), needed]).returncode == status
+        assert tried.read_text().split() == [needed] * min(int(needed), 3)
 
 
 class Slurm:

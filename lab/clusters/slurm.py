@@ -49,6 +49,20 @@ NAMED_PORTS = (
     "--metrics-export-port",
 )
 OF_HEAD = NAMED_PORTS[:2]
+IN_NEED = """
+for attempt in 1 2 3; do
+  began=$(date +%s)
+  "$0" "$@" && exit
+  status=$?
+  test $(($(date +%s) - began)) -lt 90 || break
+done
+exit $status
+"""
+"""For a shell: a node that does not come up is started again, and one that was up and ends is not.
+
+A raylet of Ray 2.60 ends itself where its agent, which imports a lot, takes over 15 s to begin: on nodes with
+little time, or at the first import from a file system that all share.
+"""
 ASKED = 'test -x "$0" && exec "$0" -c "$@"; echo "$(hostname)|no Python|"'
 """For a shell: a node that lacks the environment says so itself."""
 PROBE = """
@@ -126,7 +140,7 @@ def slurm(
             others = len(found.hosts) - 1
             step = _srun(found, others, "--relative=1")
             start = _ray_start(found, [f"--address={gcs}"], megabytes)
-            undo.callback(end_node, _begun([*step, *start], variables, log))
+            undo.callback(end_node, _begun([*step, "sh", "-c", IN_NEED, *start], variables, log))
         undo.enter_context(connected(address=gcs, _node_ip_address=address))
         # Ray has put one of its own there
         signal.signal(signal.SIGTERM, no_more)

@@ -2,8 +2,8 @@
 
 import dataclasses
 from collections.abc import Callable
-from functools import cached_property
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from lab import paths
 from lab.report import provenance
@@ -13,17 +13,53 @@ from lab.report.own import OwnPage, own_page
 from lab.report.page import PINS, Page, no_run, page
 from lab.report.study import Study
 
+EVERY = "*"
+"""Stands for every experiment."""
+PUBLISHED = "published.txt"
+
+
+T = TypeVar("T")
+
+
+class once(Generic[T]):
+    """A property of a book that is computed once; whenever it is read, the book notes what it was made of."""
+
+    def __init__(self, compute: Callable[[Any], T]) -> None:
+        self.compute, self.__doc__ = compute, compute.__doc__
+
+    def __get__(self, book: "Book", _: type) -> T:
+        if self not in book.kept:
+            before = set(book.asked)
+            book.asked.clear()
+            book.kept[self] = self.compute(book), set(book.asked)
+            book.asked.update(before)
+        found, made_of = book.kept[self]
+        book.asked.update(made_of)
+        kept: T = found
+        return kept
+
 
 @dataclasses.dataclass(frozen=True)
 class Book:
-    """The pages of a folder of measurements; what a page shows is computed when it is first asked for."""
+    """The pages of a folder of measurements; what a page shows is computed when it is first asked for.
+
+    `asked` has the parts of the data that were asked for: experiments, and files beside their folders.
+    """
 
     data: Path = dataclasses.field(default_factory=paths.data_folder)
     pins: Path = PINS
     pages: dict[str, Page] = dataclasses.field(default_factory=dict)
+    asked: set[str] = dataclasses.field(default_factory=set)
+    kept: dict[Any, tuple[Any, set[str]]] = dataclasses.field(default_factory=dict)
+
+    def folder(self, *parts: str) -> Path:
+        """Return the folder of the data, of which these parts are read; without any, all of it."""
+        self.asked.update(parts or (EVERY,))
+        return self.data
 
     def page(self, experiment: str) -> Page:
         """Return the page of an experiment's run."""
+        self.asked.add(experiment)
         if experiment not in self.pages:
             self.pages[experiment] = page(experiment, self.data, self.pins)
         return self.pages[experiment]
@@ -33,29 +69,29 @@ class Book:
         found = (self.page(one).study for one in experiments)
         return tuple(study for study in found if study is not None)
 
-    @cached_property
+    @once
     def own(self) -> OwnPage:
         """Return the page of somebody's own work."""
-        return own_page(self.data, self.published)
+        return own_page(self.folder("own"), self.published)
 
-    @cached_property
+    @once
     def sweeps(self) -> tuple[Study, ...]:
         """Return the runs that tell how far work scales: yours, the newest first, then the published ones."""
-        known = (*self.studies("single_node", "multi_node"), *(study for study, _ in self.own.shown))
+        known = (*self.studies("single_node", "multi_node"), *self.own.studies)
         found = [study for study in known if study.modes]
         yours = [study for study in found if not self.is_published(study)]
         published = [study for study in found if self.is_published(study)]
         return (*sorted(yours, key=provenance.began, reverse=True), *published)
 
-    @cached_property
+    @once
     def made_up(self) -> MadeUp | None:
         """Return what became of made-up sweeps; None where the runs recorded too little noise."""
         return made_up(self)
 
-    @cached_property
+    @once
     def published(self) -> frozenset[str]:
         """Return the runs that were published with the lab, as data/published.txt lists them."""
-        listed = self.data / "published.txt"
+        listed = self.folder(PUBLISHED) / PUBLISHED
         return frozenset(listed.read_text(encoding="utf-8").split()) if listed.exists() else frozenset()
 
     def is_published(self, study: Study) -> bool:

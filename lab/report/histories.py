@@ -75,7 +75,7 @@ class History:
 def histories(book: Book) -> Iterator[History]:
     """Yield the history of every piece of work, of each mode."""
     groups: dict[str, list[tuple[Listed, Mapping[str, Any]]]] = {}
-    for one in all_listed(book.data):
+    for one in all_listed(book.folder()):
         # what was measured beside another run is another version of its day
         if one.state in ("complete", "unfinished") and one.trials is not None:
             environment = read_environment(one.directory)

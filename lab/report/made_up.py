@@ -75,12 +75,12 @@ class MadeUp:
 def made_up(book: "Book") -> MadeUp | None:
     """Return what the file says of these runs and this code, or what is computed; None without noise."""
     folders = noisy(book)
-    return _read(book.data / FILE, tuple(one.name for one in folders)) or compute(folders)
+    return _read(book.folder(FILE) / FILE, tuple(one.name for one in folders)) or compute(folders)
 
 
 def noisy(book: "Book") -> tuple[Path, ...]:
     """Return the published runs whose noise is drawn from; without any, those that the pages show."""
-    known = (folder for name in EXPERIMENTS for folder in sorted((book.data / name).glob("*")))
+    known = (folder for name in EXPERIMENTS for folder in sorted((book.folder(name) / name).glob("*")))
     published = tuple(folder for folder in known if folder.name in book.published)
     return published or tuple(study.run.directory for study in book.studies(*EXPERIMENTS))
 
@@ -96,7 +96,7 @@ def compute(folders: Sequence[Path]) -> MadeUp | None:
 
 def write(book: "Book") -> Path:
     """Compute the proofs anew, write the file and return its path."""
-    found, file = compute(noisy(book)), book.data / FILE
+    found, file = compute(noisy(book)), book.folder(FILE) / FILE
     rows = [] if found is None else [(_key(found.runs), *row) for row in _rows(found)]
     pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(file, index=False, lineterminator="\n")
     return file

@@ -70,8 +70,8 @@ class Measured:
 
 def measured(book: Book) -> Measured | None:
     """Return the newest run that is complete; None where there is none."""
-    files = sorted((book.data / EXPERIMENT).glob("*/*"))
-    return _newest(book.data, tuple((str(one), one.lstat().st_mtime_ns) for one in files))
+    files = sorted((book.folder(EXPERIMENT) / EXPERIMENT).glob("*/*"))
+    return _newest(book.folder(EXPERIMENT), tuple((str(one), one.lstat().st_mtime_ns) for one in files))
 
 
 @lru_cache(maxsize=1)
@@ -87,7 +87,9 @@ def which_run(book: Book) -> Markdown:
     """Name the run that the page shows, and where it was made; or the command that makes one."""
     found = measured(book)
     if found is None:
-        return paragraphs(f"{NO_RUN} `{COMMAND}` makes one.", not_shown(all_listed(book.data, EXPERIMENT)))
+        return paragraphs(
+            f"{NO_RUN} `{COMMAND}` makes one.", not_shown(all_listed(book.folder(EXPERIMENT), EXPERIMENT))
+        )
     given, machine = found.environment.get("parameters", {}), found.environment.get("machine", {})
     nodes, slots, repeats = (safe(given.get(one, "?")) for one in ("nodes", "node_slots", "repeats"))
     whose = "Published run" if found.directory.name in book.published else "Your run"

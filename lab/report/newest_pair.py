@@ -63,7 +63,7 @@ def pair(book: Book) -> TwoRuns | None:
 
     Raises `DataError` where the pair that is pinned is not there or cannot be compared.
     """
-    runs = [one for one in all_listed(book.data) if one.state == "complete" and not _is_check(one)]
+    runs = [one for one in all_listed(book.folder()) if one.state == "complete" and not _is_check(one)]
     pinned = pinned_run(NAME, book.pins)
     if pinned is not None:
         return two_runs(*_pinned(pinned, runs, book.pins), Asked(across_machines=True, changed_work=True))

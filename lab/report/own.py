@@ -1,7 +1,8 @@
 """The page of own work: the newest complete run of each piece of work in full, and the others as a list."""
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,99 +11,58 @@ from lab.data.environment import ENVIRONMENT, read_environment
 from lab.data.listing import Listed, all_listed, refused
 from lab.data.store import read_run
 from lab.errors import LabError
-from lab.report import (
-    answers,
-    baselines,
-    disturbances,
-    failures,
-    limits,
-    losses,
-    nodes,
-    noise,
-    own_answers,
-    provenance,
-    runs_alike,
-    scaling,
-    timeline,
-    usage,
-    waiting,
-)
-from lab.report.caveats import caveats
-from lab.report.decision import decide
-from lab.report.markdown import Markdown, folded, literal, paragraphs, safe, shortened, table
+from lab.report import provenance
+from lab.report.markdown import Markdown, literal, paragraphs, safe, table
+from lab.report.own_told import FOLDED, OF_EXAMPLES, place_of, titled, told
 from lab.report.page import no_run
-from lab.report.series import GROWING
 from lab.report.source import link
 from lab.report.study import Study
 
 if TYPE_CHECKING:
     from lab.report.book import Book
 
-Section = Callable[[Study], Markdown]
-
 EXPERIMENT = "own"
-
-FOLDED: Mapping[str, tuple[str, tuple[Section, ...]]] = {
-    "Break-even: every engine beside the plain loop": (
-        "Throughput relative to that of the plain loop of the same block, which hands nothing over.",
-        (own_answers.beside_the_loop,),
-    ),
-    "Ray beside plain processes": (
-        "Each ratio pairs trials of the same block, with as many workers on both sides. The first table "
-        "pools the worker counts.",
-        (scaling.against_processes,),
-    ),
-    "Where the time went": (
-        "All core time of the nodes with workers, each second of it in one place. The parts add up to 100 % "
-        "by construction; what cannot be explained stands by itself.",
-        (losses.where_the_time_went,),
-    ),
-    "One trial, moment by moment": (
-        "What every worker did in one trial, and what its node read meanwhile.",
-        (timeline.after_the_fact,),
-    ),
-    "Efficiency": (
-        "Node efficiency is work time divided by time alive: a worker that waits for a core inside an item "
-        "counts as working. CPU efficiency, the items' processor time divided by the core time there was, "
-        "does not have that blind spot.",
-        (scaling.efficiency,),
-    ),
-    "Processors and memory": ("", (usage.usage, usage.over_time)),
-    "Latency and queue": (
-        "Waiting is the time from the driver handing over an item until the function begins; running is the "
-        "function. The queue is what was handed over and is not done yet.",
-        (waiting.latency, waiting.queue),
-    ),
-    "Cold start": ("No throughput on this page includes it.", (waiting.start,)),
-    "Items that raised, and failed trials": (
-        "",
-        (own_answers.raised, failures.errors, failures.trials),
-    ),
-    "Noise and drift": (
-        "One configuration runs twice in every block: the A/A arm. What the two differ by is noise.",
-        (noise.noise, noise.drift),
-    ),
-    "Nodes": ("", (nodes.nodes_table,)),
-    "Doubts about the data": ("", (losses.doubts,)),
-    "How it was measured": ("", (provenance.how_measured,)),
-    "Limits": ("", (limits.limits,)),
-    "Data": ("", (provenance.files,)),
-}
-"""What is folded below the answer: title -> words before it, and sections."""
-
-OF_EXAMPLES = (
-    *("Where the time went", "Items that raised, and failed trials", "How it was measured", "Limits"),
-    "Data",
-)
-"""What is folded below a run that was published with the lab; a reader's own has all."""
 
 
 @dataclasses.dataclass(frozen=True)
 class OwnPage:
-    """The text of each work that has a complete run, newest first, and all other runs."""
+    """The newest complete run of each work that can be read, newest first, and all other runs.
 
-    shown: tuple[tuple[Study, str], ...]
-    others: tuple[Listed, ...]
+    Of runs that were published with the lab it has the answer and OF_EXAMPLES.
+    """
+
+    found: tuple[tuple[Listed, Study], ...]
+    not_read: tuple[Listed, ...]
+    published: Collection[str]
+
+    @property
+    def studies(self) -> tuple[Study, ...]:
+        """Return the runs that can be read."""
+        return tuple(study for _, study in self.found)
+
+    @cached_property
+    def shown(self) -> tuple[tuple[Study, str], ...]:
+        """Return each run that can be shown, and its text."""
+        return tuple((study, text) for _, study, text in self._told if not isinstance(text, LabError))
+
+    @cached_property
+    def others(self) -> tuple[Listed, ...]:
+        """Return the runs that are not shown."""
+        failed = [refused(one, text) for one, _, text in self._told if isinstance(text, LabError)]
+        return (*failed, *self.not_read)
+
+    @cached_property
+    def _told(self) -> list[tuple[Listed, Study, str | LabError]]:
+        found: list[tuple[Listed, Study, str | LabError]] = []
+        for one, study in self.found:
+            folds = OF_EXAMPLES if one.run_id in self.published else tuple(FOLDED)
+            place = sum(not isinstance(text, LabError) for *_, text in found)
+            try:
+                found.append((one, study, told(study, place, folds)))
+            except LabError as error:
+                # one run that cannot be shown must not keep those of other people from being shown
+                found.append((one, study, error))
+        return found
 
     def works(self) -> Markdown:
         """Return every work in full; without any, a word on how to make a run."""
@@ -115,7 +75,7 @@ class OwnPage:
         if len(self.shown) < 2:
             return None
         rows = [
-            (f'<a href="#{_place(place)}">{titled(study)}</a>', literal(study.run.run_id))
+            (f'<a href="#{place_of(place)}">{titled(study)}</a>', literal(study.run.run_id))
             for place, (study, _) in enumerate(self.shown)
         ]
         return table(("work", "newest complete run"), rows)
@@ -148,11 +108,8 @@ def other_runs(book: "Book") -> Markdown:
 
 
 def own_page(data: Path | None = None, published: Collection[str] = ()) -> OwnPage:
-    """Return the page of the newest complete run of each work; what cannot be read or shown is listed.
-
-    Of runs that were published with the lab it has the answer and OF_EXAMPLES.
-    """
-    shown: list[tuple[Study, str]] = []
+    """Return the page of the newest complete run of each work; what cannot be read is listed."""
+    found: list[tuple[Listed, Study]] = []
     others: list[Listed] = []
     seen: set[object] = set()
     for one in all_listed(data or paths.data_folder(), EXPERIMENT):
@@ -161,14 +118,11 @@ def own_page(data: Path | None = None, published: Collection[str] = ()) -> OwnPa
             others.append(one)
             continue
         try:
-            study = Study(read_run(one.directory))
-            folds = OF_EXAMPLES if one.run_id in published else tuple(FOLDED)
-            shown.append((study, told(study, len(shown), folds)))
+            found.append((one, Study(read_run(one.directory))))
             seen.add(work)
         except LabError as error:
-            # one run that cannot be shown must not keep those of other people from being shown
             others.append(refused(one, error))
-    return OwnPage(tuple(shown), tuple(others))
+    return OwnPage(tuple(found), tuple(others), published)
 
 
 def _work(one: Listed) -> object:
@@ -181,51 +135,3 @@ def _work(one: Listed) -> object:
     kind = parameters.get("scaling", "strong"), str(parameters.get("cluster"))
     works = [(mode, str(facts.get("source"))) for mode, facts in found.get("works", {}).items()]
     return (kind, *works) if works else one.directory
-
-
-def told(study: Study, place: int, folds: Collection[str]) -> str:
-    """Return what is said of a run: heading, answer, figure and table; below, these of FOLDED."""
-    warning = disturbances.warning(study).text
-    parts = [f'<h2 id="{_place(place)}">{titled(study)}</h2>', *_told(study)]
-    for mode in study.modes:
-        found = answers.answers(study, mode) + own_answers.of_items(study, mode)
-        parts += [f"**{study.name(mode)}**" * (len(study.modes) > 1), answers.answer_table(found).text]
-        decision = decide(study, mode)
-        parts += [*caveats(decision), warning, scaling.drawn(study, mode)]
-        numbers = "\n\n".join(scaling.tables(study, mode))
-        parts.append(folded(f"Throughput in numbers, {study.name(mode)}", numbers))
-        parts += [runs_alike.shown(decision), baselines.shown(decision)]
-    if not study.modes:
-        parts += ["**No trial ended well.** What went wrong stands below.", own_answers.raised(study).text]
-    parts.append(provenance.which_run(study).text)
-    for title in folds:
-        words, sections = FOLDED[title]
-        texts = [section(study).text for section in sections]
-        if any(texts):
-            parts.append(folded(title, "\n\n".join(text for text in (words, *texts) if text)))
-    return "\n\n".join(part for part in parts if part)
-
-
-def _told(study: Study) -> list[str]:
-    """Return what each work says of itself, and where it is from."""
-    told = []
-    for mode in study.every_mode:
-        facts = study.works.get(mode, {})
-        words = str(facts.get("words") or "")
-        source = f"From {literal(str(facts['source']))}." if facts.get("source") else ""
-        told.append(" ".join(filter(None, (safe(words), source, own_answers.of_script(study, mode)))))
-    return told
-
-
-def titled(study: Study) -> str:
-    """Return what a run's works are called in headings: where each is from, or its name."""
-    sources = (study.works.get(mode, {}).get("source") for mode in study.every_mode)
-    named = [
-        safe(shortened(str(source))) if source else study.name(mode)
-        for source, mode in zip(sources, study.every_mode, strict=True)
-    ]
-    return f"{', '.join(named) or literal(study.run.run_id)}{GROWING * study.grows}"
-
-
-def _place(place: int) -> str:
-    return f"own-work-{place + 1}"

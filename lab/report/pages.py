@@ -11,7 +11,7 @@ computed in one process; no page starts a kernel.
 import hashlib
 import importlib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,7 +23,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from lab import paths
 from lab.errors import LabError
-from lab.report.book import Book
+from lab.report.book import EVERY, Book
 from lab.report.markdown import Markdown
 
 
@@ -38,12 +38,13 @@ class Section(SphinxDirective):
         """Return the section, parsed as the page is."""
         book = the_book()
         try:
+            book.asked.clear()
             told = self.env.temp_data.setdefault("lab_told", set())
             text = section(book, self.arguments, "if-any" in self.options, told).text
         except LabError as error:
             # Sphinx would call any other error a bug of its own
             raise SphinxError(f"{type(error).__name__}: {error}") from error
-        uses_of(self.env).setdefault(self.env.docname, set()).update(used(self.arguments))
+        uses_of(self.env).setdefault(self.env.docname, set()).update(book.asked)
         found: list[Node] = self.parse_text_to_nodes(text) if text else []
         return found
 
@@ -66,19 +67,8 @@ def _function(name: str) -> Callable[..., Markdown]:
     return found
 
 
-EVERY, CODE = "*", "lab"
-"""Stands for every experiment, and for the lab's own code."""
-
-OF_BOOK = {name: {"own", "published.txt"} for name in ("own.works", "own.other_runs")}
-OF_BOOK |= {
-    name: {"mechanisms", "published.txt"}
-    for name in (
-        *(f"mechanisms.{one}" for one in ("which_run", "operations", "objects", "steps")),
-        *(f"placement.{one}" for one in ("locality", "balance", "scheduling")),
-        *(f"recovery.{one}" for one in ("elasticity", "recovery")),
-    )
-}
-"""Sections that are given the whole book, and show only these parts of the data."""
+CODE = "lab"
+"""Stands for the lab's own code."""
 
 the_book = cache(Book)
 """The book of this process, which is built once in it."""
@@ -97,16 +87,8 @@ def setup(app: Any) -> dict[str, bool]:
     return {"parallel_read_safe": False, "parallel_write_safe": True}
 
 
-def used(words: Sequence[str]) -> set[str]:
-    """Return the experiments whose data a section shows; of a section of the whole book that is every one."""
-    first = next(iter(inspect.signature(_function(words[0])).parameters), "")
-    if first == "study":
-        return {words[1]}
-    return OF_BOOK.get(words[0], {EVERY}) if first == "book" else set()
-
-
 def uses_of(environment: Any) -> dict[str, set[str]]:
-    """Return which experiments each page shows, as the last builds noted it."""
+    """Return what of the data each page shows, as the last builds noted it."""
     if not hasattr(environment, "lab_uses"):
         environment.lab_uses = {}
     found: dict[str, set[str]] = environment.lab_uses

@@ -55,7 +55,7 @@ class Checks:
 
 def summary(book: Book) -> Markdown:
     """Say how many of the claims about the laboratory hold, and list them with their evidence."""
-    checks = read_checks(book.data)
+    checks = read_checks(book.folder("validation"))
     judged = [
         proofs.planted_verdict(),
         proofs.processor_verdict(book),
@@ -91,9 +91,9 @@ def read_checks(data: Path) -> Checks | None:
 
 def instruments(book: Book) -> Markdown:
     """Show every check of the newest validation run beside its claim."""
-    found = read_checks(book.data)
+    found = read_checks(book.folder("validation"))
     if found is None:
-        runs = all_listed(book.data, "validation")
+        runs = all_listed(book.folder("validation"), "validation")
         return paragraphs(f"{NO_RUN} `{COMMAND}` makes one.", not_shown(runs))
     rows = [_row(found, str(check)) for check in dict.fromkeys(found.rows["check"])]
     head = ("check", "n", "what is compared", "found (95 % interval)", "values without a partner")
@@ -169,7 +169,7 @@ COLUMNS = {
 
 def kills(book: Book) -> Markdown:
     """Show for each kind of kill how often it was done, and what was there in the end."""
-    runs = all_listed(book.data, "kills")
+    runs = all_listed(book.folder("kills"), "kills")
     found = next((one.directory for one in runs if one.state == "complete"), None)
     if found is None:
         return paragraphs(f"{NO_RUN} `make chaos` makes one.", not_shown(runs))
