@@ -17,7 +17,7 @@ from lab.data.store import Run, read_run
 from lab.errors import ClusterError, TokenError
 
 FILE = str(ROOT / "deploy" / "slurm" / "compose.yml")
-WAIT_SECONDS = 240
+WAIT_SECONDS = 400
 
 
 @pytest.fixture
@@ -140,9 +140,10 @@ class Slurm:
         """Return what a command says that root types on the controller, or on a node."""
         return self.compose("exec", "-T", service, *words, check=check)
 
-    def submit(self, *words: str) -> str:
-        """Return the id of a job of run.sbatch."""
-        return self.say("sbatch", "--parsable", "/opt/slurm/run.sbatch", *words, "--data", "/shared/data")
+    def submit(self, *words: str, machines: str = "--nodes=2") -> str:
+        """Return the id of a job of run.sbatch that gets these machines."""
+        asked = ["sbatch", "--parsable", *machines.split(), "/opt/slurm/run.sbatch"]
+        return self.say(*asked, *words, "--data", "/shared/data")
 
     def until(self, *words: str, told: str) -> str:
         """Return what a command says once that holds a text."""
@@ -194,7 +195,7 @@ WORK = ["examples/first.py:work", "--items", "examples/first.py:items", "--engin
 @pytest.mark.docker
 def test_one_allocation_has_all_sizes(slurm: Slurm, tmp_path: Path) -> None:
     """Sizes 1, 2 and 4 run in one job; each node has its own quota, and nothing is left of the token."""
-    job = slurm.submit(*WORK, *["--nodes", "1,2,4", "--repeats", "1"])
+    job = slurm.submit(*WORK, *["--nodes", "1,2,4", "--repeats", "1"], machines="--nodes=4")
     said = slurm.until_over(job)
     assert "none of them failed" in said, said
     found = slurm.run(f"slurm-{job}", tmp_path)
@@ -209,11 +210,12 @@ def test_one_allocation_has_all_sizes(slurm: Slurm, tmp_path: Path) -> None:
 def test_two_jobs_share_machines_and_one_that_is_stopped_goes_on(slurm: Slurm, tmp_path: Path) -> None:
     """Two jobs on the same nodes; one is stopped as at its time limit, and another goes on with its run."""
     # the one that is stopped has more to do after its first trial
-    first, second = (slurm.submit(*WORK, *["--nodes", "4", "--repeats", one]) for one in "21")
+    same = "--nodes=2 --nodelist=node1,node2"
+    first, second = (slurm.submit(*WORK, *["--nodes", "2", "--repeats", one], machines=same) for one in "21")
     slurm.until("cat", f"data/own/slurm-{first}/trials.csv", told=",ok,")
     slurm.say("scancel", "--batch", "--signal=TERM", first)
     assert f"lab resume slurm-{first}" in slurm.until_over(first)
-    more = slurm.submit(*WORK, *f"--nodes 4 --repeats 2 --run-id slurm-{first}".split())
+    more = slurm.submit(*WORK, *f"--nodes 2 --repeats 2 --run-id slurm-{first}".split())
     for job, name in ((second, f"slurm-{second}"), (more, f"slurm-{first}")):
         assert "none of them failed" in slurm.until_over(job)
         found = slurm.run(name, tmp_path)
@@ -240,8 +242,9 @@ def test_a_drained_node_scancel_and_a_lost_node_leave_a_run_to_go_on_with(
     slurm: Slurm, tmp_path: Path
 ) -> None:
     """A run outlives the draining of a node; cancelled, and then without a node, it loses no ended trial."""
-    first = slurm.submit(*WORK, *["--nodes", "4", "--repeats", "3"])
-    node = "scontrol", "update", "nodename=node3"
+    first = slurm.submit(*WORK, *["--nodes", "2", "--repeats", "3"])
+    # the second of the two that the job gets
+    node = "scontrol", "update", "nodename=node2"
     slurm.until("cat", f"data/own/slurm-{first}/trials.csv", told=",ok,")
     slurm.root(*node, "state=drain", "reason=test")
     slurm.until("cat", f"slurm-{first}.out", told="| 2/6")
@@ -249,7 +252,7 @@ def test_a_drained_node_scancel_and_a_lost_node_leave_a_run_to_go_on_with(
     assert f"To go on: another job, with --run-id slurm-{first}" in slurm.until_over(first)
     assert f".slurm-{first}" not in slurm.say("ls", "-A", "data")
     slurm.root(*node, "state=resume")
-    more = slurm.submit(*WORK, *f"--nodes 4 --repeats 3 --run-id slurm-{first}".split())
+    more = slurm.submit(*WORK, *f"--nodes 2 --repeats 3 --run-id slurm-{first}".split())
     slurm.until("cat", f"slurm-{more}.out", told="| 1/")
     slurm.root(*node, "state=down", "reason=test")
     slurm.begin_again(more)
@@ -261,12 +264,12 @@ def test_a_drained_node_scancel_and_a_lost_node_leave_a_run_to_go_on_with(
 @pytest.mark.docker
 def test_a_node_without_ray_is_named(slurm: Slurm) -> None:
     """A node that lacks the environment is told before Ray starts anywhere, and how to mend it."""
-    slurm.root("mv", "/opt/lab", "/opt/away", service="node3")
+    slurm.root("mv", "/opt/lab", "/opt/away", service="node2")
     try:
-        said = slurm.until_over(slurm.submit(*WORK, *["--nodes", "4", "--repeats", "1"]))
+        said = slurm.until_over(slurm.submit(*WORK, *["--nodes", "2", "--repeats", "1"]))
     finally:
-        slurm.root("mv", "/opt/away", "/opt/lab", service="node3")
-    assert "the node node3 has no Ray in lab/" in said
+        slurm.root("mv", "/opt/away", "/opt/lab", service="node2")
+    assert "the node node2 has no Ray in lab/" in said
     assert "sbatch --exclude" in said
 
 
