@@ -1,5 +1,6 @@
 """What all tests share: the clusters that are started once, and the order in which tests run side by side."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from hypothesis import settings
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+import lab.experiment.sites
 from lab.clusters.embedded import set_up
 
 # Ray reads its settings when it is imported, by whichever test comes first in a process
@@ -91,3 +93,22 @@ def compose_cluster(project: Compose) -> Compose:
     """Return the shared cluster, with all of its nodes there, whatever the last test did to it."""
     project.mend()
     return project
+
+
+@pytest.fixture(scope="module")
+def kept_ray() -> Iterator[None]:
+    """Have a module's runs in this process share one embedded Ray a size: a start takes 7 CPU-seconds."""
+    start, kept = lab.experiment.sites.embedded, contextlib.ExitStack()
+    running: dict[Any, Any] = {}
+
+    @contextlib.contextmanager
+    def shared(*asked: Any) -> Iterator[Any]:
+        if asked not in running:
+            running.clear()
+            kept.close()
+            running[asked] = kept.enter_context(start(*asked))
+        yield running[asked]
+
+    with pytest.MonkeyPatch.context() as patch, kept:
+        patch.setattr(lab.experiment.sites, "embedded", shared)
+        yield

@@ -47,7 +47,7 @@ def wrongly_named(found: dict[str, Cause], *planted: str) -> set[str]:
 
 @pytest.mark.ray
 @pytest.mark.timed
-@pytest.mark.parametrize(("example", "items"), [("shared_lock.py", 60), ("serial_share.py", 24)])
+@pytest.mark.parametrize(("example", "items"), [("shared_lock.py", 30), ("serial_share.py", 12)])
 def test_work_that_others_wait_for_is_waiting(tmp_path: Path, example: str, items: int) -> None:
     """Two workers wait inside tasks for what only one of them can have, more than one worker alone does."""
     found = measured(tmp_path, f"{example}:work", items=list(range(items)))
@@ -60,7 +60,7 @@ def test_work_that_others_wait_for_is_waiting(tmp_path: Path, example: str, item
 @pytest.mark.timed
 def test_libraries_with_threads_of_their_own_are_threads(tmp_path: Path) -> None:
     """Matrix products on two threads in each worker use more processor time than one thread could."""
-    found = measured(tmp_path, "blas.py:work", items=list(range(12)), threads=2)
+    found = measured(tmp_path, "blas.py:work", items=list(range(8)), threads=2)
     assert found["threads"].outcome == "holds"
     assert wrongly_named(found, "threads", "slower") == set()
 

@@ -14,7 +14,7 @@ from lab import run
 from lab.data.store import Run
 from lab.errors import WorkError
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("kept_ray")]
 
 SITUATIONS = Path(__file__).resolve().parent / "situations"
 EVERY_ENGINE = ("ray", "processes", "serial")
