@@ -12,7 +12,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 import lab.experiment.sites
-from lab.clusters.embedded import set_up
+from lab.clusters.embedded import embedded, set_up
 
 # Ray reads its settings when it is imported, by whichever test comes first in a process
 set_up()
@@ -97,18 +97,10 @@ def compose_cluster(project: Compose) -> Compose:
 
 @pytest.fixture(scope="module")
 def kept_ray() -> Iterator[None]:
-    """Have a module's runs in this process share one embedded Ray a size: a start takes 7 CPU-seconds."""
-    start, kept = lab.experiment.sites.embedded, contextlib.ExitStack()
-    running: dict[Any, Any] = {}
+    """Have a module's runs of up to two CPUs share one embedded Ray: a start takes 7 CPU-seconds.
 
-    @contextlib.contextmanager
-    def shared(*asked: Any) -> Iterator[Any]:
-        if asked not in running:
-            running.clear()
-            kept.close()
-            running[asked] = kept.enter_context(start(*asked))
-        yield running[asked]
-
-    with pytest.MonkeyPatch.context() as patch, kept:
-        patch.setattr(lab.experiment.sites, "embedded", shared)
+    It starts before them, since a run ends all that was started within it.
+    """
+    with embedded(2, 200, 0) as cluster, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lab.experiment.sites, "embedded", lambda *_: contextlib.nullcontext(cluster))
         yield
