@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from containers import ROOT, own_project
 
-from lab.clusters.slurm import IN_NEED, NAMED_PORTS, ports, token_file
+from lab.clusters.slurm import NAMED_PORTS, _connected, ports, token_file
 from lab.clusters.slurm_job import address_of, allocation, stop_where_taken
 from lab.data.store import Run, read_run
 from lab.errors import ClusterError, TokenError
@@ -100,15 +101,33 @@ def test_a_failure_in_a_job_that_is_ended_is_none(
         stop_where_taken(7)
 
 
-def test_a_node_that_does_not_come_up_is_started_again(tmp_path: Path) -> None:
-    """Two failures are followed by a third attempt, and three by none; the last status stays."""
-    script, tried = tmp_path / "start", tmp_path / "tried"
-    script.write_text(f'#!/bin/sh\necho "$1" >> {tried}\ntest $(wc -l < {tried}) = "$1" || exit 7\n')
-    script.chmod(0o755)
-    for needed, status in (("1", 0), ("3", 0), ("4", 7)):
-        tried.unlink(missing_ok=True)
-        assert subprocess.run(["sh", "-c", IN_NEED, str(script), needed]).returncode == status
-        assert tried.read_text().split() == [needed] * min(int(needed), 3)
+def test_a_head_that_does_not_come_up_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that ends is followed by another, until one listens; after the time the last words are told."""
+    begun: list[psutil.Popen] = []
+    log = tmp_path / "log"
+    log.write_text("the agent took too long")
+
+    def begin() -> psutil.Popen:
+        begun.append(psutil.Popen(["false"]))
+        return begun[-1]
+
+    def reach(*_: object) -> socket.socket:
+        if len(begun) < 3:
+            raise ConnectionRefusedError("refused")
+        return socket.socket()
+
+    monkeypatch.setattr("lab.clusters.slurm.socket.create_connection", reach)
+    monkeypatch.setattr("lab.clusters.slurm.connected", lambda **_: contextlib.nullcontext())
+    with _connected("127.0.0.1:1", "127.0.0.1", begin, time.monotonic() + 60, log) as head:
+        assert head == begun[2]
+    begun.clear()
+    with (
+        pytest.raises(ClusterError, match="head does not come up: refused; it says: the agent took too long"),
+        _connected("127.0.0.1:1", "127.0.0.1", begin, time.monotonic(), log),
+    ):
+        pass
 
 
 class Slurm:
@@ -117,7 +136,9 @@ class Slurm:
     def __init__(self, image: str) -> None:
         project = f"lab-test-slurm-{os.getpid()}"
         self.image = f"ray-scaling-lab:{project}"
-        more = {"LAB_SLURM_PROJECT": project, "LAB_SLURM_IMAGE": self.image, "LAB_IMAGE": image}
+        # two heads on 0.4 cores take longer to begin than Ray gives them
+        more = {"LAB_SLURM_PROJECT": project, "LAB_SLURM_IMAGE": self.image, "LAB_IMAGE": image,
+                "LAB_SLURM_CPUS": "0.9"}  # fmt: skip
         self.environment = {**os.environ, **more}
         self.environment.pop("COMPOSE_PROJECT_NAME", None)
 
@@ -152,6 +173,15 @@ class Slurm:
             assert time.monotonic() < deadline, said
             time.sleep(0.5)
         return said
+
+    def last_node(self, job: str) -> str:
+        """Return the last of the nodes that a job runs on."""
+        asked = f"scontrol show hostnames $(squeue --noheader --format=%N --jobs={job})"
+        return self.say("sh", "-c", asked).split()[-1]
+
+    def set_state(self, node: str, state: str) -> None:
+        """Have a node drained, down or back."""
+        self.root("scontrol", "update", f"nodename={node}", f"state={state}", "reason=test")
 
     def begin_again(self, job: str) -> None:
         """Have a job that was put back into the queue begin at once, and not after Slurm's two minutes."""
@@ -243,18 +273,17 @@ def test_a_drained_node_scancel_and_a_lost_node_leave_a_run_to_go_on_with(
 ) -> None:
     """A run outlives the draining of a node; cancelled, and then without a node, it loses no ended trial."""
     first = slurm.submit(*WORK, *["--nodes", "2", "--repeats", "3"])
-    # the second of the two that the job gets
-    node = "scontrol", "update", "nodename=node2"
     slurm.until("cat", f"data/own/slurm-{first}/trials.csv", told=",ok,")
-    slurm.root(*node, "state=drain", "reason=test")
+    drained = slurm.last_node(first)
+    slurm.set_state(drained, "drain")
     slurm.until("cat", f"slurm-{first}.out", told="| 2/6")
     slurm.say("scancel", first)
     assert f"To go on: another job, with --run-id slurm-{first}" in slurm.until_over(first)
     assert f".slurm-{first}" not in slurm.say("ls", "-A", "data")
-    slurm.root(*node, "state=resume")
+    slurm.set_state(drained, "resume")
     more = slurm.submit(*WORK, *f"--nodes 2 --repeats 3 --run-id slurm-{first}".split())
     slurm.until("cat", f"slurm-{more}.out", told="| 1/")
-    slurm.root(*node, "state=down", "reason=test")
+    slurm.set_state(slurm.last_node(more), "down")
     slurm.begin_again(more)
     assert "none of them failed" in slurm.until_over(more)
     found = slurm.run(f"slurm-{first}", tmp_path)

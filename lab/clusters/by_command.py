@@ -78,7 +78,7 @@ def _await(head: Head, nodes: int, log: Path) -> None:
             alive = sum(one["state"] == "ALIVE" for one in listed)
 
 
-def end_node(started: psutil.Popen) -> None:
+def end_node(started: psutil.Process) -> None:
     """End a node: by a signal, and what is left of its processes then by force."""
     with contextlib.suppress(psutil.NoSuchProcess):
         every = [started, *started.children(recursive=True)]

@@ -35,7 +35,7 @@ from lab.measure.node_watch import NodeWatch
 
 ON_NODES = SETTINGS | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"}
 """Ray's settings where nodes are reached by an address of their own."""
-READY_SECONDS, POLL_SECONDS = 60.0, 0.2
+POLL_SECONDS = 0.2
 FIRST_PORT, PORTS, JOBS = 10000, 400, 50
 """Each job has so many ports, by its id: jobs that share a machine do not take each other's."""
 NAMED_PORTS = (
@@ -49,19 +49,9 @@ NAMED_PORTS = (
     "--metrics-export-port",
 )
 OF_HEAD = NAMED_PORTS[:2]
-IN_NEED = """
-for attempt in 1 2 3; do
-  began=$(date +%s)
-  "$0" "$@" && exit
-  status=$?
-  test $(($(date +%s) - began)) -lt 90 || break
-done
-exit $status
-"""
-"""For a shell: a node that does not come up is started again, and one that was up and ends is not.
-
-A raylet of Ray 2.60 ends itself where its agent, which imports a lot, takes over 15 s to begin: on nodes with
-little time, or at the first import from a file system that all share.
+AGAIN_SECONDS = 60.0
+"""After so long a node without a Ray gets another. A raylet of Ray 2.60 ends itself where its agent, which
+imports a lot, takes over 15 s to begin: on a node with little time, or at a first import from a shared disk.
 """
 ASKED = 'test -x "$0" && exec "$0" -c "$@"; echo "$(hostname)|no Python|"'
 """For a shell: a node that lacks the environment says so itself."""
@@ -131,23 +121,35 @@ def slurm(
         path = f"{RAY.parent}{os.pathsep}{os.environ.get('PATH', '')}"
         variables = {**os.environ, "RAY_AUTH_TOKEN_PATH": str(token), "PATH": path}
         del variables["RAY_AUTH_TOKEN"]
-        head = [f"--node-ip-address={address}", "--head", "--include-dashboard=false"]
-        node = _begun(_ray_start(found, [*head, *_named(found.job, OF_HEAD)], megabytes), variables, log)
-        undo.callback(end_node, node)
-        gcs = f"{address}:{ports(found.job)[0]}"
-        _await_head(address, ports(found.job)[0], log)
-        if len(found.hosts) > 1:
-            others = len(found.hosts) - 1
-            step = _srun(found, others, "--relative=1")
-            start = _ray_start(found, [f"--address={gcs}"], megabytes)
-            undo.callback(end_node, _begun([*step, "sh", "-c", IN_NEED, *start], variables, log))
-        undo.enter_context(connected(address=gcs, _node_ip_address=address))
+        deadline, gcs = began + wait_seconds, f"{address}:{ports(found.job)[0]}"
+        options = ["--head", f"--node-ip-address={address}", "--include-dashboard=false"]
+        head = _ray_start(found, [*options, *_named(found.job, OF_HEAD)], megabytes)
+        begin = partial(_begun, head, variables, log)
+        node = undo.enter_context(_connected(gcs, address, begin, deadline, log))
         # Ray has put one of its own there
         signal.signal(signal.SIGTERM, no_more)
         cluster = Cluster("slurm", time.monotonic() - began, NodeWatch(lambda: _tree(node)))
-        cluster.need(nodes, wait_seconds)
+        start = _ray_start(found, [f"--address={gcs}"], megabytes)
+        while True:
+            if missing := _without_ray(found.hosts):
+                step = _srun(found, len(missing), f"--nodelist={','.join(missing)}")
+                undo.callback(end_node, _begun([*step, *start], variables, log))
+            with contextlib.suppress(ClusterError):
+                cluster.need(nodes, min(AGAIN_SECONDS, wait_seconds))
+                break
+            if time.monotonic() > deadline:
+                there = f"{len(cluster.workers_on())} of {nodes} nodes after {wait_seconds:g} s"
+                raise ClusterError(f"Ray is on {there}, and says: {_last_words(log)}")
         cluster.start_seconds = time.monotonic() - began
         yield cluster, partial(stop_where_taken, found.job)
+
+
+def _without_ray(hosts: Sequence[str]) -> list[str]:
+    """Return the hosts that no node of this Ray is on."""
+    import ray
+
+    there = {one["NodeManagerAddress"] for one in ray.nodes() if one["Alive"]}
+    return [one for one in hosts if address_of(one) not in there]
 
 
 def _tree(node: psutil.Popen) -> tuple[psutil.Process, ...]:
@@ -206,13 +208,31 @@ def _refuse_unfit(found: Allocation, token: Path, folder: Path) -> None:
             )
 
 
-def _await_head(address: str, port: int, log: Path) -> None:
-    """Wait until the head listens; raises `ClusterError` with what it said."""
-    deadline = time.monotonic() + READY_SECONDS
-    while True:
-        with contextlib.suppress(OSError), socket.create_connection((address, port), 1.0):
-            return
-        if time.monotonic() > deadline:
-            said = " ".join(log.read_text(errors="replace").split())[-300:]
-            raise ClusterError(f"the head of Ray does not answer at port {port}, and says: {said}")
-        time.sleep(POLL_SECONDS)
+@contextlib.contextmanager
+def _connected(
+    gcs: str, address: str, begin: Callable[[], psutil.Popen], deadline: float, log: Path
+) -> Iterator[psutil.Popen]:
+    """Start the head, again where it does not come up, and connect to it; yields it.
+
+    Raises `ClusterError` with what it said where it is not there in time.
+    """
+    with contextlib.ExitStack() as undo:
+        head = begin()
+        undo.callback(lambda: end_node(head))
+        while True:
+            try:
+                socket.create_connection((address, int(gcs.rpartition(":")[2])), 1.0).close()
+                undo.enter_context(connected(address=gcs, _node_ip_address=address))
+                break
+            except (OSError, ClusterError) as error:
+                if time.monotonic() > deadline:
+                    told = f"Ray's head does not come up: {error}; it says: {_last_words(log)}"
+                    raise ClusterError(told) from None
+            if head.poll() is not None:
+                head = begin()
+            time.sleep(POLL_SECONDS)
+        yield head
+
+
+def _last_words(log: Path) -> str:
+    return " ".join(log.read_text(errors="replace").split())[-300:]
