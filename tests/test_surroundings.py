@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab import paths
-from lab.clusters.embedded import SETTINGS
+from lab.clusters.embedded import SETTINGS, connected
 from lab.clusters.surroundings import FEWEST_FILES, changing, check_surroundings, limited
 from lab.data.ledger import Ledger
 from lab.errors import ClusterError
@@ -233,3 +234,31 @@ def test_parameters_are_shown_as_they_were_understood() -> None:
     assert told.startswith("parameters: ")
     assert "workers [8]" in told
     assert "deadline_seconds 5400.0" in told
+
+
+@pytest.mark.parametrize(("failures", "starts"), [(1, 2), (2, 2)])
+def test_a_ray_that_was_too_slow_is_started_once_more(
+    monkeypatch: pytest.MonkeyPatch, failures: int, starts: int
+) -> None:
+    """On a busy machine a raylet may end itself; a second time is an error, and so is any other reason."""
+    import ray
+
+    asked: list[dict[str, Any]] = []
+
+    def begin(**options: Any) -> None:
+        asked.append(options)
+        if len(asked) <= failures:
+            raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "init", begin)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    with contextlib.ExitStack() as stack:
+        if failures == starts:
+            stack.enter_context(pytest.raises(ClusterError, match="did not start: The current node"))
+        stack.enter_context(connected(address="local"))
+    assert len(asked) == starts
+    asked.clear()
+    monkeypatch.setattr(ray, "init", lambda **_: asked.append({}) or 1 / 0)
+    with pytest.raises(ClusterError, match="did not start: division"), connected(address="local"):
+        pass
+    assert len(asked) == 1

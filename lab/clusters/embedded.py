@@ -32,6 +32,9 @@ SHOWN_SECONDS = 60.0
 START_SECONDS = 120.0
 """How long Ray may take to start in this process."""
 
+SLOW = "timed out during startup"
+"""What Ray says where a raylet ended itself, its agent being slow: it is started once more."""
+
 SETTINGS = {
     # a worker at nice 15, Ray's default, is no fair match for a plain process
     "RAY_worker_niceness": "0",
@@ -181,15 +184,18 @@ def connected(**options: Any) -> Iterator[None]:
         f"Ray did not start within {START_SECONDS:.0f} s: the machine is too busy, or a setting keeps its "
         f"processes apart (set here: {', '.join(changing(os.environ, SETTINGS)) or 'none'})"
     )
-    try:
-        with limited(START_SECONDS, told):
-            ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-    except ClusterError:
-        ray.shutdown()
-        raise
-    except Exception as error:  # Ray raises plain Exception where a node does not come up in time
-        ray.shutdown()
-        raise ClusterError(f"Ray did not start: {error}") from error
+    for left in (1, 0):
+        try:
+            with limited(START_SECONDS, told):
+                ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+            break
+        except ClusterError:
+            ray.shutdown()
+            raise
+        except Exception as error:  # Ray raises plain Exception where a node does not come up in time
+            ray.shutdown()
+            if not left or SLOW not in str(error):
+                raise ClusterError(f"Ray did not start: {error}") from error
     try:
         yield
     finally:
