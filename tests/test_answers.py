@@ -113,3 +113,4 @@ def test_why_names_a_cause_with_its_remedy(data: Path) -> None:
     assert "all 4 cores are at work" in text
     assert "only more cores help" in text
     assert "Causes that are ruled out, or not decided" in text
+    assert text.index("moment by moment") < text.rindex("<svg")

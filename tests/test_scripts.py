@@ -20,7 +20,9 @@ from lab.engines import Work
 from lab.engines.command import Command
 from lab.engines.ray_of_command import CommandTeam, team
 from lab.errors import EngineError, LabError, ParameterError, WorkError
+from lab.report import why
 from lab.report.own import own_page
+from lab.report.study import Study
 
 SCRIPTS = Path(__file__).parent / "scripts"
 NODES, SLOTS = 2, 2
@@ -198,3 +200,5 @@ def test_the_page_of_a_script_says_what_cannot_be_known(whole: Run) -> None:
     assert "How far does it scale?" in text
     assert "no rows of tasks" in text
     assert "What does one item take?" not in text
+    # nothing tells of a figure that cannot be drawn
+    assert "moment by moment" not in why.in_full(Study(whole)).text

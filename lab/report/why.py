@@ -107,14 +107,17 @@ def page(book: "Book") -> Markdown:
 
 def in_full(study: Study) -> Markdown:
     """Show why a sweep scales no further: the main cause, where the time went, and every cause."""
-    decision = decide(study, study.main_mode)
+    decision, figure = decide(study, study.main_mode), timeline.of_typical(study)
+    told = (
+        "What every worker did in one trial, moment by moment: who waited for whom, and where the last tasks "
+        "ended."
+    )
     return paragraphs(
         in_short(decision)[0],
         losses.drawn(study),
         causes_table(decision).text,
-        "What every worker did in one trial, moment by moment: who waited for whom, and where the last tasks "
-        "ended.",
-        timeline.of_typical(study),
+        # a script has no rows of tasks to draw
+        *((told, figure) if figure else ()),
     )
 
 
