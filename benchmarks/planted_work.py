@@ -1,6 +1,5 @@
 """Work with a planted cause each, which `planted_causes.py` looks for. An item is a number of steps."""
 
-import os
 from functools import cache
 
 STEPS = 60_000
@@ -27,6 +26,8 @@ def on_slow_node() -> bool:
     """Tell whether this process is on the slow node: of several nodes the one with the first id."""
     import ray
 
+    if not ray.is_initialized():
+        return False
     # the head of a compose cluster has no CPU, and runs no task
     nodes = sorted(one["NodeID"] for one in ray.nodes() if one["Alive"] and one["Resources"].get("CPU"))
     return len(nodes) > 1 and nodes[0] == ray.get_runtime_context().get_node_id()
@@ -41,10 +42,10 @@ def sums_with_threads(steps: int) -> int:
 
 
 def tables(count: int = 96, size: int = 3_000_000) -> list[bytes]:
-    """Return large items of random bytes."""
-    return [os.urandom(size) for _ in range(count)]
+    """Return large items; of zeros, they are few bytes in the upload to a cluster, and all in a call."""
+    return [bytes(size) for _ in range(count)]
 
 
-def first_bytes(content: bytes) -> int:
-    """Return the first byte of a large item."""
-    return content[0]
+def sums_beside(content: bytes) -> int:
+    """Return a sum over a few steps, of an item that takes longer to come than that."""
+    return sums(STEPS) + content[0]

@@ -74,7 +74,8 @@ def causes(run: Run, account: Account, measures: pd.DataFrame, trials: pd.Index)
     the trials, as those of the A/A arm, their mean counts. The interval of a share goes over blocks, from
     what the cause costs at least to what it may cost at most; all causes share one error rate.
 
-    - cores: all cores are at work, at least FULL of their time, so that only more of them help
+    - cores: all cores are at work, at least FULL of their time, so that only more of them help; work that is
+      slower than alone counts as what it takes alone, where it is seen to be slower
     - unused: cores without a worker, so that more workers help
     - slower: tasks take more processor time than alone: caches, bandwidth of memory, hyperthreads; without
       the slow node, where there is one
@@ -134,10 +135,15 @@ def _shares(found: Costs, slow: SlowNode, known: pd.DataFrame, level: float) -> 
     slower = found.least["slower"]
     if judge(shares["slow_node"], at_least(LEAST)) == "holds":
         slower = slower - np.minimum(slow.shares.fillna(0.0), slower.clip(lower=0))
-    for name in found.least:
-        least, most = (slower, slower) if name == "slower" else (found.least[name], found.most[name])
-        error = alone_error(known, "useful" if name == "cores" else str(name))
-        shares[str(name)] = bounded(least, most, known["block"], *error, level)
+    error = alone_error(known, "slower")
+    shares["slower"] = bounded(slower, slower, known["block"], *error, level)
+    for name in found.least.columns.drop(["slower", "cores"]):
+        shares[name] = bounded(found.least[name], found.most[name], known["block"], level=level)
+    # what the pace of cores takes from the work counts where it is seen: its noise would hide that they work
+    if "holds" in [judge(shares[name], at_least(LEAST)) for name in ("slow_node", "slower")]:
+        shares["cores"] = bounded(*(found.least["cores"],) * 2, known["block"], *error, level)
+    else:
+        shares["cores"] = bounded(*(found.most["cores"],) * 2, known["block"], level=level)
     return shares
 
 

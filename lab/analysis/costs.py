@@ -22,6 +22,9 @@ FASTEST_BYTES = 5e9
 SLOWEST_BYTES = 5e7
 """Bytes a second that every way reaches, pickling by plain Python included."""
 
+CALL_SECONDS = 0.005
+"""What the first call of a worker may take on its way without anything that it carries."""
+
 MANY_TASKS = 1000
 """Of a trial of fewer, most of the driver's time may be its sampling."""
 
@@ -52,18 +55,23 @@ def costs(run: Run, account: Account, trials: pd.Index) -> Costs:
     )
     # one thread each can use no more beside its tasks than the time outside of them
     threads = ((beside - (alive - bodies).clip(lower=0) / available).clip(lower=0), beside)
-    held, moved = _throttled(run, trials, terms), _moved_bytes(run, trials)
+    held, items, results = _throttled(run, trials, terms), *_moved_bytes(run, trials)
+    moved = items + results
     idle = terms[["gaps", "startup", "waiting"]].sum(axis="columns", skipna=False)
-    data = tuple((moved / rate / available).clip(upper=idle) for rate in (FASTEST_BYTES, SLOWEST_BYTES))
-    pushed = displaced(windows, run, terms, available, threads[1])
+    first = (_first_journeys(run, trials, items) / available).clip(upper=terms["startup"])
+    fast, slow = ((moved / rate / available).clip(upper=idle) for rate in (FASTEST_BYTES, SLOWEST_BYTES))
+    data = fast.clip(lower=first), slow
+    pushed = displaced(run, terms, available, threads[1])
     waits = terms["waiting"] - pushed.most - held.fillna(0.0) - threads[1].fillna(0.0)
     per_task = (terms["waiting_ray"] + terms["waiting_sampler"]).fillna(inf).clip(upper=pushed.most)
-    work = terms["useful"].fillna(terms[WORK])
+    work = terms["useful"].fillna(terms[WORK]).clip(upper=terms[WORK])
     hyperthreads = _total(windows, windows["workers"], trials) > physical_cores(run)
+    gaps = terms["gaps"] * recurring - data[0].fillna(0.0) - threads[0].fillna(0.0)
     ends = {
-        "cores": (work.mask(hyperthreads, terms[WORK]),) * 2,
-        **{name: (terms[name],) * 2 for name in ("unused", "slower", "tail", "startup")},
-        "short": ((terms["gaps"] * recurring - data[0].fillna(0.0)).clip(lower=0), terms["gaps"] + per_task),
+        "cores": (work.mask(hyperthreads, terms[WORK]), terms[WORK]),
+        **{name: (terms[name],) * 2 for name in ("unused", "slower", "tail")},
+        "startup": ((terms["startup"] - first.fillna(0.0)).clip(lower=0), terms["startup"]),
+        "short": (gaps.clip(lower=0), terms["gaps"] + per_task),
         "driver": (terms["gaps"],) * 2,
         "threads": threads,
         "waiting": (waits.clip(lower=0), terms["waiting"] - pushed.least - threads[0].fillna(0.0)),
@@ -115,8 +123,8 @@ def _throttled(run: Run, trials: pd.Index, terms: pd.DataFrame) -> pd.Series:
     return held.reindex(trials).clip(upper=terms["waiting"].clip(lower=0))
 
 
-def _moved_bytes(run: Run, trials: pd.Index) -> pd.Series:
-    """Return the bytes of all items and results of each trial."""
+def _moved_bytes(run: Run, trials: pd.Index) -> tuple[pd.Series, pd.Series]:
+    """Return the bytes of all items of each trial, and those of all results."""
     rows = run.tasks[run.tasks["trial_id"].isin(trials) & ~run.tasks["warmup"].astype(bool)]
     results = rows["result_bytes"].astype(float).groupby(rows["trial_id"]).sum(min_count=1)
     of_trial = run.trials.drop_duplicates("trial_id", keep="last").set_index("trial_id").loc[trials]
@@ -128,7 +136,28 @@ def _moved_bytes(run: Run, trials: pd.Index) -> pd.Series:
     ).astype(float)
     items = of_trial["mode"].map(known).astype(float) * times.fillna(1.0)
     each = of_trial["item_bytes"].astype(float) * of_trial["planned_tasks"].astype(float)
-    return results.reindex(trials) + items.fillna(each.mask(of_trial["transfer"] == "seed", 0.0))
+    return items.fillna(each.mask(of_trial["transfer"] == "seed", 0.0)), results.reindex(trials)
+
+
+def _first_journeys(run: Run, trials: pd.Index, items: pd.Series) -> pd.Series:
+    """Return for how long the workers waited for the items of their first call, in seconds, all together.
+
+    A worker is warm and idle then, and begins once all its items are there; those of calls that were
+    submitted before are handed over first.
+    """
+    rows = run.tasks[run.tasks["trial_id"].isin(trials) & ~run.tasks["warmup"].astype(bool)]
+    rows = rows.sort_values("started_seconds")
+    worker = ["trial_id", "node_id", "worker"]
+    submitted = rows.groupby(worker)["submitted_seconds"].transform("first")
+    first = rows[rows["submitted_seconds"] == submitted].groupby(worker)
+    calls = first.agg(
+        tasks=("task", "size"), submitted=("submitted_seconds", "first"), started=("started_seconds", "first")
+    ).sort_values("submitted")
+    carried = calls["tasks"].groupby(level="trial_id").cumsum()
+    each = items / rows.groupby("trial_id").size().reindex(trials)
+    most = carried * each.reindex(calls.index.get_level_values("trial_id")).to_numpy() / SLOWEST_BYTES
+    waits = (calls["started"].astype(float) - CALL_SECONDS).clip(lower=0, upper=most).where(most.notna())
+    return waits.groupby(level="trial_id").sum(min_count=1).reindex(trials)
 
 
 def driver_cost(trials: pd.DataFrame) -> Estimate:

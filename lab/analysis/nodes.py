@@ -93,24 +93,34 @@ def others_part(trials: pd.DataFrame, windows: pd.DataFrame, nodes: pd.DataFrame
 def others_by_node(trials: pd.DataFrame, windows: pd.DataFrame, nodes: pd.DataFrame) -> pd.DataFrame:
     """Return `node_windows` with columns lab and others: parts of its cores that were no worker's use.
 
-    `lab` is the processor time of Ray, samplers and, on its node, the driver; `others` all of a whole machine
-    less that of workers and `lab`. NaN where a reading is missing; others of nodes that are no machine, too.
+    `lab` is the processor time of Ray, samplers and, on its node, the driver. `others` is all that the node's
+    machine used less what the windows of the trial's nodes on it count, as a part of the machine's cores; NaN
+    where a reading is missing. An idle node of the same cluster has no window, and counts as somebody else.
     """
-    found = node_windows(windows, nodes).merge(
+    every = windows.merge(latest(nodes)[["node_id", "host_id", "cpu_source"]], on="node_id").merge(
         trials[["trial_id", "driver_cpu_seconds", "sampler_cpu_seconds"]],
         on="trial_id",
         suffixes=("", "_of_driver"),
     )
     # the driver's node is the one where no process of its own samples
-    drives = found["sampler_cpu_seconds"].isna()
-    driver = found["driver_cpu_seconds"].astype(float) + found["sampler_cpu_seconds_of_driver"].astype(float)
-    watching = found["sampler_cpu_seconds"].astype(float).where(~drives, driver)
-    core_seconds = found["own_cores"] * found["seconds"]
-    lab = (found["ray_cpu_seconds"] + watching).astype(float)
-    others = found["cpu_seconds"] - found["workers_cpu_seconds"] - lab
-    whole = found["cpu_source"] == "host"
+    drives = every["sampler_cpu_seconds"].isna()
+    driver = every["driver_cpu_seconds"].astype(float) + every["sampler_cpu_seconds_of_driver"].astype(float)
+    watching = every["sampler_cpu_seconds"].astype(float).where(~drives, driver)
+    lab = every["ray_cpu_seconds"].astype(float) + watching
+    used, source = every["cpu_seconds"].astype(float), every["cpu_source"]
+    machine = every["machine_cpu_seconds"].astype(float).mask(source == "host", used)
+    # a counter of some processes lacks the driver, that of a machine has everybody in it
+    counted = used.mask(source == "processes", used + watching.where(drives, 0.0))
+    counted = counted.mask(source == "host", every["workers_cpu_seconds"].astype(float) + lab)
+    ours = counted.groupby([every["trial_id"], every["host_id"]]).transform("sum", skipna=False)
+    found = node_windows(windows, nodes).merge(
+        every[["trial_id", "node_id"]].assign(lab=lab, others=(machine - ours).clip(lower=0)),
+        on=["trial_id", "node_id"],
+    )
+    of_machine = found["cores"].astype(float).mask(found["cpu_source"] == "host", found["own_cores"])
     return found.assign(
-        lab=lab / core_seconds, others=(others / core_seconds).astype(float).clip(lower=0).where(whole)
+        lab=found["lab"] / (found["own_cores"] * found["seconds"]),
+        others=found["others"] / (of_machine * found["seconds"]),
     )
 
 

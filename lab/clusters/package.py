@@ -9,7 +9,7 @@ from pathlib import Path
 from lab.errors import WorkError
 
 LARGEST_BYTES = 100_000_000
-"""Ray itself takes five times as much, but keeps it in the head's memory and sends it to every node."""
+"""Of an upload: Ray's address for jobs refuses one of more than 100 MiB."""
 LEFT_OUT = ("__pycache__", "node_modules", "_build", "data", "out", "build", "dist", "venv")
 """Folders that hold no code; those that begin with a dot, and egg-infos, are left out too."""
 SHOWN = 5
@@ -27,6 +27,13 @@ def packed(folder: Path | None, files: Mapping[str, bytes] | None = None) -> byt
             _add(archive, path.relative_to(folder).as_posix() if folder else path.name, path.read_bytes())
         for name, data in (files or {}).items():
             _add(archive, name, data)
+    size = len(content.getbuffer())
+    if size > LARGEST_BYTES:
+        raise WorkError(
+            f"the work, its items and the files beside it are {size / 1e6:.0f} MB, packed, and at most "
+            f"{LARGEST_BYTES / 1e6:.0f} are sent to a cluster: let items be seeds, names or paths, and make "
+            "or load what is large in the work"
+        )
     return content.getvalue()
 
 

@@ -98,6 +98,11 @@ class NodeWindow:
     cpu_megahertz: float | None = column(
         "MHz", "the processors' mean clock rate right after the window, where it can be read", default=None
     )
+    machine_cpu_seconds: float | None = column(
+        "CPU s",
+        "processor time of all that ran on the node's machine, other nodes and others' processes too",
+        default=None,
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

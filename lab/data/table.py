@@ -42,15 +42,17 @@ class Table:
 
     def _texts(self, column: Column, values: Sequence[Any]) -> Iterable[str]:
         """Return a column's texts. A value that stands there again, as most do, is looked at once."""
-        if column.kind is float and all(type(one) is float and abs(one) <= LARGEST for one in values):
+        kinds = set(map(type, values))
+        if kinds == {float} and all(abs(one) <= LARGEST for one in values):
             return map(_field_of_float, values)
-        kinds = list(zip(map(type, values), values, strict=True))
+        # of several kinds, 1 and True would be one key
+        keys = values if len(kinds) == 1 else list(zip(map(type, values), values, strict=True))
         texts = {}
-        for kind, value in dict.fromkeys(kinds):
+        for key, value in dict(zip(keys, values, strict=True)).items():
             if fault := column.fault(value):
                 raise DataError(f"{self._path}, column {column.name}: {fault}; the row was not written")
-            texts[kind, value] = _field(value)
-        return map(texts.__getitem__, kinds)
+            texts[key] = _field(value)
+        return [texts[keys[0]]] * len(keys) if len(texts) == 1 else map(texts.__getitem__, keys)
 
     def sync(self) -> None:
         """Have the operating system bring all rows to the disk."""

@@ -147,9 +147,12 @@ def work_of(mode: str, tasks: int | None, task_seconds: float | None) -> str:
     return f"{mode}, {tasks} tasks{length}"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(slots=True, kw_only=True)
 class TaskRecord:
-    """One attempt at one task; times are seconds since the window began, on the driver's clock."""
+    """One attempt at one task; times are seconds since the window began, on the driver's clock.
+
+    It is not frozen: there is one for each task, and a frozen one takes three times as long to make.
+    """
 
     trial_id: str = column("", "the trial")
     task: int = column("", "index of the task in the trial's work")

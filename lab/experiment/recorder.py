@@ -11,8 +11,13 @@ from lab.errors import EngineError
 from lab.experiment.setting import Setting
 from lab.measure.task import Outcome
 
-FLUSH_SECONDS = 1.0
-"""How long rows of a window are kept in memory: a kill costs these, and many at once are cheaper to write."""
+FLUSH_SECONDS = 10.0
+MOST_KEPT = 50_000
+"""How long, and how many, rows of a window are kept in memory: a kill costs these, of a trial that is redone.
+
+To write a row takes the driver three times as long as to take a result, and so it mostly waits until the
+clock has stopped.
+"""
 
 SHIP = ": put the module beside the file of the work, whose folder is sent along, or install it there"
 """What helps where the nodes lack a module."""
@@ -57,7 +62,7 @@ class Recorder:
         self._kept.append(completion)
         if measurement is None or measurement.outcome is None:
             self._failed(completion)
-        if completion.received > self._flush_at:
+        if completion.received > self._flush_at or len(self._kept) >= MOST_KEPT:
             self.flush()
 
     def _failed(self, completion: Completion) -> None:

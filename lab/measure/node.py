@@ -29,6 +29,7 @@ class Reading:
     """Counters and levels of a node at one moment; an unknown is `None`."""
 
     cpu_seconds: float
+    machine_cpu_seconds: float
     steal_seconds: float | None
     throttled_seconds: float | None
     memory_bytes: int
@@ -103,6 +104,7 @@ def read_node(cgroup: Cgroup, source: str, processes: Iterable[psutil.Process] =
     gpu_percent, gpu_memory = read_gpus()
     return Reading(
         cpu_seconds=_node_cpu_seconds(cgroup, source, times, processes),
+        machine_cpu_seconds=_machine_cpu_seconds(times),
         steal_seconds=getattr(times, "steal", None),
         throttled_seconds=cgroup.throttled_seconds(),
         memory_bytes=_host_memory_bytes() if used is None else used,
@@ -119,6 +121,10 @@ def _node_cpu_seconds(cgroup: Cgroup, source: str, times: Any, processes: Iterab
         return limited
     if source == "processes":
         return cpu_seconds(processes)
+    return _machine_cpu_seconds(times)
+
+
+def _machine_cpu_seconds(times: Any) -> float:
     return float(sum(times) - sum(getattr(times, name, 0.0) for name in NOT_OURS))
 
 

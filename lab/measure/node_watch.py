@@ -162,6 +162,7 @@ class NodeWatch:
             network_received_bytes=_count(last.network_received_bytes, first.network_received_bytes),
             network_sent_bytes=_count(last.network_sent_bytes, first.network_sent_bytes),
             cpu_megahertz=cpu_megahertz(),
+            machine_cpu_seconds=last.machine_cpu_seconds - first.machine_cpu_seconds,
         )
         return Window(sampler.began, ended, tuple(sampler.samples), counters, after.own - before.own)
 
