@@ -43,7 +43,7 @@ class Table:
     def _texts(self, column: Column, values: Sequence[Any]) -> Iterable[str]:
         """Return a column's texts. A value that stands there again, as most do, is looked at once."""
         kinds = set(map(type, values))
-        if kinds == {float} and all(abs(one) <= LARGEST for one in values):
+        if column.kind is float and kinds == {float} and all(abs(one) <= LARGEST for one in values):
             return map(_field_of_float, values)
         # of several kinds, 1 and True would be one key
         keys = values if len(kinds) == 1 else list(zip(map(type, values), values, strict=True))

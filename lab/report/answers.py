@@ -16,6 +16,7 @@ from lab.report.markdown import Markdown, capital, paragraphs, table
 from lab.report.nodes import at_size
 from lab.report.series import PROCESSES
 from lab.report.study import Study
+from lab.report.verdicts import is_open
 from lab.report.why import in_short as why
 
 MATTERS = 0.02
@@ -221,12 +222,6 @@ def sure(found: Estimate) -> str:
     return f"± {percent((found.high - found.low) / 2 / abs(found.value), 2)}, n = {found.n}"
 
 
-def _is_open(ratio: Estimate) -> bool:
-    """Tell whether an interval allows more than one of faster, as fast and slower."""
-    of_each = (at_least(1 + MATTERS), within(MATTERS), at_most(1 - MATTERS))
-    return ratio.low is not None and all(judge(ratio, one) != "holds" for one in of_each)
-
-
 def in_one_line(study: Study) -> str:
     """Return the finding of a run as one sentence, which may be a title."""
     decision = decide(study, study.main_mode)
@@ -237,7 +232,7 @@ def in_one_line(study: Study) -> str:
         ideal = baselines.ideal(decision, size, decision.one)
         part = f", {percent(gained.value / ideal, 2)} of the ideal" if ideal > 1 else ""
         told = f"{at_size(study, size)} do the work {number(gained.value)} times as fast as one{part}"
-        if _is_open(gained):
+        if is_open(gained, MATTERS):
             told = (
                 f"whether {at_size(study, size)} are faster than one is not decided ({_times(gained)} times)"
             )

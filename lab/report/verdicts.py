@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from lab.analysis.verdicts import Verdict
+from lab.analysis.intervals import Estimate
+from lab.analysis.verdicts import Verdict, at_least, at_most, judge, within
 from lab.report.markdown import table
 
 
@@ -23,3 +24,9 @@ def verdict_table(judged: Sequence[tuple[str, Verdict]]) -> str:
 def in_one_line(one: Verdict) -> str:
     """Return a verdict as a paragraph of its own."""
     return f"**{one.outcome.capitalize()}**: {one.claim}. True if {one.rule}. {one.evidence}"
+
+
+def is_open(ratio: Estimate, margin: float) -> bool:
+    """Tell whether the interval of a ratio allows more than one of more, as much and less."""
+    each = (at_least(1 + margin), within(margin), at_most(1 - margin))
+    return ratio.low is not None and all(judge(ratio, one) != "holds" for one in each)
