@@ -44,6 +44,18 @@ def test_a_target_within_reach_names_the_fewest(data: Path, capsys: pytest.Captu
     assert (values["target"]["size"], values["target"]["source"]) == (2, "measured")
 
 
+def test_the_title_claims_no_gain_that_is_not_decided(tmp_path: Path) -> None:
+    """Where blocks differ by more than two workers could gain, the title says so, with the interval."""
+    run = list(synthetic_run(workers=(1, 2), blocks=4, modes=("search",)))
+    wild = run[0]["block"].mod(2).eq(0) == run[0]["workers"].eq(2)
+    run[0] = run[0].assign(
+        duration_seconds=run[0]["duration_seconds"].where(~wild, 4 * run[0]["duration_seconds"])
+    )
+    write_run(tmp_path / "single_node" / "wild", run)
+    title = front.finding(Book(tmp_path, tmp_path / "no"))
+    assert title.startswith("Whether 2 workers are faster than one is not decided (")
+
+
 def test_an_amount_of_work_by_then_is_a_target(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """So many units in so many hours ask for as many a second; one without the other is refused."""
     assert asked(data, "--work", "7200", "--hours", "2", "--json") == 0

@@ -110,6 +110,21 @@ def test_without_the_kernels_count_nobody_is_blamed() -> None:
     assert {found[name].outcome for name in ("waiting", "neighbours")} == {"not decided"}
 
 
+def test_containers_have_neighbours_on_their_machine() -> None:
+    """What a machine used beyond what its nodes count is somebody else's, but for what a cluster needs."""
+    run = with_windows(planted_run(WAITING, blocks=5), workers_delay_seconds=3.0, steal_seconds=0.0)
+    ours = run.windows.groupby("trial_id")["cpu_seconds"].transform("sum")
+
+    def beside(cores: float) -> dict[str, Cause]:
+        return found_in(with_windows(run, machine_cpu_seconds=ours + cores * WINDOW_SECONDS))
+
+    assert beside(30.0)["neighbours"].outcome == "holds"
+    assert beside(30.0)["neighbours"].share.high == pytest.approx(0.3, abs=POINT)
+    assert beside(0.2)["neighbours"].outcome == "not decided"
+    assert beside(0.0)["neighbours"].outcome == "does not hold"
+    assert found_in(run)["neighbours"].share.n == 0
+
+
 def test_a_driver_at_its_limit_is_named() -> None:
     """Gaps come from the driver where it uses a whole core; where it does not, the tasks alone are short."""
     run = planted_run(GAPS, blocks=5)
@@ -139,6 +154,30 @@ def test_large_items_are_told_from_short_tasks() -> None:
     assert of(4e10)["short"].outcome != "holds"
     assert (of(4e4)["data"].outcome, of(4e4)["short"].outcome) == ("does not hold", "holds")
     assert found_in(run)["data"].share.n == 0
+
+
+def test_what_a_warm_worker_waits_for_its_first_items_is_their_journey() -> None:
+    """A late start is that of the data where their bytes take that long, and a start-up where they do not."""
+    run = planted_run((Node(startup=0.25),) * 2, blocks=5)
+    run = dataclasses.replace(run, tasks=run.tasks.assign(result_bytes=0))
+
+    def of(size: float) -> dict[str, Cause]:
+        works = {"works": {"search": {"items_bytes": size}}}
+        return found_in(dataclasses.replace(run, environment={**run.environment, **works}))
+
+    assert (of(4e9)["data"].outcome, of(4e9)["startup"].outcome) == ("holds", "not decided")
+    assert (of(4e4)["data"].outcome, of(4e4)["startup"].outcome) == ("does not hold", "holds")
+
+
+def test_the_pace_of_cores_does_not_hide_that_they_work() -> None:
+    """Where a worker alone takes a fifth less in every other block, two that are busy all the time are so."""
+    run = planted_run((Node(),) * 2, blocks=5)
+    alone = run.trials.loc[(run.trials["workers"] == 1) & (run.trials["block"] % 2 == 0), "trial_id"]
+    fast = run.tasks["trial_id"].isin(alone)
+    run = changed(run, "tasks", fast, cpu_seconds=run.tasks["cpu_seconds"] * 0.8)
+    found = found_in(run)
+    assert found["slower"].outcome == "not decided"
+    assert found["cores"].outcome == "holds"
 
 
 def test_hyperthreads_count_as_cores_at_work() -> None:

@@ -17,7 +17,7 @@ import lab
 import lab.clusters.package
 from lab.cli import main
 from lab.data.store import Run
-from lab.errors import EngineError, LabError
+from lab.errors import EngineError, LabError, WorkError
 
 JOB = """
 import asyncio, os, signal, subprocess, sys, threading, time
@@ -197,6 +197,15 @@ def test_a_folder_that_is_too_large_to_send(
         "files are model.bin (3 MB), deep/rest.bin (1 MB), my_bad_job.py (0 MB). Move them, or "
         "the work, elsewhere"
     )
+
+
+def test_items_that_are_too_large_to_send(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not fit an upload is told with its size, and with what to send in its place."""
+    monkeypatch.setattr(lab.clusters.package, "LARGEST_BYTES", 2_000_000)
+    with pytest.raises(
+        WorkError, match="are 3 MB, packed, and at most 2 are sent to a cluster: let items be"
+    ):
+        lab.clusters.package.packed(None, {"works": os.urandom(3_000_000)})
 
 
 SMALL = {"engines": ["processes", "serial"], "workers": [2], "repeats": 2}
