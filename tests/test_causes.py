@@ -120,6 +120,7 @@ def test_containers_have_neighbours_on_their_machine() -> None:
 
     assert beside(30.0)["neighbours"].outcome == "holds"
     assert beside(30.0)["neighbours"].share.high == pytest.approx(0.3, abs=POINT)
+    assert beside(32.0)["neighbours"].facts["others"] == pytest.approx(0.5, abs=POINT)
     assert beside(0.2)["neighbours"].outcome == "not decided"
     assert beside(0.0)["neighbours"].outcome == "does not hold"
     assert found_in(run)["neighbours"].share.n == 0

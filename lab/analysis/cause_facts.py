@@ -8,7 +8,7 @@ import pandas as pd
 from lab.analysis.alone import one_worker
 from lab.analysis.costs import Costs, SlowNode, physical_cores
 from lab.analysis.losses import WORK, Account, shares
-from lab.analysis.nodes import others_part
+from lab.analysis.nodes import others_by_node
 from lab.data.store import Run
 
 CALL_COST = 0.05
@@ -97,7 +97,8 @@ def _short(run: Run, found: Costs, known: pd.DataFrame, tasks: pd.Series, rows: 
 
 def _others(run: Run, trials: pd.Index) -> float:
     windows = run.windows[run.windows["trial_id"].isin(trials)]
-    return float(others_part(run.trials, windows, run.nodes).mean())
+    found = others_by_node(run.trials, windows, run.nodes)
+    return float(found.groupby("trial_id")["others"].max().mean())
 
 
 def _waiting(account: Account, known: pd.DataFrame) -> Facts:
