@@ -13,7 +13,7 @@ from lab.figures import scaling as figures
 from lab.figures.curves import lines_of
 from lab.figures.lines import Line, Panel, chart
 from lab.figures.style import INK, Look
-from lab.formats import fixed, listing, number, percent, short_estimate
+from lab.formats import fixed, listing, percent, short_estimate
 from lab.report import baselines, runs_alike
 from lab.report.answers import gain, how_many
 from lab.report.caveats import caveats
@@ -102,6 +102,12 @@ def steps(decision: Decision) -> str:
     return table(head, rows, right=(0, 1, 2))
 
 
+def _size(knee: Estimate) -> str:
+    """Return a whole size with the sizes that it may be: '5 (4 to 7)', '5 (4 or more)', or '5'."""
+    ends = f"{knee.low:.0f} or more" if knee.high is None else f"{knee.low:.0f} to {knee.high:.0f}"
+    return f"{knee.value:.0f}" if knee.low == knee.high else f"{knee.value:.0f} ({ends})"
+
+
 def laws(decision: Decision) -> str:
     """Say which laws the sweep follows, with their parameters, and what they foretell; or why none."""
     found, axis = decision.fitted, decision.study.axis
@@ -119,7 +125,7 @@ def laws(decision: Decision) -> str:
         ]
         knee = found.knee()
         if knee is not None and knee.value is not None:
-            told.append(f"From {number(knee.value)} on, one more brings less than {percent(PART, 1)}.")
+            told.append(f"From {_size(knee)} on, one more brings less than {percent(PART, 1)}.")
     if len({one.law.name for one in found.remaining}) > 1:
         told.append("They cannot be told apart here: the band holds all of them.")
     weights = [
