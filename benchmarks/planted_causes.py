@@ -11,7 +11,9 @@ import argparse
 import multiprocessing
 import os
 import random
+import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -184,4 +186,6 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--only", default="", help="one of the planted causes")
     asked = parser.parse_args()
+    # what burns is ended also where this is
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     every(asked.cluster, asked.rounds, asked.only)
