@@ -5,10 +5,12 @@ import hashlib
 import time
 from collections import Counter
 
+import psutil
 import pytest
 from fakes import LOCAL, comes_true
 
-from lab.clusters import attached
+from lab.clusters import attached, by_command
+from lab.clusters.addresses import Head
 from lab.clusters.attached import Cluster
 from lab.clusters.local import local
 from lab.engines import ray_actors
@@ -223,3 +225,33 @@ def test_a_node_that_dies_is_marked(cluster, monkeypatch):
     assert "Actor" in next(one.error_message for one in watched.windows if one.node_id == lost)
     assert set(status.values()) == {("ok", None)}
     assert lost not in {sample.node_id for sample in watched.samples}
+
+
+@pytest.mark.parametrize(("lost", "starts"), [(0, 3), (1, 4), (2, 2)])
+def test_a_node_that_ends_is_started_once_more(
+    lost: int, starts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a head and two workers the first that ends is started again; where that ends, too, it is said."""
+    started: list[psutil.Popen] = []
+
+    def start(*_: object) -> psutil.Popen:
+        started.append(psutil.Popen(["true"]))
+        started[-1].wait()
+        return started[-1]
+
+    def listed(*_: object) -> object:
+        return {"data": {"result": {"result": [{"state": "ALIVE"}] * (len(started) - lost)}}}
+
+    monkeypatch.setattr(by_command, "start_node", start)
+    monkeypatch.setattr(Head, "ask", listed)
+    monkeypatch.setattr(by_command.Path, "read_text", lambda _: "gave up")
+    if lost < by_command.STARTS:
+        with by_command.started_by_command():
+            assert len(started) == starts
+    else:
+        with (
+            pytest.raises(ClusterError, match="0 of 1 nodes came up by `ray start`, which says: gave up"),
+            by_command.started_by_command(),
+        ):
+            pass
+        assert len(started) == starts

@@ -20,6 +20,8 @@ from lab.errors import ClusterError
 RAY = Path(sys.executable).parent / "ray"
 WORKERS = 2
 READY_SECONDS, END_SECONDS = 60.0, 8.0
+STARTS = 2
+"""How often a node is started that ends: on a busy machine a raylet gives up after 15 s."""
 HERE = "127.0.0.1"
 STORE = 80_000_000
 """Bytes of an object store, the smallest that Ray takes."""
@@ -40,9 +42,12 @@ def started_by_command() -> Iterator[Head]:
         first += [f"--dashboard-host={HERE}", f"--ray-client-server-port={client}", f"--temp-dir={folder}"]
         worker, log = [f"--address={HERE}:{gcs}", "--num-cpus=1"], Path(folder, "said")
         for number, options in enumerate([first, *[worker] * WORKERS], 1):
-            undo.callback(end_node, start_node(options, environment, log))
             # one after another: raylets of one host that start at once take each other's ports
-            _await(head, number, log)
+            for left in range(STARTS - 1, -1, -1):
+                started = start_node(options, environment, log)
+                undo.callback(end_node, started)
+                if _came(head, number, log, started, left):
+                    break
         yield head
 
 
@@ -65,17 +70,26 @@ def start_node(
         )
 
 
-def _await(head: Head, nodes: int, log: Path) -> None:
-    """Wait until so many nodes are alive; raises `ClusterError` with what was said last."""
-    deadline, alive = time.monotonic() + READY_SECONDS, 0
-    while alive < nodes:
-        if time.monotonic() > deadline:
-            said = " ".join(log.read_text().split())[-300:]
-            raise ClusterError(f"{alive} of {nodes} nodes came up by `ray start`, which says: {said}")
-        time.sleep(0.3)
+def _came(head: Head, nodes: int, log: Path, started: psutil.Popen, left: int) -> bool:
+    """Wait until so many nodes are alive; False where the last one has ended and may be started again.
+
+    Raises `ClusterError` with what was said last.
+    """
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        alive = 0
         with contextlib.suppress(ClusterError, KeyError, TypeError):
             listed = head.ask("GET", "/api/v0/nodes?detail=1")["data"]["result"]["result"]
             alive = sum(one["state"] == "ALIVE" for one in listed)
+        if alive >= nodes:
+            return True
+        ended = started.poll() is not None
+        if ended and left:
+            return False
+        if ended or time.monotonic() > deadline:
+            said = " ".join(log.read_text().split())[-300:]
+            raise ClusterError(f"{alive} of {nodes} nodes came up by `ray start`, which says: {said}")
+        time.sleep(0.3)
 
 
 def end_node(started: psutil.Process) -> None:
