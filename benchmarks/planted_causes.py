@@ -1,10 +1,10 @@
 """Whether causes that are planted in real work are found, and no others, on containers or an embedded Ray.
 
 Run `python benchmarks/planted_causes.py --cluster compose --rounds 10`, or `--cluster embedded`. Each case is
-a small run of the lab's own front door, in a random order in each round, but those on a whole node together,
-so that containers are started twice a round. Of each it prints how often the
-planted cause was found, and what else was named. Causes that come with the planted one by its nature stand
-beside it, and are no mistake. The machine should be idle otherwise, and the image that of this code.
+a small run of the lab's own front door, in a random order in each round. Those on a whole node come together,
+so that containers are started twice a round. Of each it prints how often the planted cause was found, and
+what else was named. Causes that come with the planted one by its nature, and neighbours that the machine has,
+are no mistake. The machine should be idle otherwise, and the image that of this code.
 """
 
 import argparse
@@ -70,12 +70,7 @@ CASES = (
 
 def measured(case: Case, cluster: str, data: Path) -> Run:
     """Return a run of the case."""
-    options: dict[str, Any] = {
-        "engines": ["ray"],
-        "repeats": REPEATS,
-        "cluster": cluster,
-        **case.options,
-    }
+    options: dict[str, Any] = {"engines": ["ray"], "repeats": REPEATS, "cluster": cluster, **case.options}
     if cluster == "embedded" or case.whole:
         options |= {"workers": list(case.workers)}
     else:

@@ -140,10 +140,9 @@ def _shares(found: Costs, slow: SlowNode, known: pd.DataFrame, level: float) -> 
     for name in found.least.columns.drop(["slower", "cores"]):
         shares[name] = bounded(found.least[name], found.most[name], known["block"], level=level)
     # what the pace of cores takes from the work counts where it is seen: its noise would hide that they work
-    if "holds" in [judge(shares[name], at_least(LEAST)) for name in ("slow_node", "slower")]:
-        shares["cores"] = bounded(*(found.least["cores"],) * 2, known["block"], *error, level)
-    else:
-        shares["cores"] = bounded(*(found.most["cores"],) * 2, known["block"], level=level)
+    seen = "holds" in [judge(shares[name], at_least(LEAST)) for name in ("slow_node", "slower")]
+    work, error = (found.least["cores"], error) if seen else (found.most["cores"], (0.0, 0))
+    shares["cores"] = bounded(work, work, known["block"], *error, level)
     return shares
 
 
