@@ -265,7 +265,17 @@ def sample():
 
     def read():
         clock.reads += 1
-        return Reading(float(clock.reads), 0.5 * clock.reads, None, 1000, 10 * clock.reads, None, None, None)
+        return Reading(
+            cpu_seconds=float(clock.reads),
+            machine_cpu_seconds=2.0 * clock.reads,
+            steal_seconds=0.5 * clock.reads,
+            throttled_seconds=None,
+            memory_bytes=1000,
+            network_received_bytes=10 * clock.reads,
+            network_sent_bytes=None,
+            gpu_percent=None,
+            gpu_memory_bytes=None,
+        )
 
     def start(during=lambda: None, interval=0.05, queue=lambda: 3, store=lambda: 7, samples=0):
         one = Sampler("000-1", "node", read, [psutil.Process()], interval, queue, store)
