@@ -2,9 +2,10 @@
 
 Run `python benchmarks/planted_causes.py --cluster compose --rounds 10`, or `--cluster embedded`. Each case is
 a small run of the lab's own front door, in a random order in each round. Those on a whole node come together,
-so that containers are started twice a round. Of each it prints how often the planted cause was found, and
-what else was named. Causes that come with the planted one by its nature, and neighbours that the machine has,
-are no mistake. The machine should be idle otherwise, and the image that of this code.
+so that containers are started twice a round. The causes that were named become rows of
+`data/causes/<run_id>/causes.csv`; the book counts those of all such runs together. Causes that come with the
+planted one by its nature, and neighbours that the machine has, are no mistake. The machine should be idle
+otherwise, and the image that of this code.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,11 +24,16 @@ from typing import Any
 
 from planted_work import STEPS
 
-from lab import run
+from lab import paths, run
 from lab.analysis.causes import causes, main
 from lab.analysis.losses import account
 from lab.analysis.measures import measures
-from lab.data.store import Run
+from lab.data.ledger import Ledger
+from lab.data.records import PlantedCause
+from lab.data.store import Run, file_digests
+from lab.experiment.facts import facts_here, new_folder
+from lab.measure.environment import utc_now
+from lab.measure.node import find_cgroup
 
 HERE = Path(__file__).parent
 WORK = HERE / "planted_work.py"
@@ -35,6 +42,7 @@ REPEATS = 4
 BURNERS = 4
 NODE_CORES = 0.5
 """Of each of three nodes. Of a node of 0.25 cores, Ray's own processes take a tenth."""
+FILE = "causes.csv"
 IMAGE = "ray-scaling-lab:latest"
 
 
@@ -134,31 +142,52 @@ def named(made: Run) -> set[str]:
     return {cause.name for cause in main(causes(made, found, rows, trials)).causes}
 
 
-def tell(case: Case, rounds: list[set[str]]) -> None:
-    """Print how often a cause was found alone, and what else was named."""
+def row(case: Case, cluster: str, number: int) -> PlantedCause:
+    """Measure a case, and return what was named."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        found = named(measured(case, cluster, Path(folder)))
     # neighbours that the machine has are there, and no mistake
-    others = [found - {case.planted, *case.beside, "neighbours"} for found in rounds]
-    right = sum(case.planted in found and not more for found, more in zip(rounds, others, strict=True))
-    told = "; ".join(", ".join(sorted(found)) or "none" for found in rounds)
-    print(f"{case.planted:<11} found, and no other: {right} of {len(rounds)} ({told})", flush=True)
+    mistaken = found - {case.planted, *case.beside, "neighbours"}
+    return PlantedCause(
+        round=number,
+        cluster=cluster,
+        planted=case.planted,
+        named=" ".join(sorted(found)) or None,
+        mistaken=" ".join(sorted(mistaken)) or None,
+        duration_seconds=time.monotonic() - began,
+    )
 
 
 def every(cluster: str, rounds: int, only: str) -> None:
-    """Measure all cases in rounds, and print."""
+    """Measure all cases in rounds; each becomes a row, and a line on the screen."""
     cases = [one for one in CASES if only in ("", one.planted)]
     if cluster == "embedded":
         # a single node has none that is slower than the others
         cases = [one for one in cases if one.planted != "slow_node"]
-    found: dict[str, list[set[str]]] = {one.planted: [] for one in cases}
-    seeded = random.Random(1)
-    for number in range(rounds):
-        first = seeded.random() < 0.5
-        for case in sorted(seeded.sample(cases, len(cases)), key=lambda one: one.whole == first):
-            with tempfile.TemporaryDirectory() as folder:
-                found[case.planted].append(named(measured(case, cluster, Path(folder))))
-            print(f"round {number + 1}: {case.planted}: {sorted(found[case.planted][-1])}", flush=True)
-    for case in cases:
-        tell(case, found[case.planted])
+    directory = new_folder(paths.data_folder() / "causes", "full" if not only else "custom")
+    facts = {
+        "experiment": "causes",
+        "run_id": directory.name,
+        "parameters": {"cluster": cluster, "rounds": rounds, "only": only, "repeats": REPEATS},
+        "planned_trials": rounds * len(cases),
+        **facts_here(find_cgroup()),
+    }
+    # from the time, so that two runs do not have their orders in common
+    seeded = random.Random(directory.name)
+    with Ledger(directory, facts, {FILE: PlantedCause}) as ledger:
+        ledger.begin_session()
+        for number in range(1, rounds + 1):
+            first = seeded.random() < 0.5
+            for case in sorted(seeded.sample(cases, len(cases)), key=lambda one: one.whole == first):
+                told = row(case, cluster, number)
+                ledger.append(told)
+                print(
+                    f"round {number}: {case.planted}: named {told.named or 'none'}; by mistake "
+                    f"{told.mistaken or 'none'}; {told.duration_seconds:.0f} s",
+                    flush=True,
+                )
+        ledger.note(finished_at=utc_now(), files=file_digests(directory, [FILE]))
     if cluster == "compose":
         subprocess.run(["docker", "compose", "down", "--volumes"], cwd=HERE.parent, capture_output=True)
 

@@ -29,8 +29,8 @@ from lab.data.ledger import Ledger
 from lab.data.listing import all_listed
 from lab.data.records import Kills
 from lab.data.store import file_digests
-from lab.experiment.facts import new_run_id
-from lab.measure.environment import code_facts, machine_facts, session_facts, utc_now, versions
+from lab.experiment.facts import facts_here, new_run_id
+from lab.measure.environment import utc_now
 from lab.measure.node import find_cgroup
 
 SEED = 20261127
@@ -339,10 +339,7 @@ def facts(run_id: str) -> dict[str, Any]:
         "run_id": run_id,
         "parameters": {"seed": SEED, "plan": [list(one) for one in PLAN], "profile": "full"},
         "planned_trials": sum(many for _, _, many in PLAN),
-        "code": code_facts(),
-        "versions": versions(),
-        "machine": machine_facts(find_cgroup()),
-        "session": session_facts(),
+        **facts_here(find_cgroup()),
     }
 
 

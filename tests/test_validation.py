@@ -18,10 +18,12 @@ from lab.analysis.laws import LAWS
 from lab.analysis.losses import TERMS
 from lab.analysis.measures import measures
 from lab.analysis.nodes import counted
-from lab.data.records import SCHEMA_VERSION
+from lab.data.ledger import write_environment
+from lab.data.records import SCHEMA_VERSION, PlantedCause
 from lab.data.store import read_run
+from lab.data.table import Table
 from lab.errors import ClaimError
-from lab.report import alarms, laws, made_up, proofs, simulations, validation
+from lab.report import alarms, laws, made_up, planted, proofs, simulations, validation
 from lab.report.book import Book
 from lab.report.study import Study
 from lab.synthetic import bands, choices
@@ -379,10 +381,10 @@ def test_the_summary_counts_the_claims(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("LAB_DATA", str(tmp_path))
     made = pages(tmp_path)
     text = validation.summary(made).text
-    assert text.startswith("Of 9 claims about the measurements in this book, 1 holds and 8 are not decided.")
+    assert text.startswith("Of 10 claims about the measurements in this book, 1 holds and 9 are not decided.")
     write_checks(tmp_path, rows_of("memory", "B", [(2.0, 1.0), (2.01, 1.0), (2.02, 1.0)]))
     assert validation.summary(made).text.startswith(
-        "Of 12 claims about the measurements in this book, 1 holds, 1 does not and 10 are not decided."
+        "Of 13 claims about the measurements in this book, 1 holds, 1 does not and 11 are not decided."
     )
 
 
@@ -429,3 +431,61 @@ def test_the_account_of_many_nodes_is_timed() -> None:
     text = proofs.scale().text
     assert "1,000 nodes" in text
     assert "rows per second" in text
+
+
+# --- planted causes ----------------------------------------------------------------------------------------
+
+
+def write_planted(data: Path, name: str, named: Sequence[tuple[str, str, str]], ended: bool = True) -> None:
+    """Write a run of the benchmark: of each row what was planted, what was named, and what by mistake."""
+    moment = "2026-01-01T00:00:00.000+00:00"
+    session = {"started_at": moment} | ({"finished_at": moment} if ended else {})
+    facts = {"schema_version": SCHEMA_VERSION, "experiment": "causes", "run_id": name, "planned_trials": 9}
+    write_environment(data / "causes" / name, {**facts, "sessions": [session]})
+    table = Table(data / "causes" / name / "causes.csv", PlantedCause)
+    table.extend(
+        [
+            PlantedCause(
+                round=1,
+                cluster="compose",
+                planted=one,
+                named=all_ or None,
+                mistaken=wrong or None,
+                duration_seconds=1.0,
+            )
+            for one, all_, wrong in named
+        ]
+    )
+    table.close()
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "outcome"),
+    [(90, 0, "holds"), (10, 0, "not decided"), (9, 1, "not decided"), (40, 50, "does not hold")],
+)
+def test_planted_causes_that_were_found_are_counted(
+    tmp_path: Path, right: int, wrong: int, outcome: str
+) -> None:
+    """A run counts where the cause was named and none by mistake; ten of ten alone prove nothing."""
+    assert planted.verdict(Book(tmp_path)).outcome == "not decided"
+    assert planted.COMMAND in planted.causes(Book(tmp_path)).text
+    write_planted(tmp_path, "one", [("tail", "tail", "")] * right)
+    # a run that was cut short counts, too
+    if wrong:
+        write_planted(tmp_path, "two", [("data", "tail", "tail")] * wrong, ended=False)
+    book = Book(tmp_path)
+    assert planted.verdict(book).outcome == outcome
+    text = planted.causes(book).text
+    assert f"| compose | unequal tasks, the tail | {right} | {right} | {right} | none |" in text
+    assert ("| compose | data that travels |" in text) == bool(wrong)
+    assert not wrong or f"| {wrong} | 0 | 0 | unequal tasks, the tail ({wrong}) |" in text
+
+
+def test_what_comes_with_a_planted_cause_is_no_mistake(tmp_path: Path) -> None:
+    """The cause is found beside others that its nature brings along; a mistake beside it makes it wrong."""
+    rows = [("data", "data short", ""), ("data", "data tail", "tail"), ("data", "", "")]
+    write_planted(tmp_path, "one", rows)
+    assert (
+        "| data that travels | 3 | 2 | 1 | unequal tasks, the tail (1) |"
+        in planted.causes(Book(tmp_path)).text
+    )

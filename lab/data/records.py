@@ -72,6 +72,24 @@ class Kills:
     duration_seconds: float = column("s", "from the first start to the end")
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PlantedCause:
+    """One run of work whose cause of lost time is known, and the causes that its account came to."""
+
+    round: int = column("", "in each, every cause is planted once, in a random order")
+    cluster: str = column("", "where the run was", choices=("embedded", "compose"))
+    planted: str = column("", "the cause that is known to be there")
+    duration_seconds: float = column("s", "of the whole run")
+    named: str | None = column(
+        "", "the causes that hold, with spaces between them; empty: none", default=None
+    )
+    mistaken: str | None = column(
+        "",
+        "of these, those that neither the planted work nor other work on the machine brings along",
+        default=None,
+    )
+
+
 FILES: Mapping[str, type] = {
     "trials.csv": Trial,
     "tasks.csv": TaskRecord,
@@ -81,7 +99,12 @@ FILES: Mapping[str, type] = {
 }
 """What every run of an experiment has; the first is that of the trials."""
 
-CHECKS: Mapping[str, type] = {"checks.csv": Check, "kills.csv": Kills, "mechanisms.csv": Mechanism}
+CHECKS: Mapping[str, type] = {
+    "checks.csv": Check,
+    "kills.csv": Kills,
+    "mechanisms.csv": Mechanism,
+    "causes.csv": PlantedCause,
+}
 """What a run has that has no trials: one of these."""
 
 __all__ = [
@@ -95,6 +118,7 @@ __all__ = [
     "Mechanism",
     "NodeFacts",
     "NodeWindow",
+    "PlantedCause",
     "Sample",
     "TaskRecord",
     "Trial",

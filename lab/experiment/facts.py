@@ -80,9 +80,16 @@ def facts_of(
         "parameters": {**values, "run_id": run_id},
         "works": told_works(works, plan),
         "planned_trials": len(plan),
+        "settings": changing(os.environ, SETTINGS),
+        **facts_here(cgroup),
+    }
+
+
+def facts_here(cgroup: Cgroup) -> dict[str, Any]:
+    """Return what any run keeps of its code, its versions, this machine and this session."""
+    return {
         "code": code_facts(),
         "versions": versions(),
-        "settings": changing(os.environ, SETTINGS),
         "machine": machine_facts(cgroup),
         "session": session_facts(),
     }

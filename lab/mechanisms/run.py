@@ -25,14 +25,14 @@ from lab.data.reading import read_table
 from lab.data.records import Mechanism
 from lab.data.store import file_digests
 from lab.errors import DataError
-from lab.experiment.facts import in_words, new_folder
+from lab.experiment.facts import facts_here, in_words, new_folder
 from lab.experiment.mechanism_parameters import Mechanisms
 from lab.experiment.parameters import parameters_from
 from lab.experiment.profiles import with_true_profile
 from lab.experiment.run import check_memory
 from lab.experiment.sites import refusal
 from lab.measure.company import company
-from lab.measure.environment import code_facts, machine_facts, session_facts, utc_now, versions
+from lab.measure.environment import code_facts, utc_now
 from lab.measure.node import find_cgroup, usable_memory_bytes
 from lab.mechanisms.ground import Ground
 from lab.mechanisms.measure import measure
@@ -96,11 +96,8 @@ def _facts(parameters: Mechanisms, run_id: str) -> dict[str, Any]:
         "parameters": values,
         "planned_trials": 0,
         "ray_settings": dict(RAY_SETTINGS) if own else {},
-        "code": code_facts(),
-        "versions": versions(),
         "settings": changing(os.environ, RAY_SETTINGS),
-        "machine": machine_facts(find_cgroup()),
-        "session": session_facts(),
+        **facts_here(find_cgroup()),
     }
 
 

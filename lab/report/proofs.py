@@ -19,7 +19,7 @@ from lab.synthetic.changes import CONTRADICTIONS, HARMLESS, first_blocks, stoppe
 from lab.synthetic.large import large_run
 from lab.synthetic.losses import POINT, SCENARIOS, recovered
 
-CLAIMS = 12
+CLAIMS = 13
 """Claims on the page, which share one error rate; a test counts them."""
 
 EACH = shared_level(CLAIMS)

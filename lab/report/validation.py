@@ -11,7 +11,7 @@ from lab.data.environment import ENVIRONMENT, read_environment
 from lab.data.listing import all_listed
 from lab.data.reading import read_table
 from lab.formats import count, estimate, listing, percent, seconds, short_estimate
-from lab.report import alarms, choices, laws, proofs, simulations
+from lab.report import alarms, choices, laws, planted, proofs, simulations
 from lab.report.book import Book
 from lab.report.markdown import Markdown, literal, paragraphs, table
 from lab.report.page import NO_RUN, not_shown
@@ -58,6 +58,7 @@ def summary(book: Book) -> Markdown:
     checks = read_checks(book.folder("validation"))
     judged = [
         proofs.planted_verdict(),
+        planted.verdict(book),
         proofs.processor_verdict(book),
         simulations.coverage_verdict(book),
         simulations.alarm_verdict(book),
