@@ -25,6 +25,7 @@ from lab.data.store import read_run
 from lab.engines import Completion, serial
 from lab.errors import ClusterError, DataError, EngineError
 from lab.experiment.plan import Configuration, PlannedTrial
+from lab.experiment.recorder import FEW, FLUSH_SECONDS, MOST_KEPT, SOON_SECONDS, Recorder
 from lab.experiment.trial import Expected, Setting, run_trial
 from lab.measure.task import measured
 from lab.workload import Prepared
@@ -393,3 +394,31 @@ def test_the_last_task_may_pass_the_deadline(lab):
     """A trial that has all its results is not thrown away for the moment after them."""
     trial = lab.run({"serial": serial.team}, slow_square, payloads=[1], deadline_seconds=0.01)
     assert trial.status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("rows", "seconds", "written"),
+    [
+        (FEW, SOON_SECONDS - 1, False),
+        (FEW, SOON_SECONDS + 1, True),
+        (FEW + 1, SOON_SECONDS + 1, False),
+        (FEW + 1, FLUSH_SECONDS + 1, True),
+        (MOST_KEPT, 0, True),
+    ],
+)
+def test_few_rows_are_written_soon_and_many_later(rows, seconds, written):
+    """Few rows cost the driver next to nothing, and a kill then costs few; many wait, but not for ever."""
+    kept = []
+    cluster = SimpleNamespace(node_of=lambda _: "node", offset_seconds=lambda _: 0.0)
+    recorder = Recorder(
+        "000-1", SimpleNamespace(sink=SimpleNamespace(extend=kept.extend), cluster=cluster), False
+    )
+    begun = time.monotonic()
+    for task in range(rows):
+        last = task == rows - 1
+        now = begun + seconds if last else begun
+        recorder.completed(Completion(task, 1, 0, None, begun, now, None, "WorkerLost", "gone"))
+        assert last or not kept
+    assert len(kept) == (rows if written else 0)
+    recorder.flush()
+    assert len(kept) == rows

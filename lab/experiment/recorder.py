@@ -18,6 +18,9 @@ MOST_KEPT = 50_000
 To write a row takes the driver three times as long as to take a result, and so it mostly waits until the
 clock has stopped.
 """
+SOON_SECONDS = 2.0
+FEW = 500
+"""As few rows as these are written this soon: that takes the driver some 3 ms a second."""
 
 SHIP = ": put the module beside the file of the work, whose folder is sent along, or install it there"
 """What helps where the nodes lack a module."""
@@ -48,7 +51,7 @@ class Recorder:
         """What the work itself raised, by task: these tasks have ended, if not well."""
         self._rows, self._planned, self._kept = rows, planned, list[Completion]()
         self._submitted = self._ended = 0
-        self._flush_at = time.monotonic() + FLUSH_SECONDS
+        self._flushed = time.monotonic()
 
     def submitted(self, tasks: int) -> None:
         """Count what the engine has taken."""
@@ -62,7 +65,8 @@ class Recorder:
         self._kept.append(completion)
         if measurement is None or measurement.outcome is None:
             self._failed(completion)
-        if completion.received > self._flush_at or len(self._kept) >= MOST_KEPT:
+        waited, many = completion.received - self._flushed, len(self._kept)
+        if waited > (SOON_SECONDS if many <= FEW else FLUSH_SECONDS) or many >= MOST_KEPT:
             self.flush()
 
     def _failed(self, completion: Completion) -> None:
@@ -84,7 +88,7 @@ class Recorder:
                     self.outcomes[one.task] = one.measurement.outcome
         if self._rows and kept:
             self.setting.sink.extend([self._record(one) for one in kept])
-        self._flush_at = time.monotonic() + FLUSH_SECONDS
+        self._flushed = time.monotonic()
 
     def _record(self, completion: Completion) -> TaskRecord:
         cluster = self.setting.cluster
