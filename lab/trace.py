@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from lab.analysis.lanes import FAILED, STATES, UNKNOWN, Lane, Span
 from lab.analysis.timeline import NodeLanes, Timeline, timeline
 from lab.analysis.trials import sound
@@ -149,8 +147,7 @@ def _counters(node: NodeLanes, process: int) -> Iterator[Event]:
 
 
 def _queue(found: Timeline) -> Iterator[Event]:
-    queue: pd.DataFrame = found.queue
-    for at, length in zip(queue["at_seconds"].tolist(), queue["length"].tolist(), strict=True):
+    for at, length in zip(found.queue["at_seconds"].tolist(), found.queue["length"].tolist(), strict=True):
         yield _counter("queue", DRIVER, at, {"tasks": int(length)})
 
 

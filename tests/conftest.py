@@ -20,18 +20,20 @@ settings.register_profile("lab", deadline=None)  # a machine that stalls for a m
 settings.load_profile("lab")
 
 ON_COMPOSE = (
-    "test_compose_control",
     "test_compose",
     "test_ports",
     "test_compose_check",
     "test_validate",
     "test_jobs",
     "test_compose_runs",
-    "test_newcomer",
+    "test_newcomer_containers",
     "test_clusters_page",
 )
-"""Modules on compose clusters, which one process runs in this order; the last takes the shared one down."""
+"""Modules on the shared compose cluster, which one process runs in this order; the last takes it down."""
+OWN_CONTAINERS = ("test_compose_control", "test_slurm", "test_contained")
+"""Modules with containers of their own, which another process runs: no more than two start some at once."""
 LONG = (
+    "test_newcomer",
     "test_book",
     "test_chaos",
     "test_situations",
@@ -54,8 +56,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         module = item.path.stem
         if module in ON_COMPOSE:
             return 0, ON_COMPOSE.index(module)
-        if module in ("test_contained", "test_slurm"):
-            return 1, 0
+        if module in OWN_CONTAINERS:
+            return 1, OWN_CONTAINERS.index(module)
         return (3, LONG.index(module)) if module in LONG else (4 if item.path in on_ray else 2, 0)
 
     items.sort(key=place)
@@ -63,13 +65,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Have one process run all tests of a module, and one all modules on compose clusters."""
+    """Have one process run all tests of a module, and one each all modules of both kinds of containers."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByModule(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             module = Path(nodeid.split("::")[0]).stem
-            return "compose" if module in ON_COMPOSE else module
+            return next((str(one[0]) for one in (ON_COMPOSE, OWN_CONTAINERS) if module in one), module)
 
     return ByModule(config, log)
 

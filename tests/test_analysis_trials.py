@@ -58,8 +58,8 @@ def test_rates_count_every_attempt_by_kind(run):
     row = found[(found["nodes"] == 2) & (found["arm"] == "experiment")].iloc[0]
     assert row[["trials", "attempts", "failed"]].tolist() == [2, 99, 3]
     assert row["kinds"] == {"WorkerCrashed": 2, NO_KIND: 1}
-    assert row["value"] == pytest.approx(3 / 99)
-    assert [row["low"], row["high"]] == pytest.approx([0.0063, 0.0860], abs=2e-4)
+    assert row["rate"].value == pytest.approx(3 / 99)
+    assert [row["rate"].low, row["rate"].high] == pytest.approx([0.0063, 0.0860], abs=2e-4)
     assert found["failed"].sum() == 3
 
 

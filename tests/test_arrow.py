@@ -3,7 +3,7 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -128,14 +128,17 @@ def part_named(name: str) -> str:
     return f"{room}.{rest.partition('.')[0]}" if room in SPLIT and rest else room
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Yield the full name of everything that a file imports, wherever in it the import stands."""
+@cache
+def imports(path: Path) -> tuple[str, ...]:
+    """Return the full name of everything that a file imports, wherever in it the import stands."""
+    found: list[str] = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative imports hide where they point"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return tuple(found)
 
 
 def importers(package: str) -> set[str]:

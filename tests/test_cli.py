@@ -278,7 +278,7 @@ def test_a_run_ends_with_a_line_for_each_size(
 
 def test_an_attempt_that_was_done_again_is_no_item_that_failed(written: Run) -> None:
     """What a lost worker had begun, and another one did, is told apart from items without a result."""
-    tasks = written.tasks[written.tasks["status"] == "ok"]
+    tasks = written.tasks[written.tasks["status"] == "ok"].assign(mode="work")
     lost = tasks[~tasks["warmup"].astype(bool)].head(2)
     lost = lost.assign(status="failed", error_kind="WorkerLost", error_message="gone")
     assert re.fullmatch(

@@ -5,9 +5,7 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +14,6 @@ import yaml
 from containers import CORES, MEGABYTES, NODES, ROOT, Compose, until
 
 from lab.clusters.embedded import SETTINGS
-
-RAY = Path(sys.executable).parent / "ray"
-
-SQUARES = """
-import ray
-ray.init()
-square = ray.remote(lambda x: x * x)
-print(ray.get([square.remote(number) for number in range(4)]))
-"""
-
-SUBMIT = """
-import time
-from ray.job_submission import JobSubmissionClient
-client = JobSubmissionClient()
-job = client.submit_job(entrypoint="python squares.py", runtime_env={"working_dir": "."})
-while not client.get_job_status(job).is_terminal():
-    time.sleep(0.5)
-print(client.get_job_logs(job))
-"""
 
 BUSY = """
 import time
@@ -270,19 +249,6 @@ def test_the_image_runs_the_same_code(cluster: Compose) -> None:
     script = "from lab.measure.environment import code_facts; print(code_facts()['digest'])"
     head = cluster.containers("ray-head")[0]["Name"].strip("/")
     assert cluster.inside(head, "python", "-c", script).strip() == code_facts()["digest"]
-
-
-@pytest.mark.docker
-def test_jobs_can_be_submitted_by_command_and_from_python(cluster: Compose, tmp_path: Path) -> None:
-    """A script submitted by `ray job submit`, or by Ray's client, runs on the cluster: [0, 1, 4, 9]."""
-    (tmp_path / "squares.py").write_text(SQUARES)
-    (tmp_path / "submit.py").write_text(SUBMIT)
-    by_command = [RAY, "job", "submit", "--working-dir", ".", "--", "python", "squares.py"]
-    with ThreadPoolExecutor() as pool:
-        printed = pool.map(
-            lambda command: cluster.run(*command, cwd=tmp_path), [by_command, [sys.executable, "submit.py"]]
-        )
-    assert all("\n[0, 1, 4, 9]\n" in one for one in printed)
 
 
 @pytest.mark.docker

@@ -18,7 +18,7 @@ from lab.clusters.embedded import PINNED_RAY
 pytestmark = pytest.mark.docker
 
 MINUTE = 60.0
-CHECKS = int(os.environ.get("LAB_CHECKS", "2"))
+CHECKS = int(os.environ.get("LAB_CHECKS", "1"))
 STORE = 100_000_000
 JOIN = "exec ray start --block --disable-usage-stats --address=ray-head:6379 --num-cpus=1"
 AHEAD = "import time\nnow = time.time\ntime.time = lambda: now() + 30.0\n"

@@ -195,15 +195,6 @@ def test_an_idle_worker_that_is_killed_is_no_hang(start, engine):
 
 
 @pytest.mark.parametrize("engine", marked(NEW))
-def test_a_task_that_leaves_python_is_a_failed_task(start, engine):
-    """A workload that calls exit fails that task alone, as one that raises; its worker goes on."""
-    with start(engine) as team:
-        told = run(team, exit_on_three, range(8))
-    assert [(one.task, one.measurement.error_kind) for one in told.failed()] == [(3, "SystemExit")]
-    assert len(told.good()) == 7
-
-
-@pytest.mark.parametrize("engine", marked(NEW))
 def test_a_payload_that_cannot_be_unpacked_is_an_engine_error(start, engine):
     """Where no worker can take the work, the engine says so."""
     with start(engine) as team, pytest.raises(EngineError):
@@ -300,12 +291,19 @@ def test_any_number_of_tasks_is_done(team, payloads):
 
 
 def test_a_failing_task_is_reported(team):
-    """What the workload raises fails its task alone, not the others of its batch, and not the run."""
-    _, workers = team
+    """What the workload raises fails its task alone, not the others of its batch, and not the run.
+
+    So does a workload that calls exit; its worker goes on.
+    """
+    engine, workers = team
     told = run(workers, fail_on_three, range(8), batch=4)
     assert sorted(told.good()) == [0, 1, 2, 4, 5, 6, 7]
     (bad,) = told.failed()
     assert (bad.task, bad.measurement.error_kind) == (3, "ValueError")
+    if engine in NEW:
+        told = run(workers, exit_on_three, range(8))
+        assert [(one.task, one.measurement.error_kind) for one in told.failed()] == [(3, "SystemExit")]
+        assert len(told.good()) == 7
 
 
 def test_workers_are_there_and_as_nice_as_the_driver(team):

@@ -115,7 +115,7 @@ def test_any_honest_run_can_be_shown(tmp_path: Path, experiment: str, blocks: in
 
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("experiment", list(SECTIONS))
-@pytest.mark.parametrize("engine", ["serial", "pool", "dask", "ray_tasks", "ray"])
+@pytest.mark.parametrize("engine", ["serial", "pool", "ray"])
 def test_any_engine_may_have_failed(tmp_path: Path, experiment: str, engine: str) -> None:
     """An engine of which every timing failed keeps its rows, its reason and its place in the table."""
     timings = failing(RUNS[experiment](blocks=2), engine)
@@ -211,7 +211,7 @@ def test_the_answer_of_the_race(tmp_path: Path) -> None:
     """One sentence: the fastest engine, Ray beside multiprocessing with its interval, and the noise."""
     text = shown(tmp_path, "ray_vs_multiprocessing", race_run()).show(race.answer).text
     assert text.startswith(
-        "On 50 images of 6.20 MB with 2 workers, **Ray, batched was the fastest of 10 ways"
+        "On 50 images of 6.20 MB with 2 workers, **Ray, batched had the highest mean of 10 ways"
     )
     assert re.search(r"reached 1\.0\d+ of the throughput of multiprocessing\.Pool \(95 % interval 1\.0", text)
     assert "% faster (a copy of Ray reached" in text
@@ -223,7 +223,7 @@ def test_no_difference_is_said_as_such(tmp_path: Path) -> None:
     equal = dict.fromkeys([name for name in ENGINES if name != "serial"], 1.0)
     timings = race_run(slowness=equal, noise=0.03)
     text = shown(tmp_path, "ray_vs_multiprocessing", timings).show(race.answer).text
-    assert "could not be told from it" in text
+    assert "not measurably slower" in text
     assert "whether they differ by 2 % is not decided" in text or "as fast, within 2 %" in text
 
 
@@ -346,7 +346,7 @@ def test_the_first_page_has_both_in_short(tmp_path: Path) -> None:
     shown(tmp_path, "ray_vs_multiprocessing", race_run(blocks=2))
     shown(tmp_path, "break_even", break_even_run(blocks=2))
     text = front.first(Book(tmp_path, tmp_path / "no-pins.yaml")).text
-    assert "| **Memory and start-up?** | Ray, batched: 700 MiB" in text
+    assert "| **Memory and start-up?** | Ray, batched: 700" in text
     assert "| **From which task length?** | Against a plain loop: one Ray task a call, from " in text
     assert "- Tasks of 100 µs? Put " in text
     assert "**Your run**, `run`" in text

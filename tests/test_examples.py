@@ -12,15 +12,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
-from skimage.exposure import equalize_hist
 
-from lab import run
 from lab.measure.digest import digest_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,6 +67,17 @@ def run_elsewhere(name: str, item: Any) -> Any:
     return digest(function(item))
 
 
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    """Yield two fresh processes, in which no example was imported, with a temporary folder of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(EXAMPLES))
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("processes")))
+        pool = multiprocessing.get_context("spawn").Pool(2)
+    with pool:
+        yield pool
+
+
 def in_processes(count: int, function: Callable[..., Any], arguments: list[Any]) -> list[Any]:
     """Return the results of fresh processes, which work at the same time."""
     with multiprocessing.get_context("spawn").Pool(count) as pool:
@@ -95,11 +104,12 @@ def test_a_second_call_gives_the_same(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_two_other_processes_give_the_same(name: str) -> None:
-    """Two fresh processes that work at the same time give what this one gives."""
+def test_two_other_processes_give_the_same(name: str, two_processes: Pool) -> None:
+    """Two other processes that work at the same time give what this one gives."""
     function, items, digest = job(name)
     expected = [digest(function(item)) for item in items[:2]]
-    assert in_processes(2, run_elsewhere, [(name, item) for item in items[:2]]) == expected
+    asked = [(name, item) for item in items[:2]]
+    assert two_processes.starmap(run_elsewhere, asked, chunksize=1) == expected
 
 
 @pytest.mark.parametrize("name", JOBS)
@@ -253,9 +263,10 @@ def test_an_item_moves_two_gigabytes() -> None:
     assert arrays[0].nbytes * 5 * module.PASSES == module.gigabytes(0) * 10**9
 
 
-def test_matrix_products_are_exact() -> None:
+def test_matrix_products_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     """The product in floating point is the product of whole numbers, whichever order its sums have."""
     module = importlib.import_module("blas")
+    monkeypatch.setattr(module, "PRODUCTS", 2)
     generator = np.random.default_rng([7, 3])
     a, b = (generator.integers(0, 97, size=(module.SIZE, module.SIZE)) for _ in range(2))
     product = b
@@ -275,6 +286,8 @@ def test_random_points_give_pi() -> None:
 @pytest.mark.ray
 def test_images_run_in_the_lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Three tiny images, as seeds and with their pixels, are measured on two engines, with equal results."""
+    from lab import run
+
     monkeypatch.delenv("TMPDIR")  # its path is too long for Ray's sockets
     monkeypatch.setattr("tempfile.tempdir", None)
     images = importlib.import_module("images")
@@ -304,6 +317,10 @@ def test_images_run_in_the_lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 def test_an_image_has_the_levels_of_its_reference() -> None:
     """No level is further from SciPy's blur and scikit-image's equalisation than rounding allows."""
+    # what other processes import with this file they need not wait for
+    from scipy.ndimage import gaussian_filter
+    from skimage.exposure import equalize_hist
+
     images = importlib.import_module("images")
     pixels = images.pixels_of(images.items()[0])[:200, :300]
     blurred = images.blur(pixels, 2)

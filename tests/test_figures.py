@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from lab.analysis.intervals import Estimate
-from lab.figures.curves import WORKERS
+from lab.figures.curves import WORKERS, lines_of
 from lab.figures.lines import Line, Panel, chart
-from lab.figures.scaling import report_lines, speedups, throughput
+from lab.figures.scaling import RELATIVE, report_lines, throughput
 from lab.figures.style import BLUE, FURTHER, IDEAL, INK, LOOKS, OF_REPORT, Look, looks_of
 
 LOOK = Look(BLUE, "-", "o")
@@ -121,7 +121,8 @@ def test_the_reference_report_shares_only_a_relative_scale() -> None:
     relative = {"Ray, dynamic": {1: Estimate(2, 1.0, 1.0, 1.0)}}
     dots = pd.DataFrame([("Ray, dynamic", 1, 80.0)], columns=["series", "workers", "value"])
     report = pd.DataFrame({"workers": [1, 2], "throughput": [3.6, 6.5], "ratio": [1.0, 6.5 / 3.6]})
-    below = speedups(relative, report_lines(report, "ratio", WORKERS))
+    lines = [*lines_of(relative), *report_lines(report, "ratio", WORKERS)]
+    below = Panel(RELATIVE["workers"], "ratio", lines, WORKERS.label)
     svg = throughput(levels, dots, below, [], "primes/s", "T")
     description = ElementTree.fromstring(svg).findtext("{http://www.w3.org/2000/svg}desc") or ""
     absolute, relative = description.split("Relative to")

@@ -260,7 +260,7 @@ def test_the_page_says_whether_the_machine_drifted(tmp_path: Path) -> None:
     still = shown(tmp_path / "still", "single_node", frames).show(noise.drift).text
     moved = shown(tmp_path / "moved", "single_node", drifting(frames, 0.1)).show(noise.drift).text
     assert "No drift that these trials could tell: throughput changed by" in still
-    assert "**The machine drifted**: it got slower, by -8.6 % per hour" in moved
+    assert "**The machine drifted**: throughput fell by 8.6 % per hour" in moved
     assert "minutes since the run began" in moved
     assert "<svg" in moved
 
@@ -380,7 +380,7 @@ def test_the_table_has_every_metric(tmp_path: Path, frames: tuple[pd.DataFrame, 
     for mode in ("search", "find"):
         for name in (noise.NAMES[metric] for metric in METRICS if metric not in OF_TREE):
             assert f"| {mode} | {name} |" in text
-    assert "smallest seen (power 0.8)" in text
+    assert "detectable difference (power 0.8)" in text
     assert "swapped at random within each block, it would be" in text
     assert "n = 12)" in text
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from fakes import FakeCluster, FakeEngines, FakeTeam
+from works import count, square
 
 import lab.experiment.own
 import lab.experiment.sites
@@ -63,16 +64,6 @@ def transcript(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return fakes.transcript
 
 
-def square(item: int) -> int:
-    """Return the square."""
-    return item * item
-
-
-def count(result: int) -> int:
-    """Return the result as a number of units."""
-    return result
-
-
 ROOTS = Workload(square, range(5), name="squares", unit="roots", units=count, words="Numbers, squared.")
 
 Measured = Callable[..., Run]
@@ -121,7 +112,7 @@ def test_what_a_run_keeps_of_the_work(measured: Measured) -> None:
         "same_results": True,
         "items": 5,
     }
-    assert facts["source"] == "test_own:square"
+    assert facts["source"] == "works:square"
     assert len(facts["digest"]) == len(facts["items_digest"]) == 16
     assert facts["items_bytes"] > 0
 

@@ -21,8 +21,6 @@ from lab.errors import EngineError, LabError, WorkError
 
 JOB = """
 import asyncio, os, signal, subprocess, sys, threading, time
-import numpy as np
-import pandas as pd
 
 class Handle:
     def __init__(self): self.name, self.file = "log", open(os.devnull)
@@ -98,7 +96,9 @@ def loop(item):
     one = [item]
     return one + [one, one]
 def point(item): return Point(item)
-def frames(): return [pd.DataFrame({"a": [one, 2]}) for one in range(3)]
+def frames():
+    import pandas as pd
+    return [pd.DataFrame({"a": [one, 2]}) for one in range(3)]
 def twice(item): return item * 2
 """
 
@@ -208,7 +208,7 @@ def test_items_that_are_too_large_to_send(monkeypatch: pytest.MonkeyPatch) -> No
         lab.clusters.package.packed(None, {"works": os.urandom(3_000_000)})
 
 
-SMALL = {"engines": ["processes", "serial"], "workers": [2], "repeats": 2}
+SMALL = {"engines": ["processes", "serial"], "workers": [2], "repeats": 1}
 
 
 @pytest.fixture

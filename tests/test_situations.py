@@ -140,7 +140,8 @@ def test_the_longest_of_unequal_items_is_seen(measured: Callable[[str], Run]) ->
 
 def test_a_generator_that_can_be_read_once_serves_every_trial(tmp_path: Path) -> None:
     """Items that a file holds as a generator are listed once: no engine finds it empty."""
-    once = Situation("generator_of_items.py:checksum", "generator_of_items.py:lines", 300)
+    engines = "processes", "serial"
+    once = Situation("generator_of_items.py:checksum", "generator_of_items.py:lines", 300, engines)
     found = measure(once, tmp_path)
     assert set(found.trials["status"]) == {"ok"}
     assert set(found.trials["tasks"]) == {300}
@@ -168,10 +169,9 @@ def test_a_method_of_an_instance_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("file", ["shared_actor.py", "nested_task.py"])
-def test_a_file_that_imports_ray_is_measured_by_the_command_line(file: str, tmp_path: Path) -> None:
+def test_a_file_that_imports_ray_is_measured_by_the_command_line(tmp_path: Path) -> None:
     """A file that imports Ray before the lab starts it is measured by `lab run`, in a process of its own."""
-    situation = situation_of(file)
+    situation = situation_of("nested_task.py")
     words = [
         "run",
         situation.work,

@@ -171,7 +171,7 @@ class Slurm:
         deadline = time.monotonic() + WAIT_SECONDS
         while told not in (said := self.say(*words, check=False)):
             assert time.monotonic() < deadline, said
-            time.sleep(0.5)
+            time.sleep(1)
         return said
 
     def last_node(self, job: str) -> str:
@@ -194,7 +194,7 @@ class Slurm:
         deadline = time.monotonic() + WAIT_SECONDS
         while self.say("squeue", "--noheader", "--jobs", job, check=False):
             assert time.monotonic() < deadline, self.say("cat", f"slurm-{job}.out", check=False)
-            time.sleep(0.5)
+            time.sleep(2)
         return self.say("cat", f"slurm-{job}.out")
 
     def run(self, name: str, folder: Path) -> Run:

@@ -126,7 +126,7 @@ def test_three_baselines_each_with_an_interval(tmp_path: Path, capsys: pytest.Ca
     beside = json.loads(capsys.readouterr().out)[0]["speed_up_over"]
     assert list(beside) == ["a plain loop", "as many plain processes", "one of them"]
     assert all(one["low"] < one["value"] < one["high"] and one["n"] == 4 for one in beside.values())
-    assert "Speed-up over three baselines, work" in own_page(tmp_path).works().text
+    assert "Speedup over three baselines, work" in own_page(tmp_path).works().text
 
 
 def test_a_baseline_that_is_missing_names_its_option(tmp_path: Path) -> None:

@@ -61,10 +61,6 @@ class Attempts:
     succeeded: Marks
     first: Marks
 
-    def sums(self, weights: Numbers, places: int) -> Numbers:
-        """Return the sum of weights over the attempts of each place."""
-        return summed(self.place, weights, places)
-
 
 def unplaced(tasks: pd.DataFrame) -> frozenset[str]:
     """Return the trials whose engine reports all results at the end: their tasks' worker is below 0.

@@ -8,7 +8,7 @@ from typing import Literal
 import pandas as pd
 
 from lab.analysis.configurations import pairs, select
-from lab.analysis.intervals import Estimate, mean_estimate, ratio_estimate
+from lab.analysis.intervals import LEVEL, Estimate, mean_estimate, ratio_estimate
 
 SHORT_SECONDS = 1e-4
 """Lengths up to this are short: there the cost of a task is no small difference of two large numbers."""
@@ -86,20 +86,18 @@ def batch_size(overhead: float, task_seconds: float = SHORT_SECONDS, allowed: fl
     return max(1, ceil(overhead / (allowed * task_seconds) - 1e-9))
 
 
-def speed_ratios(rows: pd.DataFrame, first: Mapping[str, object], second: Mapping[str, object]) -> Curve:
-    """Return how many times as fast the first way runs tasks as the second, by their length."""
-    return {
-        length: ratio_estimate(both["second"].tolist(), both["first"].tolist())
-        for length, both in length_pairs(rows, first, second).items()
-    }
-
-
-def length_pairs(
-    rows: pd.DataFrame, first: Mapping[str, object], second: Mapping[str, object]
-) -> dict[float, pd.DataFrame]:
-    """Return seconds per task of two ways side by side by length, of lengths that a block has for both."""
+def speed_ratios(
+    rows: pd.DataFrame,
+    first: Mapping[str, object],
+    second: Mapping[str, object],
+    level: float = LEVEL,
+) -> Curve:
+    """Return how many times as fast the first way runs tasks as the second, by lengths that both have."""
     both = pairs(rows, "seconds_per_task", first, second, ("task_seconds", "mode", "block"))
-    of_length = {length: table.droplevel("task_seconds") for length, table in both.groupby("task_seconds")}
+    of_length = {
+        length: ratio_estimate(mine["second"].tolist(), mine["first"].tolist(), level)
+        for length, mine in both.groupby("task_seconds")
+    }
     return {length: of_length[length] for length in lengths(rows) if length in of_length}
 
 

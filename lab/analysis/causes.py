@@ -112,10 +112,13 @@ def causes(run: Run, account: Account, measures: pd.DataFrame, trials: pd.Index)
 
 
 def main(found: tuple[Cause, ...]) -> Reasons:
-    """Return the causes that hold, and where none does what no loss exceeds."""
+    """Return the causes that hold, and where none does what no loss exceeds.
+
+    The first is the one that costs most for certain: some are known as a wide range only.
+    """
     holding = [cause for cause in found if cause.outcome == "holds"]
     if holding:
-        ordered = sorted(holding, key=lambda cause: -(cause.share.value or 0.0))
+        ordered = sorted(holding, key=lambda cause: -(cause.share.low or 0.0))
         return Reasons(tuple(ordered), None)
     highs = [one.share.high for one in found if one.name != "cores" and one.share.high is not None]
     return Reasons((), min(1.0, max(highs)) if highs else None)

@@ -10,10 +10,11 @@ NO_KIND = "no kind was recorded"
 
 
 def error_rates(trials: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
-    """Return per configuration: KEY, trials, attempts, failed, value, low, high and kinds.
+    """Return per configuration: KEY, trials, attempts, failed, rate (an `Estimate`) and kinds.
 
     Over all attempts in the windows of trials that were not interrupted: of those that failed or lost
-    workers, too. The interval is exact (Clopper and Pearson). `kinds` maps each kind of error to its count.
+    workers, too. The interval is exact (Clopper and Pearson). `kinds` maps each kind of error to its count,
+    the most frequent first.
     """
     ended = trials[trials["status"] != "interrupted"]
     window = tasks[~tasks["warmup"].astype(bool)]
@@ -23,15 +24,6 @@ def error_rates(trials: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
         attempts = placed[placed["trial_id"].isin(mine["trial_id"])]
         failed = attempts[attempts["status"] != "ok"]
         rate = proportion_estimate(len(failed), len(attempts))
-        rows.append(
-            (*key, len(mine), len(attempts), len(failed), rate.value, rate.low, rate.high, kinds(failed))
-        )
-    names = ["trials", "attempts", "failed", "value", "low", "high", "kinds"]
-    table = pd.DataFrame(rows, columns=[*KEY, *names])
-    return table.astype({"value": float, "low": float, "high": float})
-
-
-def kinds(failed: pd.DataFrame) -> dict[str, int]:
-    """Return how often each kind of error occurs, the most frequent first."""
-    counts = failed["error_kind"].astype(object).fillna(NO_KIND).value_counts()
-    return {str(kind): int(count) for kind, count in counts.items()}
+        kinds = failed["error_kind"].astype(object).fillna(NO_KIND).value_counts().to_dict()
+        rows.append((*key, len(mine), len(attempts), len(failed), rate, kinds))
+    return pd.DataFrame(rows, columns=[*KEY, "trials", "attempts", "failed", "rate", "kinds"])

@@ -20,18 +20,12 @@ def steps_of(trials: pd.DataFrame, tasks: pd.DataFrame) -> pd.DataFrame:
 
 
 def hunted(steps: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each number of each trial: seconds to its end, and to its first factor by a curve.
-
-    The begin is when its first curve began; NaN for the factor where no curve found one.
-    """
+    """Return a row for each number of each trial: seconds from the begin of its first curve to its end."""
     key = ["trial_id", "mode", "nodes", "workers", "block", "item"]
     curves = steps[steps["kind"] == "curves"]
     begun = curves.groupby(key)["started_seconds"].min()
-    found = curves[curves["ending"] == "found"].groupby(key)["finished_seconds"].min()
     ended = steps[steps["kind"] == "finish"].groupby(key)["received_seconds"].max()
-    return pd.DataFrame(
-        {"found_at": found, "factor_seconds": found - begun, "seconds": ended - begun}, index=begun.index
-    ).reset_index()
+    return (ended - begun).reindex(begun.index).rename("seconds").reset_index()
 
 
 def wasted(steps: pd.DataFrame) -> pd.DataFrame:

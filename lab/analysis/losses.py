@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lab.analysis.alone import one_worker, useful_seconds
-from lab.analysis.attempts import Attempts, Numbers
+from lab.analysis.attempts import Attempts, Numbers, summed
 from lab.analysis.configurations import CONFIGURATION
 from lab.analysis.doubts import Examined, examine
 from lab.analysis.idle import idle_core_seconds
@@ -90,7 +90,7 @@ def account(run: Run) -> Account:
 def account_of(examined: Examined) -> Account:
     """Return the account of a run that was examined; see `account`."""
     places, attempts = examined.places, examined.attempts
-    cpu = attempts.sums(attempts.cpu_seconds, len(places))
+    cpu = summed(attempts.place, attempts.cpu_seconds, len(places))
     useful, alone = useful_seconds(examined)
     columns = _terms(places, attempts, cpu) | {"useful": useful, "slower": cpu - useful, WORK: cpu}
     columns |= _parts(places, columns)

@@ -39,6 +39,12 @@ def latest(nodes: pd.DataFrame) -> pd.DataFrame:
     return nodes.drop_duplicates("node_id", keep="last")
 
 
+def with_workers(nodes: pd.DataFrame) -> pd.DataFrame:
+    """Return the nodes that hold workers; all of them where none is known to."""
+    holding = nodes[nodes["holds_workers"].astype(bool)]
+    return holding if len(holding) else nodes
+
+
 def own_cores(placed: pd.DataFrame) -> pd.Series:
     """Return the cores that each node of a trial has for itself, which add up to those that there are.
 

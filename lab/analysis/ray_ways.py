@@ -6,9 +6,9 @@ from math import isclose
 
 import pandas as pd
 
-from lab.analysis.break_even import OWN, PLAIN, SHORT_SECONDS, cost_per_block, length_pairs, lengths
+from lab.analysis.break_even import OWN, PLAIN, SHORT_SECONDS, cost_per_block, lengths, speed_ratios
 from lab.analysis.configurations import average, select
-from lab.analysis.intervals import LEVEL, Estimate, mean_estimate, ratio_estimate, unpaired_ratio
+from lab.analysis.intervals import LEVEL, Estimate, mean_estimate, unpaired_ratio
 from lab.analysis.verdicts import (
     OUTCOMES,
     Outcome,
@@ -30,7 +30,11 @@ AS_FAST = at_least(0.95)
 SAME_COST = Range(0.8, 1.25)
 """Ratios of costs in two runs that count as the same."""
 
-WORDS = {"holds": "cost the same", "does not hold": "do not", "not decided": "not decided"}
+WORDS = {
+    "holds": "{} cost{} the same",
+    "does not hold": "{} cost{} another",
+    "not decided": "for {} it is not decided",
+}
 
 TIMES = 3.0
 THREE_TIMES = "with tasks of 100 µs, Ray in batches is at least 3 times as fast as one Ray task a call"
@@ -94,10 +98,8 @@ def as_fast(
     level: float = LEVEL,
 ) -> Estimate:
     """Return how many times as fast the first way is as the second at a length; n = 0 without pairs."""
-    both = length_pairs(select(rows, {"task_seconds": task_seconds}), first, second).get(task_seconds)
-    if both is None:
-        return Estimate(0, level=level)
-    return ratio_estimate(both["second"].tolist(), both["first"].tolist(), level)
+    found = speed_ratios(select(rows, {"task_seconds": task_seconds}), first, second, level)
+    return found.get(task_seconds, Estimate(0, level=level))
 
 
 def three_times(rows: pd.DataFrame) -> Verdict:
@@ -157,9 +159,9 @@ def repeats_verdict(found: Sequence[Repeat]) -> Verdict:
         reason = "No engine has intervals of its cost in both runs."
         return Verdict(REPEATS, rule, "not decided", reason)
     told = ((outcome, sum(one.outcome == outcome for one in judged)) for outcome in OUTCOMES)
+    each = listing(WORDS[outcome].format(many, "s" * (many == 1)) for outcome, many in told if many)
     evidence = (
-        f"Of {count(len(judged), 'way')} to run tasks, "
-        f"{listing(f'{many} {WORDS[outcome]}' for outcome, many in told if many)}, by intervals that all "
-        f"together hold with {percent(LEVEL, 2)}."
+        f"Of {count(len(judged), 'way')} to run tasks, {each}, by intervals that all together hold with "
+        f"{percent(LEVEL, 2)}."
     )
     return Verdict(REPEATS, rule, all_of(one.outcome for one in judged), evidence)

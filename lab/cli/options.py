@@ -26,23 +26,10 @@ def add_options(parser: argparse.ArgumentParser, kind: type[Any], left_out: Iter
 def add_option(parser: argparse.ArgumentParser, field: Field) -> None:
     """Give the parser the option of one field."""
     rule, option = field.metadata["rule"], f"--{field.name.replace('_', '-')}"
+    how: dict[str, Any] = {"type": reader(rule), "metavar": placeholder(rule)}
     if isinstance(rule, Flag):
-        parser.add_argument(
-            option,
-            dest=field.name,
-            action=argparse.BooleanOptionalAction,
-            default=argparse.SUPPRESS,
-            help=explained(field),
-        )
-    else:
-        parser.add_argument(
-            option,
-            dest=field.name,
-            type=reader(rule),
-            default=argparse.SUPPRESS,
-            metavar=placeholder(rule),
-            help=explained(field),
-        )
+        how = {"action": argparse.BooleanOptionalAction}
+    parser.add_argument(option, default=argparse.SUPPRESS, help=explained(field), **how)
 
 
 def meaning_of(field: Field) -> str:
@@ -52,19 +39,12 @@ def meaning_of(field: Field) -> str:
 
 def explained(field: Field) -> str:
     """Return an option's help: what it is, what is accepted, and the default."""
-    rule, default = field.metadata["rule"], default_of(field)
+    rule, default = field.metadata["rule"], field.default
     parts = [] if isinstance(rule, Flag) else [rule.describe()]
-    if default not in ("", (), None):
+    if default not in ("", (), None, dataclasses.MISSING):
         parts.append(f"default {shown(default)}")
     text = f"{meaning_of(field)} ({'; '.join(parts)})" if parts else meaning_of(field)
     return text.replace("%", "%%")
-
-
-def default_of(field: Field) -> Any:
-    """Return a field's default; None where it has none."""
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
-    return None if field.default is dataclasses.MISSING else field.default
 
 
 def shown(value: Any) -> str:

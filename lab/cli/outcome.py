@@ -23,7 +23,8 @@ def tell(run: Run) -> None:
         raise EngineError(f"no trial of {run.directory} ended well; the first: {first}")
     if not good.drop_duplicates([*SIZES, *WORK]).duplicated(SIZES).any():
         print(table([HEADS, *sizes(good[good["arm"] != "copy"])]))
-    print(failures(run.tasks[run.tasks["trial_id"].isin(good["trial_id"])]), end="")
+    of_good = run.tasks.merge(good[["trial_id", "mode"]], on="trial_id")
+    print(failures(of_good), end="")
     bad = len(trials) - len(good)
     for _, first in trials[trials["status"] != "ok"].head(1).iterrows():
         print(f"the first trial that failed, {first['engine']}: {first['error_message']}")
@@ -35,7 +36,10 @@ def tell(run: Run) -> None:
 
 
 def failures(tasks: pd.DataFrame) -> str:
-    """Return a line on the items that failed and how the first did, and one on what was done again."""
+    """Return a line on the items that failed and how the first did, and one on what was done again.
+
+    `tasks` bear the mode of their trials: each kind of work has items of its own.
+    """
     rows = tasks[~tasks["warmup"].astype(bool)]
     good, key = rows["status"] == "ok", ["trial_id", "task"]
     done = pd.MultiIndex.from_frame(rows.loc[good, key])
@@ -44,7 +48,7 @@ def failures(tasks: pd.DataFrame) -> str:
     failed, lost = bad[~again], bad[again]
     told = ""
     if len(failed):
-        items, every = failed["task"].nunique(), rows["task"].nunique()
+        items, every = (len(one.drop_duplicates(["mode", "task"])) for one in (failed, rows))
         told += f"{items} of {every} items failed, as item {_first(failed)}\n"
     if len(lost):
         told += f"{len(lost)} attempts failed and were done again, as that at item {_first(lost)}\n"

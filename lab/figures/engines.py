@@ -59,7 +59,6 @@ class Rows:
     beside: Mapping[str, Estimate] = dataclasses.field(default_factory=dict)
     labels: tuple[str, str] = ("", "")
     """What the dots and the hollow dots are."""
-    level: float | None = None
 
 
 def rows(title: str, panels: Sequence[Rows]) -> str:
@@ -89,8 +88,6 @@ def _draw_rows(axis: Axes, panel: Rows) -> None:
         _dot(axis, panel.values[name], place, LOOKS.get(name, OTHER), panel.scale, hollow=False)
         if name in panel.beside:
             _dot(axis, panel.beside[name], place, LOOKS.get(name, OTHER), panel.scale, hollow=True)
-    if panel.level is not None:
-        axis.axvline(panel.level, color=INK, linewidth=1, linestyle=":")
     axis.set_yticks(range(len(names)), [label(_named(name)) for name in names])
     axis.set_ylim(len(names) - 0.4, -0.6)
     axis.set_xlim(left=0)

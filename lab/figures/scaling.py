@@ -7,7 +7,7 @@ import pandas as pd
 from lab.analysis.configurations import Levels
 from lab.figures.curves import REFERENCE, WORKERS, Axis, Failed, crosses, curve, lines_of
 from lab.figures.lines import Line, Panel, chart
-from lab.figures.style import BLUE, IDEAL, LOOKS, OF_REPORT, PURPLE, VERMILION, Look, looks_of
+from lab.figures.style import BLUE, LOOKS, OF_REPORT, PURPLE, VERMILION, Look, looks_of
 
 LOOP = "plain loop"
 """The series that is a level and not a line: it has one worker."""
@@ -29,32 +29,13 @@ def throughput(
     axis: Axis = WORKERS,
     ceiling: Sequence[Line] = (),
 ) -> str:
-    """Draw throughput against workers or nodes, beside its ceiling, and below it the panel of `speedups`."""
+    """Draw throughput against workers or nodes, beside its ceiling, and below it a panel of ratios."""
     series = dict(levels)
     loop = next(iter(series.pop(LOOP, {}).values()), None)
     level = None if loop is None or loop.value is None else (loop.value, LOOP)
     lines = [*ceiling, *lines_of(series, dots, axis)]
     above = Panel("Throughput", unit, lines, axis.label, failed=crosses(failed, axis), level=level)
     return chart(title, [above] if relative is None else [above, relative])
-
-
-def speedups(
-    found: Levels,
-    report: Sequence[Line] = (),
-    axis: Axis = WORKERS,
-    ideal: Sequence[Line] = (),
-) -> Panel:
-    """Return the panel of throughput relative to one worker or node, beside the ideal and the report.
-
-    The report's primes per second come from other machines, so only its ratios share an axis with ours.
-    """
-    lines = [*ideal, *lines_of(found, axis=axis), *report]
-    return Panel(RELATIVE[axis.column], "ratio", lines, axis.label)
-
-
-def ideal(label: str, x: Sequence[float], y: Sequence[float]) -> Line:
-    """Return a line that was not measured: what there would be if nothing were lost."""
-    return Line(label, IDEAL, x, y)
 
 
 def report_lines(report: pd.DataFrame, column: str, axis: Axis) -> list[Line]:

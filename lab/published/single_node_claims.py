@@ -110,20 +110,14 @@ def cpu_levels_off(rows: pd.DataFrame, cores: int, level: float = LEVEL) -> Verd
 
 def memory_rises(rows: pd.DataFrame, level: float = LEVEL) -> Verdict:
     """Judge the slope of lab_memory_bytes over workers: least squares in each block, then their mean."""
-    slope = slope_estimate(rows, "workers", "lab_memory_bytes", level, 2.0**-20)
+    slope = mean_estimate(2.0**-20 * slopes(rows, "workers", "lab_memory_bytes"), level)
     rule = f"a worker adds {GROWS_MEBIBYTES:g} MiB or more"
     if slope.low is None:
-        reason = f"{_blocks(slope.n)} measured the memory at two or more worker counts; an interval needs 2."
+        known = count(slope.n, "block")
+        reason = f"{known} measured the memory at two or more worker counts; an interval needs 2."
         return Verdict(MEMORY_RISES, rule, "not decided", reason)
     evidence = f"Memory changed by {quote(slope, '+')} MiB per worker."
     return Verdict(MEMORY_RISES, rule, judge(slope, at_least(GROWS_MEBIBYTES)), evidence)
-
-
-def slope_estimate(
-    rows: pd.DataFrame, across: str, up: str, level: float = LEVEL, scale: float = 1.0
-) -> Estimate:
-    """Return the mean over blocks of the least-squares slope of one column over another, times a scale."""
-    return mean_estimate((scale * slopes(rows, across, up)).tolist(), level)
 
 
 def slopes(rows: pd.DataFrame, across: str, up: str) -> pd.Series:
@@ -178,7 +172,3 @@ def _untold(claim: str, rule: str, rows: pd.DataFrame, counts: tuple[int, ...]) 
         else f"Fewer than 2 blocks measured all of {listed} workers; an interval needs 2."
     )
     return Verdict(claim, rule, "not decided", reason)
-
-
-def _blocks(n: int) -> str:
-    return count(n, "block")

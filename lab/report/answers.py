@@ -4,26 +4,23 @@ import dataclasses
 from itertools import pairwise
 
 from lab.analysis.choice import MOST_BLOCKS, PART, Choice
-from lab.analysis.configurations import pooled_ratio
 from lab.analysis.intervals import LEVEL, Estimate
-from lab.analysis.verdicts import at_least, at_most, judge, within
+from lab.analysis.verdicts import at_least, judge
 from lab.figures.scaling import LOOP
 from lab.formats import decimals, fixed, listing, number, percent, short_estimate
 from lab.report import baselines
 from lab.report.decision import Decision, decide
-from lab.report.levels import choices_of
-from lab.report.markdown import Markdown, capital, paragraphs, table
-from lab.report.nodes import at_size
-from lab.report.series import PROCESSES
+from lab.report.markdown import Markdown, capital, paragraphs, safe, table
+from lab.report.nodes import at_size, own_cores
+from lab.report.ray_cost import MATTERS, cost, cost_in_words, over_workers
 from lab.report.study import Study
 from lab.report.verdicts import is_open
 from lab.report.why import in_short as why
 
-MATTERS = 0.02
-"""Differences of throughput below this part do not matter."""
-
 NOTE = f"± is half of the {percent(LEVEL, 2)} interval, as a part of the value; n counts repeats."
 """Stands below a table of answers."""
+
+PROCESSES_QUESTION = "Ray or plain processes?"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -74,10 +71,16 @@ def how_far(decision: Decision) -> Answer:
         grown = f"{capital(baselines.grown(decision, size, gained, one))}."
         return Answer(question, grown, sure(gained), "how_many.md")
     each = baselines.each(decision, one)
-    first = f"{capital(at_size(study, size))}: {_times(gained)} times as fast as one{each}"
+    quota = f", {own_cores(study)} each" if study.axis.column == "nodes" and study.placement.shared else ""
+    first = f"{capital(at_size(study, size))}{quota}: {_times(gained)} times as fast as one{each}"
     ideal = baselines.ideal(decision, size, one)
-    part = f", {percent(gained.value / ideal, 2)} of the ideal of {ideal}" if ideal > 1 else ""
+    part = f", {of_ideal(gained.value, ideal)} of the ideal of {ideal}" if ideal > 1 else ""
     return Answer(question, f"{first}{part}.", sure(gained), "how_many.md")
+
+
+def of_ideal(times: float, ideal: float) -> str:
+    """Return a gain as a part of the ideal, to a whole percent: '102 %'."""
+    return f"{fixed(100 * times / ideal, 0)} %"
 
 
 def how_many(decision: Decision) -> Answer:
@@ -125,8 +128,10 @@ def gain(ratio: Estimate) -> str:
 
 
 def _possible(study: Study, choice: Choice) -> str:
-    sizes = " or ".join(filter(None, (", ".join(map(str, choice.possible[:-1])), str(choice.possible[-1]))))
+    sizes = listing(choice.possible).replace(" and ", " or ")
     what = study.placement.several if study.axis.column == "nodes" else "workers"
+    if choice.possible == (1,):
+        what = what.removesuffix("s")
     fewest = choice.possible[0]
     loses, are = ("loses", "is") if fewest == 1 else ("lose", "are")
     lose = (
@@ -165,50 +170,29 @@ def beside_loop(decision: Decision) -> Answer:
 
 def beside_processes(study: Study, mode: str) -> Answer:
     """Say how Ray's throughput compares with as many plain processes doing the same work."""
-    question = "Ray or plain processes?"
+    told, sures = _beside_processes(study, mode)
+    return Answer(PROCESSES_QUESTION, capital(told), sures, "pays.md")
+
+
+def beside_processes_in_all(study: Study) -> Answer:
+    """Say the same of every kind of work of a run, which may differ."""
+    found = {mode: _beside_processes(study, mode) for mode in study.modes}
+    known = {safe(mode): one for mode, one in found.items() if one[0]}
+    if len(known) < 2:
+        told, sures = next(iter(known.values()), ("", ""))
+        return Answer(PROCESSES_QUESTION, capital(told), sures, "pays.md")
+    told, sures = ("; ".join(f"{mode}: {one[place]}" for mode, one in known.items()) for place in (0, 1))
+    return Answer(PROCESSES_QUESTION, capital(told.replace(".;", ";")), sures, "pays.md")
+
+
+def _beside_processes(study: Study, mode: str) -> tuple[str, str]:
+    """Return the answer and how sure it is; empty where nothing was measured beside processes."""
     series = next(iter(study.rays(mode)), None)
     counts, ratio = cost(study, mode, series) if series else ((), Estimate(0))
     if ratio.value is None:
-        return Answer(question, "", "")
+        return "", ""
     told = f"{cost_in_words(ratio)}: {_times(ratio)} of their throughput, {over_workers(counts)}."
-    return Answer(question, capital(told), sure(ratio), "pays.md")
-
-
-def cost(study: Study, mode: str, series: str) -> tuple[tuple[int, ...], Estimate]:
-    """Return worker counts and the ratio of a series to as many plain processes, pooled over them.
-
-    The counts are those that both have: 2 or more workers, or else 1. None of them gives n = 0.
-    """
-    shared = set(study.counts(mode, series)) & set(study.counts(mode, PROCESSES))
-    counts = tuple(sorted({one for one in shared if one > 1} or shared))
-    if not counts:
-        return (), Estimate(0)
-    return counts, pooled_ratio(
-        study.measures, "throughput", choices_of(study, mode, (series, PROCESSES), counts)
-    )
-
-
-def cost_in_words(ratio: Estimate) -> str:
-    """Say what a ratio to plain processes means, by the rule of all verdicts and the margin that matters."""
-    if ratio.value is None:
-        return "not known"
-    if judge(ratio, within(MATTERS)) == "holds":
-        return f"Ray is as fast, within {percent(MATTERS, 1)}"
-    # from the value as it is printed, so that a reader who subtracts finds the same
-    places = decimals(ratio)
-    points = fixed(100 * abs(1 - round(ratio.value, places)), max(places - 2, 0))
-    if judge(ratio, at_most(1 - MATTERS)) == "holds":
-        return f"Ray costs {points} %"
-    if judge(ratio, at_least(1 + MATTERS)) == "holds":
-        return f"Ray is {points} % faster"
-    return f"whether they differ by {percent(MATTERS, 1)} is not decided"
-
-
-def over_workers(counts: tuple[int, ...]) -> str:
-    """Return the worker counts that a ratio pools: 'over 2 to 6 workers'."""
-    if counts == tuple(range(counts[0], counts[-1] + 1)) and len(counts) > 2:
-        return f"over {counts[0]} to {counts[-1]} workers"
-    return f"over {listing(counts)} {'worker' if counts == (1,) else 'workers'}"
+    return told, sure(ratio)
 
 
 def _times(ratio: Estimate) -> str:
@@ -230,7 +214,7 @@ def in_one_line(study: Study) -> str:
     told = "How far it scales is not decided"
     if gained.value is not None and decision.one is not None:
         ideal = baselines.ideal(decision, size, decision.one)
-        part = f", {percent(gained.value / ideal, 2)} of the ideal" if ideal > 1 else ""
+        part = f", {of_ideal(gained.value, ideal)} of the ideal" if ideal > 1 else ""
         told = f"{at_size(study, size)} do the work {number(gained.value)} times as fast as one{part}"
         if is_open(gained, MATTERS):
             told = (

@@ -44,7 +44,7 @@ def shown(decision: Decision) -> str:
     head = (decision.study.axis.label, *(f"times {name}" for name in NAMES))
     missing = " ".join(f"{one}." for one in _missing(decision))
     found = paragraphs(table(head, rows, right=range(len(head))), missing)
-    return folded(f"Speed-up over three baselines, {decision.study.name(decision.mode)}", found.text)
+    return folded(f"Speedup over three baselines, {decision.study.name(decision.mode)}", found.text)
 
 
 def as_values(decision: Decision) -> dict[str, object]:

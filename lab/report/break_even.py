@@ -59,11 +59,11 @@ def _batch_rule(study: Study) -> str:
     cost = analysis.cost(study.compared, *way(PLAIN))
     if cost.value is None:
         return ""
-    size = count(analysis.batch_size(cost.value), "task")
+    size = count(analysis.batch_size(cost.high or cost.value), "task")
     short, most = length(analysis.SHORT_SECONDS), percent(analysis.ALLOWED, 1)
     return (
-        f"; of shorter work, put at least {size} of {short} into a call, whose {seconds(cost.value)} of "
-        f"cost are then at most {most} of the work"
+        f"; of shorter work, put at least {size} of {short} into a call, whose cost of up to "
+        f"{seconds(cost.high or cost.value)} is then at most {most} of the work"
     )
 
 
@@ -140,7 +140,7 @@ def costs(study: Study) -> Markdown:
     for engine, how in timed(study):
         cost = analysis.cost(study.compared, engine, how)
         loop = analysis.crossing(speedup(study, engine, how))
-        size = analysis.batch_size(cost.value) if how == "none" and cost.value is not None else ABSENT
+        size = _batch(cost) if how == "none" else ABSENT
         shown = short_estimate(cost, MICRO) if cost.value is not None else ABSENT
         rows.append((named(engine, how), shown, pays_off(study, loop, exact=False), size, cost.n))
     rows += [(named(name), "failed", ABSENT, ABSENT, 0) for name in failed(study)]
@@ -150,12 +150,17 @@ def costs(study: Study) -> Markdown:
     )
     told = (
         f"With 95 % intervals. The cost is that of tasks of {pooled}, pooled: of longer ones it is a small "
-        "difference of large numbers. The last but one column is the fewest tasks in a call for which that "
-        f"cost is at most {percent(analysis.ALLOWED, 1)} of their work. Between two lengths that were "
-        "timed, the cost of a task is taken to be the same; the interval of a break-even length goes over "
-        "all lengths at which the speedup may be 1."
+        "difference of large numbers. The last but one column is the fewest tasks in a call for which the "
+        f"upper end of that cost is at most {percent(analysis.ALLOWED, 1)} of their work. Between two "
+        "lengths that were timed, the cost of a task is taken to be the same; the interval of a "
+        "break-even length goes over all lengths at which the speedup may be 1."
     )
     return paragraphs(table(head, rows, right=(1, 2, 3, 4)), told)
+
+
+def _batch(cost: Estimate) -> object:
+    """Return the tasks of a call that keep its cost small, even where it is as large as it may be."""
+    return ABSENT if cost.value is None else analysis.batch_size(cost.high or cost.value)
 
 
 def speedups(study: Study) -> Markdown:

@@ -53,6 +53,8 @@ def headline(two: TwoRuns) -> str:
     if two.comparison.change == "undecided" and overall.low is not None and overall.high is not None:
         between = f"{100 * overall.low:.0f} to {100 * overall.high:.0f} %"
         return f"{told}: throughput is {between} of the first run's"
+    if found == 1:
+        return f"{told}: throughput is the same"
     return f"{told}: throughput is {percent(abs(found - 1), 2)} {'lower' if found < 1 else 'higher'}"
 
 
@@ -109,7 +111,7 @@ def power(two: TwoRuns) -> str:
     if None in found.values():
         return "How small a slow-down this would have found is not known: too few blocks."
     told = " and ".join(f"{percent(loss, 2)} in {100 * one:g} %" for one, loss in found.items())
-    return f"Power: it finds a slow-down of {told} of cases."
+    return f"Power: all together, or one configuration, show a slow-down of {told} of cases."
 
 
 def noisy(two: TwoRuns) -> str:
@@ -142,7 +144,7 @@ def heads(two: TwoRuns, escaped: Callable[[str], str] = str) -> tuple[str, ...]:
     return (
         *("configuration", f"first, {unit}", f"second, {unit}"),
         "pairs" if two.comparison.paired else "blocks",
-        *("second / first (interval)", "slow-down found in 80 %"),
+        *("second / first (interval)", "slow-down that this row finds in 80 %"),
     )
 
 

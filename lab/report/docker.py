@@ -39,7 +39,22 @@ HEADS = (
 
 def answer(study: Study) -> Markdown:
     """Answer the page's question: whether Docker costs anything."""
-    return Markdown(containers.sentence(study) if study.modes else "")
+    if not study.modes:
+        return Markdown("")
+    return paragraphs(f"{containers.sentence(study)} {_beside_throughput(study)}")
+
+
+def _beside_throughput(study: Study) -> str:
+    """Say in a sentence each what the table has of start-up and of memory."""
+    choices = list(containers.compared(study, study.main_mode).values())
+    if not choices:
+        return ""
+    both = pooled_pairs(study.measures[study.measures["startup_seconds"] > 0], "startup_seconds", choices)
+    start = ratio_estimate(both["first"].tolist(), both["second"].tolist())
+    of_memory = "Of memory nothing can be said: the two run different processes of Ray, as told below."
+    if start.low is None:
+        return of_memory
+    return f"Workers started in {short_estimate(start)} times the host's time. {of_memory}"
 
 
 def comparison(study: Study) -> Markdown:

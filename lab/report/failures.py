@@ -94,7 +94,7 @@ def errors(study: Study) -> Markdown:
 
 def _bounds(found: pd.DataFrame) -> str:
     """Say up to which rate no failure at all would be no surprise."""
-    most, fewest = found["high"].max(), int(found["attempts"].min())
+    most, fewest = max(one.high or 0.0 for one in found["rate"]), int(found["attempts"].min())
     return (
         f"Nothing failed, so there is nothing to draw. In a single configuration, of {fewest:,} attempts or "
         f"more, the exact 95 % interval of the rate ends at {percent(most, 2)} at most."
@@ -114,7 +114,7 @@ def _drawn(study: Study, found: pd.DataFrame, mode: str) -> list[str]:
     if not any(mine["failed"].sum() for mine in rows.values()):
         return []
     rates = {
-        name: {int(row[study.axis.column]): _estimate(row) for _, row in mine.iterrows()}
+        name: {int(row[study.axis.column]): row["rate"] for _, row in mine.iterrows()}
         for name, mine in rows.items()
     }
     drawn = figures.error_rate(rates, f"Error rate against {study.axis.label}, {mode}", study.axis)
@@ -132,7 +132,7 @@ def _rates(study: Study, found: pd.DataFrame) -> str:
             *(row[name] for name in ("schedule", "nodes", "workers_per_node")),
             f"{row['attempts']:,}",
             row["failed"],
-            _rate(_estimate(row)),
+            _rate(row["rate"]),
             _listed(row["kinds"]),
             f"{row['arm']}, {row['cluster']}",
         )
@@ -143,10 +143,6 @@ def _rates(study: Study, found: pd.DataFrame) -> str:
         *("rate (exact 95 % interval)", "kinds", "arm, cluster"),
     )
     return table(head, rows, right=range(3, 8))
-
-
-def _estimate(row: pd.Series) -> Estimate:
-    return proportion_estimate(int(row["failed"]), int(row["attempts"]))
 
 
 def _listed(kinds: Mapping[str, int]) -> str:

@@ -8,7 +8,7 @@ from lab.analysis.extrapolation import FARTHEST, Fitted, fit
 from lab.analysis.intervals import Estimate, geometric_estimate
 from lab.analysis.sweeps import FEWEST_SIZES, Refusal, Sweep
 from lab.analysis.verdicts import Outcome, judge, within
-from lab.formats import UNKNOWN, count, fixed, number, percent, short_estimate
+from lab.formats import UNKNOWN, count, fixed, percent, short_estimate
 from lab.report.book import Book
 from lab.report.decision import decide
 from lab.report.markdown import Markdown, paragraphs, safe, table
@@ -70,7 +70,8 @@ def real(book: Book) -> Markdown:
         sweep = decide(study, study.main_mode).sweep
         if len(sweep.sizes) > FEWEST_SIZES and sweep.own_processors:
             fitted, found = foretold(sweep)
-            rows += [_row(study, one, _knees(fitted, fit(sweep))) for one in found]
+            knees = ", ".join(map(_knee, (fitted, fit(sweep))))
+            rows += [_row(study, one, knees) for one in found]
             every += found
     if not rows:
         return Markdown(NO_RUN)
@@ -91,38 +92,20 @@ def _in_words(every: list[Foretold]) -> str:
     values = [one.off.value for one in every if one.off.value is not None]
     near = sum(abs(value - 1) <= NEAR for value in values)
     sure, wrong = (sum(one.outcome == found for one in every) for found in ("holds", "does not hold"))
+    # the band and the interval of what was measured have nothing in common
+    missed = sum(judge(one.off, within(0.0)) == "does not hold" for one in every)
     return (
         f"Of {count(len(every), 'size')} after the first four, {len(values)} were foretold, {near} to within "
-        f"{percent(NEAR, 1)} of the mean that was measured. For certain, {sure} are, and {wrong} are not. "
-        f"{sum(map(_misses, every))} of the bands miss the interval of what was measured."
+        f"{percent(NEAR, 1)} of the mean that was measured. For certain, {sure} are that near, and {wrong} "
+        f"are not. {missed} of the bands miss the interval of what was measured."
     )
-
-
-def _misses(one: Foretold) -> bool:
-    """Tell whether the band and the interval of what was measured have nothing in common."""
-    off = one.off
-    return off.low is not None and off.high is not None and not off.low <= 1 <= off.high
 
 
 def _row(study: Study, one: Foretold, knees: str) -> tuple[object, ...]:
     name = f"{named_briefly(study)}, {safe(study.unit(study.main_mode))}"
-    if isinstance(one.predicted, Refusal):
-        return (
-            name,
-            one.size,
-            refused(one.predicted),
-            short_estimate(one.measured),
-            UNKNOWN,
-            "not decided",
-            knees,
-        )
     off = UNKNOWN if one.off.value is None else fixed(100 * (one.off.value - 1), 1)
-    told, seen = short_estimate(one.predicted), short_estimate(one.measured)
-    return name, one.size, told, seen, off, one.outcome, knees
-
-
-def _knees(first: Found, whole: Found) -> str:
-    return ", ".join(map(_knee, (first, whole)))
+    told = refused(one.predicted) if isinstance(one.predicted, Refusal) else short_estimate(one.predicted)
+    return name, one.size, told, short_estimate(one.measured), off, one.outcome, knees
 
 
 def _knee(found: Found) -> str:
@@ -130,5 +113,5 @@ def _knee(found: Found) -> str:
     if knee is None or knee.low is None:
         return "none near" if isinstance(found, Fitted) else "not decided"
     if knee.value is None or knee.high is None:
-        return f"{number(knee.low)} or more"
+        return f"{knee.low:.0f} or more"
     return f"{knee.low:.0f} to {knee.high:.0f}" if knee.low < knee.high else f"{knee.low:.0f}"

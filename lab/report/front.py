@@ -8,14 +8,13 @@ from lab.figures import engines as engine_figures
 from lab.figures.lines import Panel, chart
 from lab.formats import count, length, listing, number, percent, seconds
 from lab.report import break_even, containers, ray_vs_multiprocessing, scaling, short_answers
-from lab.report.answers import NOTE, Answer, answers, beside_processes, in_one_line
+from lab.report.answers import NOTE, Answer, answers, beside_processes_in_all, in_one_line
 from lab.report.book import Book
 from lab.report.decision import decide
 from lab.report.markdown import Markdown, folded, paragraphs, safe, table
 from lab.report.nodes import at_size
 from lab.report.page import no_run
-from lab.report.series import COMPARED
-from lab.report.source import of_run
+from lab.report.source import of_run, stale
 from lab.report.study import Study
 
 SMALL_INCHES = 3.3
@@ -33,14 +32,11 @@ FINDINGS = {
 class Group:
     """Runs that belong together: yours, or those that were published with the lab."""
 
+    main: Study
+    """The run that the title speaks of."""
     badge: str
     sweeps: tuple[Study, ...]
     others: dict[str, Study]
-
-    @property
-    def main(self) -> Study | None:
-        """Return the run that the title speaks of."""
-        return self.sweeps[0] if self.sweeps else next(iter(self.others.values()), None)
 
 
 def groups(book: Book) -> list[Group]:
@@ -57,7 +53,7 @@ def groups(book: Book) -> list[Group]:
         }
         main = next(iter((*mine, *others.values())), None)
         if main is not None:
-            found.append(Group(book.badge(main), tuple(mine), others))
+            found.append(Group(main, book.badge(main), tuple(mine), others))
     return found
 
 
@@ -67,9 +63,7 @@ def first(book: Book) -> Markdown:
     if not shown:
         return no_run("single_node", book.page("single_node").runs)
     head, *rest = shown
-    texts = [_told(head)]
-    texts += [folded("What the published runs found", _told(one)) for one in rest]
-    return Markdown("\n\n".join(texts))
+    return paragraphs(_told(head), *(folded("What the published runs found", _told(one)) for one in rest))
 
 
 def finding(book: Book) -> str:
@@ -79,23 +73,19 @@ def finding(book: Book) -> str:
 
 
 def _told(group: Group) -> str:
-    main = group.main
-    if main is None:
-        return ""
     return paragraphs(
-        f'<p class="lab-finding">{_finding(main)}</p>',
+        f'<p class="lab-finding">{_finding(group.main)}</p>',
         group.badge,
-        _table(list(rows(group))),
+        _table([one for one in rows(group) if one.answer]),
         _situations(group),
         _figure(group),
     ).text
 
 
 def _finding(study: Study) -> str:
-    if study.experiment not in COMPARED and study.kind != "docker":
+    if study.experiment not in FINDINGS and study.kind != "docker":
         return in_one_line(study)
-    told = FINDINGS[study.experiment](study) if study.experiment in FINDINGS else containers.sentence(study)
-    return told.replace("**", "").replace("*", "")
+    return FINDINGS.get(study.experiment, containers.sentence)(study).replace("*", "")
 
 
 def _table(found: list[Answer]) -> str:
@@ -119,7 +109,7 @@ def rows(group: Group) -> Iterator[Answer]:
     several = group.others.get("multi_node")
     if several is not None and several is not sweep:
         yield short_answers.over_nodes(several)
-    beside = beside_processes(sweep, sweep.main_mode) if sweep is not None else None
+    beside = beside_processes_in_all(sweep) if sweep is not None and sweep.modes else None
     if beside is not None and beside.answer:
         yield beside
     if "break_even" in group.others:
@@ -138,10 +128,11 @@ def _situations(group: Group) -> str:
         cost = analysis.cost(study.compared, str(analysis.PLAIN["engine"]), str(analysis.PLAIN["batching"]))
         plain = analysis.crossing(break_even.speedup(study, *break_even.way(analysis.PLAIN)))
         if cost.value is not None:
-            size = count(analysis.batch_size(cost.value), "task")
+            most = cost.high or cost.value
+            size = count(analysis.batch_size(most), "task")
             short, part = length(analysis.SHORT_SECONDS), percent(analysis.ALLOWED, 1)
             lines.append(
-                f"Tasks of {short}? Put {size} or more into a call: a call costs {seconds(cost.value)}, then "
+                f"Tasks of {short}? Put {size} or more into a call: a call costs up to {seconds(most)}, then "
                 f"at most {part} of the work."
             )
         if plain is not None and plain.value is not None:
@@ -152,10 +143,15 @@ def _situations(group: Group) -> str:
     sweep = group.sweeps[0] if group.sweeps else None
     if sweep is not None and sweep.axis.column == "workers":
         decision = decide(sweep, sweep.main_mode)
-        undecided = decision.choice is not None and decision.choice.size is None
+        left = decision.choice.possible if decision.choice is not None else ()
+        start = (
+            f"{listing(left).replace(' and ', ' or ')} workers"
+            if len(left) > 1
+            else at_size(sweep, decision.size)
+        )
         lines.append(
-            f"One machine of {count(sweep.cores, 'core')} and work like this? Start "
-            f"{at_size(sweep, decision.size)}{' or more' * undecided}, and measure your own work."
+            f"One machine of {count(sweep.cores, 'core')} and work like this? Start {start}, and measure "
+            "your own work."
         )
     return "\n".join(f"- {one}" for one in lines)
 
@@ -211,7 +207,9 @@ def trust(book: Book) -> Markdown:
     studies = [study for group in groups(book) for study in (*group.sweeps, *group.others.values())]
     if not studies:
         return Markdown("")
-    machines = sorted({study.cores for study in studies})
+    machines = sorted(
+        {int(study.placement.host_cores or study.machine.get("cores") or study.cores) for study in studies}
+    )
     networks = any(not study.placement.shared and study.axis.column == "nodes" for study in studies)
     missing = [] if networks else ["a network between machines"]
     missing += ["disks", "tasks that keep a GPU busy"]
@@ -221,10 +219,18 @@ def trust(book: Book) -> Markdown:
         if noisy
         else "In no run did others use more of the machine than the lab's limits allow."
     )
+    old = sum(bool(stale(study.run.environment)) for study in studies)
+    are = "is" if old == 1 else "are"
+    anew = (
+        f" {old} of the {count(len(studies), 'run')} shown {are} stale, of older measuring code: measured "
+        "anew, their numbers may differ."
+        if old
+        else ""
+    )
     return paragraphs(
         f"**Not measured:** {listing(missing)}. Machines of {listing(machines)} cores.",
-        f"**Trust:** {quiet} [Can I trust it?](validation.md) has noise, planted losses and the lab's own "
-        "cost.",
+        f"**Trust:** {quiet}{anew} [Can I trust it?](validation.md) has noise, planted losses and the lab's "
+        "own cost.",
     )
 
 

@@ -41,8 +41,12 @@ def shown(book: Book) -> Markdown:
 def _work(one: History) -> str:
     """Return what a history is of, as foreign text: where the work is from, or its experiment and mode."""
     environment = one.entries[-1].environment
-    source = ((environment.get("works") or {}).get(one.mode) or {}).get("source")
-    return shortened(str(source) if source else f"{environment.get('experiment')}, {one.mode}")
+    works = environment.get("works") or {}
+    source = (works.get(one.mode) or {}).get("source")
+    if not source:
+        return shortened(f"{environment.get('experiment')}, {one.mode}")
+    several = sum((facts or {}).get("source") == source for facts in works.values()) > 1
+    return shortened(f"{source}{f', {one.mode}' * several}")
 
 
 def _machine(one: History) -> str:

@@ -9,10 +9,9 @@ from lab.analysis.choice import PART, near_best
 from lab.analysis.extrapolation import FARTHEST, Fitted
 from lab.analysis.intervals import Estimate
 from lab.analysis.sweeps import Refusal
-from lab.figures import scaling as figures
 from lab.figures.curves import lines_of
 from lab.figures.lines import Line, Panel, chart
-from lab.figures.style import INK, Look
+from lab.figures.style import IDEAL, INK, Look
 from lab.formats import fixed, listing, percent, short_estimate
 from lab.report import baselines, runs_alike
 from lab.report.answers import gain, how_many
@@ -75,7 +74,7 @@ def _band(decision: Decision) -> list[Line]:
     value, low, high = fitted.band(across)
     x = across.tolist()
     return [
-        figures.ideal("law that fits best", x, value.tolist()),
+        Line("law that fits best", IDEAL, x, value.tolist()),
         Line("band of the laws", BAND, x, low.tolist()),
         Line("band of the laws", BAND, x, high.tolist()),
     ]

@@ -7,6 +7,7 @@ from math import exp, log
 import numpy as np
 import pandas as pd
 
+from lab.analysis.configurations import compare
 from lab.analysis.hunts import changes, efforts, hunted, steps_of, wasted
 from lab.analysis.intervals import (
     geometric_estimate,
@@ -14,7 +15,7 @@ from lab.analysis.intervals import (
     median_estimate,
     proportion_estimate,
 )
-from lab.analysis.verdicts import Verdict, all_of, at_least, at_most, judge, within
+from lab.analysis.verdicts import Verdict, all_of, at_least, at_most, judge, shared_level, within
 from lab.figures.curves import curve
 from lab.figures.lines import Line, Panel, chart
 from lab.figures.style import BLUE, INK, Look
@@ -26,6 +27,8 @@ from lab.report.verdicts import verdict_table
 
 LINEAR = 0.95
 """Of as many times the throughput as there are workers or nodes."""
+EACH = shared_level(5)
+"""The level of the interval of each of the claims, which share one error rate."""
 SOON_SECONDS = 0.5
 THEORY_MARGIN = 0.25
 LATE_PART = 0.05
@@ -51,15 +54,16 @@ def _linear(study: Study) -> Iterator[Verdict]:
     if len(counts) < 2:
         return
     most, least = counts[-1], counts[0]
-    ratio = study.ratio("curves", (names[0], most), (names[0], least))
+    far, near = ({**study.known[names[0]], study.axis.column: size} for size in (most, least))
+    ratio = compare(study.rows("curves"), "throughput", far, near, EACH)
     times = most / least
     found = ratio.times(1 / times)
     what = study.axis.label
     yield Verdict(
-        f"Curves a second grow with the {what}",
+        f"Curves a second grow in proportion to the {what}",
         f"with {most} they are {LINEAR:g} of {times:g} times those with {least}, or more",
         judge(found, at_least(LINEAR)),
-        f"{short_estimate(found)} of linear, n = {found.n}",
+        f"{short_estimate(ratio)} times with {most}: {short_estimate(found)} of linear, n = {found.n}",
     )
 
 
@@ -71,7 +75,7 @@ def _faster(study: Study, steps: pd.DataFrame) -> Iterator[Verdict]:
         return
     found = {
         f"{one} to {other}": geometric_estimate(
-            [log(ratio) for ratio in (times[other] / times[one]).dropna()]
+            [log(ratio) for ratio in (times[other] / times[one]).dropna()], EACH
         )
         for one, other in itertools.pairwise(sizes)
     }
@@ -95,10 +99,11 @@ def _soon(steps: pd.DataFrame) -> Iterator[Verdict]:
     if found.empty:
         return
     allowed = found["curve_seconds"].clip(lower=SOON_SECONDS)
-    late = proportion_estimate(int((found["seconds"] > allowed).sum()), len(found))
+    late = proportion_estimate(int((found["seconds"] > allowed).sum()), len(found), EACH)
     yield Verdict(
         "After a factor is found every worker is soon on new work",
-        f"in all but {percent(LATE_PART)} of cases it is within {SOON_SECONDS:g} s, or within a longer curve",
+        f"in all but {percent(LATE_PART, 1)} of cases it is within {SOON_SECONDS:g} s, or within a longer "
+        "curve",
         judge(late, at_most(LATE_PART)),
         f"{percent(late.value)} were later (to {percent(late.high)}), n = {late.n}; median "
         f"{seconds(float(found['seconds'].median()))}, longest {seconds(float(found['seconds'].max()))}",
@@ -109,10 +114,10 @@ def _as_theory(study: Study, steps: pd.DataFrame) -> Iterator[Verdict]:
     found = _efforts(study, steps)
     if found.empty:
         return
-    mean = mean_estimate(found)
+    mean = mean_estimate(found, EACH)
     yield Verdict(
         "A factor takes as many curves as theory says",
-        f"the mean effort is within {percent(THEORY_MARGIN)} of that in which one factor is expected",
+        f"the mean effort is within {percent(THEORY_MARGIN, 2)} of that in which one factor is expected",
         judge(mean, within(THEORY_MARGIN)),
         f"{short_estimate(mean)} times as many, n = {count(mean.n, 'number')}",
     )
@@ -135,11 +140,11 @@ def _kept(study: Study) -> Iterator[Verdict]:
     wrong = (lost["status"] != "ok") | (~lost["digest"].isin(known) & bool(known))
     numbers = lost["planned_tasks"].astype(int)
     bad = int(numbers[wrong].sum())
-    found = proportion_estimate(bad, int(numbers.sum()))
+    found = proportion_estimate(bad, int(numbers.sum()), EACH)
     again = int(lost["failed_attempts"].sum())
     yield Verdict(
         "A worker that dies in the middle costs no number",
-        f"all but {percent(LATE_PART)} of numbers come to the same primes",
+        f"all but {percent(LATE_PART, 1)} of numbers come to the same primes",
         judge(found, at_most(LATE_PART)),
         f"{count(len(lost), 'trial')} lost a worker, steps done again: {again}; of "
         f"{count(found.n, 'number')} {bad} came to other primes or to none",
@@ -176,7 +181,7 @@ def first_factor(study: Study) -> Markdown:
     grid = np.linspace(0, max(4.0, float(found[-1])), 60)
     theory = Line("theory: exponential", THEORY, grid.tolist(), [exp(-one) for one in grid])
     line = Line("hunts", OURS, [0.0, *found.tolist()], left, steps=True)
-    mean = mean_estimate(found)
+    mean = mean_estimate(found, EACH)
     title = f"The first factor takes {number(mean.value, 2)} times the effort of theory"
     panel = Panel(title, "part without a factor", [line, theory], EFFORT, top=1.05)
     caption = (
@@ -195,7 +200,8 @@ def costs(study: Study) -> Markdown:
         return Markdown("")
     key = ["mode", "nodes", "workers"]
     soon = {size: rows["seconds"] for size, rows in changes(steps).groupby(key)}
-    failed = study.run.trials.groupby(key)["failed_attempts"].sum()
+    counted = study.run.trials[(study.run.trials["status"] == "ok") & (study.run.trials["arm"] != "copy")]
+    failed = counted.groupby(key)["failed_attempts"].sum()
     ended = steps.groupby(key).size()
     rows = []
     for row in wasted(steps).to_dict("records"):

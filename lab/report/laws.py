@@ -19,6 +19,8 @@ from lab.synthetic.bands import BLOCKS, Covered
 PROMISED, WITHIN = 0.9, 0.03
 """The level of the bands, and what coverage may differ from it by."""
 
+FEWEST = 10
+"""Sweeps that a mean is told of."""
 UNTOLD = "The runs recorded too little noise to draw from."
 HEAD = ("truth", "sweeps", "no fit, %", "nothing beyond, %", "held within, %", "held beyond, %")
 
@@ -102,5 +104,7 @@ def _table(found: Sequence[Covered]) -> str:
 
 
 def _share(parts: tuple[float, ...]) -> str:
+    if 0 < len(parts) < FEWEST:
+        return f"too few ({len(parts)})"
     found = mean_estimate(parts).map(lambda end: min(1.0, max(0.0, end)))
     return UNKNOWN if found.low is None else rounded(found, 100)

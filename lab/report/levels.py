@@ -12,20 +12,12 @@ from lab.published import report_a as reference
 from lab.report.markdown import table
 from lab.report.study import Study
 
-REFERENCE_HEAD = "reference report"
-
 ABSENT = "–"
 """What stands in a table where nothing was measured."""
 
 
 Beside = Mapping[str, Mapping[int, float]]
 """Columns of the reference report: head -> x -> number."""
-
-
-def beside(report: pd.DataFrame, column: str, x: str = "workers", head: str = REFERENCE_HEAD) -> Beside:
-    """Return a column of the reference report as a table shows it, where it was read off."""
-    known = report.dropna(subset=[column])
-    return {head: {int(at): float(one) for at, one in zip(known[x], known[column], strict=True)}}
 
 
 def choices_of(
@@ -96,10 +88,14 @@ def report_columns(study: Study, column: str) -> Beside:
     report = report_of(study)
     if column not in report or report.empty:
         return {}
+    known = report.dropna(subset=[column])
     if study.kind != "multi_node":
-        return beside(report, column)
-    found: dict[str, dict[int, float]] = {}
-    for workers, rows in report.groupby("workers_per_node"):
-        mine = beside(rows, column, "nodes", f"reference report, {workers} each")
-        found |= {head: dict(values) for head, values in mine.items() if values}
-    return found
+        return {"reference report": _by(known, "workers", column)}
+    return {
+        f"reference report, {workers} each": _by(rows, "nodes", column)
+        for workers, rows in known.groupby("workers_per_node")
+    }
+
+
+def _by(rows: pd.DataFrame, x: str, column: str) -> dict[int, float]:
+    return dict(zip(rows[x].tolist(), rows[column].tolist(), strict=True))

@@ -12,6 +12,8 @@ def limits(study: Study) -> Markdown:
     cores = study.cores if study.embedded else int(study.machine.get("cores") or 0)
     core_seconds = float(trials["duration_seconds"].sum()) * cores
     stolen = percent(float(trials["steal_seconds"].sum()) / core_seconds, 2) if core_seconds else UNKNOWN
+    begun = set(trials["started_at"].dropna().str[:10])
+    days = "one day" if len(begun) < 2 else count(len(begun), "day")
     points = [
         _reach(study),
         f"It is a virtual machine: the hypervisor gave {stolen} of the windows' core time to others."
@@ -19,8 +21,8 @@ def limits(study: Study) -> Markdown:
         else None,
         f"With {count(study.blocks, 'block')} there are no intervals: a difference may be chance."
         if study.blocks < 2
-        else f"The intervals are over {count(study.blocks, 'block')} on one day: they hold the noise of this "
-        "machine on that day, not the difference between machines.",
+        else f"The intervals are over {count(study.blocks, 'block')} on {days}: they hold the noise of one "
+        f"machine on {'that day' if len(begun) < 2 else 'these days'}, not the difference between machines.",
         "Intervals are not corrected for their number: of twenty independent ones, one is expected to miss."
         if study.blocks > 1
         else None,

@@ -105,7 +105,9 @@ def in_one_sentence(study: Study, selected: Selected) -> str:
     """Say how much of the core time of the largest configuration was useful, and what cost most."""
     useful, work = (share_estimate(selected.largest, term) for term in ("useful", WORK))
     did = (
-        f"{estimate(useful, '%', 100)} was useful work"
+        f"{estimate(work, '%', 100)} was work of the tasks, not seen to be slower than alone"
+        if useful.n and (useful.value or 0.0) > (work.value or 0.0)
+        else f"{estimate(useful, '%', 100)} was useful work"
         if useful.n
         else f"{estimate(work, '%', 100)} was work of the tasks, useful or slower (no worker was measured "
         "alone)"

@@ -1,8 +1,9 @@
 """What a large cluster needs, on paper: from costs that were measured here, and what Ray's makers publish."""
 
 from lab.analysis.costs import driver_cost
-from lab.formats import duration, length, memory, number, seconds
+from lab.formats import duration, length, memory, number, seconds, short_estimate
 from lab.published.ray_envelope import ENVELOPE, HEAD_CORES, HEAD_GIBIBYTES, OPEN_FILES
+from lab.published.ray_paper import MICROBENCHMARK, TASK
 from lab.report.book import Book
 from lab.report.markdown import Markdown, paragraphs, table
 from lab.report.mechanisms import measured
@@ -29,11 +30,15 @@ def driver(book: Book) -> Markdown:
     # the shorter the tasks were, the less of it is what the driver does beside
     known = sorted((one for one in costs if one[1].value is not None), key=lambda one: one[1].value or 0.0)
     found = measured(book)
-    rate = found.of("operations").mean("task, asynchronous", "ours").value if found else None
+    seen = found.of("operations").mean(TASK, "ours") if found else None
+    rate = seen.value if seen else None
     columns, told, sources = {}, [], []
-    if found and rate:
+    if found and seen and rate:
         columns["one task a call"] = 1 / rate
-        told.append(f"One driver hands out {number(rate)} tasks a second, each in a call of its own.")
+        told.append(
+            f"One driver hands out {short_estimate(seen)} tasks a second, each in a call of its own, on "
+            f"cores that it shares with them; Ray's makers publish {MICROBENCHMARK[TASK]:,.0f}."
+        )
         sources.append(found.source)
     for study, cost in known[:1]:
         columns["Ray, batched"] = cost.value or 0.0

@@ -8,7 +8,6 @@ from lab.analysis.intervals import Estimate
 from lab.analysis.two_runs import KEY
 from lab.data.environment import read_environment
 from lab.data.listing import Listed, all_listed
-from lab.data.records import CHECKS
 from lab.errors import DataError
 from lab.figures.curves import WORKERS
 from lab.figures.scaling import sides
@@ -63,7 +62,7 @@ def pair(book: Book) -> TwoRuns | None:
 
     Raises `DataError` where the pair that is pinned is not there or cannot be compared.
     """
-    runs = [one for one in all_listed(book.folder()) if one.state == "complete" and not _is_check(one)]
+    runs = [one for one in all_listed(book.folder()) if one.state == "complete" and one.trials is not None]
     pinned = pinned_run(NAME, book.pins)
     if pinned is not None:
         return two_runs(*_pinned(pinned, runs, book.pins), Asked(across_machines=True, changed_work=True))
@@ -102,7 +101,3 @@ def _of_one_work(runs: Iterable[Listed]) -> Iterator[tuple[Listed, Listed]]:
     for newer, older in combinations(runs, 2):
         if (newer.experiment, newer.work) == (older.experiment, older.work):
             yield older, newer
-
-
-def _is_check(one: Listed) -> bool:
-    return any((one.directory / name).exists() for name in CHECKS)

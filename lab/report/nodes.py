@@ -68,7 +68,10 @@ def nodes_table(study: Study) -> Markdown:
     facts = latest(study.run.nodes)
     sound = study.run.windows[study.run.windows["trial_id"].isin(study.measures.index)]
     windows = node_windows(sound, study.run.nodes)
-    hosts = {host: chr(ord("A") + place % 26) for place, host in enumerate(dict.fromkeys(facts["host_id"]))}
+    letters = map(chr, range(ord("A"), ord("Z") + 1))
+    hosts = {
+        host: next(letters, str(place)) for place, host in enumerate(dict.fromkeys(facts["host_id"]), start=1)
+    }
     rows = []
     for _, one in facts.iterrows():
         mine = windows[windows["node_id"] == one["node_id"]]

@@ -6,14 +6,14 @@ from dataclasses import replace
 from lab.analysis import noise as analysis
 from lab.analysis.drift import Drift
 from lab.analysis.drift import drift as drift_of
-from lab.analysis.intervals import POWER
+from lab.analysis.intervals import POWER, Estimate
 from lab.analysis.noise import CopyComparison
 from lab.figures.lines import Line, Panel, chart
 from lab.figures.style import FURTHER, INK, Look, label
 from lab.formats import count, estimate, fixed, listing, percent, short_estimate
 from lab.report.disturbances import limits
 from lab.report.levels import ABSENT
-from lab.report.markdown import Markdown, figure, paragraphs, safe, shortened, table
+from lab.report.markdown import Markdown, capital, figure, paragraphs, safe, shortened, table
 from lab.report.source import source
 from lab.report.study import Study
 
@@ -56,7 +56,7 @@ def noise(study: Study) -> Markdown:
     ]
     head = (
         *("mode", "metric", "copy / experiment (95 % interval)", "n"),
-        f"smallest seen (power {POWER:g})",
+        f"detectable difference (power {POWER:g})",
     )
     return paragraphs(table(head, rows, right=(2, 3, 4)), _judged(found), _alarms(found), limits(study))
 
@@ -129,14 +129,16 @@ def _in_words(found: Drift) -> str:
         return "Whether the machine drifted cannot be told from these trials."
     hours = float(found.trials["hours"].max())
     over = (1 + slope.value) ** hours - 1
-    much = f"{estimate(slope, '% per hour', 100)}, {fixed(100 * over, 1)} % over the run"
-    if slope.low is None or slope.high is None:
-        return f"Throughput changed by {much}."
-    if slope.low <= 0 <= slope.high:
-        return f"No drift that these trials could tell: throughput changed by {much}."
-    way = "slower" if slope.value < 0 else "faster"
+    if slope.low is None or slope.high is None or slope.low <= 0 <= slope.high:
+        much = f"{estimate(slope, '% per hour', 100)}, {fixed(100 * over, 1)} % over the run"
+        none = "" if slope.low is None else "No drift that these trials could tell: "
+        return f"{capital(f'{none}throughput changed by {much}')}."
+    if slope.value < 0:
+        slope = Estimate(slope.n, -slope.value, -slope.high, -slope.low, slope.level)
+    way = "fell" if over < 0 else "rose"
+    much = f"{estimate(slope, '% per hour', 100)}, {fixed(100 * abs(over), 1)} % over the run"
     return (
-        f"**The machine drifted**: it got {way}, by {much}; a spell of disturbance at one end of the run "
+        f"**The machine drifted**: throughput {way} by {much}; a spell of disturbance at one end of the run "
         "looks the same. Blocks are shuffled and comparisons are made within them, so that drift widens the "
         "intervals of means more than it bends a comparison."
     )

@@ -15,6 +15,7 @@ from lab.report import provenance
 from lab.report.markdown import Markdown, literal, paragraphs, safe, table
 from lab.report.own_told import FOLDED, OF_EXAMPLES, place_of, titled, told
 from lab.report.page import no_run
+from lab.report.provenance import where
 from lab.report.source import link
 from lab.report.study import Study
 
@@ -75,10 +76,10 @@ class OwnPage:
         if len(self.shown) < 2:
             return None
         rows = [
-            (f'<a href="#{place_of(place)}">{titled(study)}</a>', literal(study.run.run_id))
+            (f'<a href="#{place_of(place)}">{titled(study)}</a>', where(study), literal(study.run.run_id))
             for place, (study, _) in enumerate(self.shown)
         ]
-        return table(("work", "newest complete run"), rows)
+        return table(("work", "where", "newest complete run"), rows)
 
     def other_runs(self) -> Markdown:
         """List the runs that are not shown: older, unfinished and damaged ones, and why."""

@@ -50,9 +50,12 @@ def _takes(study: Study, mode: str) -> str:
     name = LOOP if study.counts(mode, LOOP) else main_series(study, mode)
     x = study.counts(mode, name)[0]
     rows = study.rows(mode, name, x)
-    median, late = (rows[f"run_{key}_seconds"].mean() for key in ("p50", "p95"))
+    median, late = (
+        duration(mean_estimate(rows[f"run_{key}_seconds"].dropna().astype(float).tolist()))
+        for key in ("p50", "p95")
+    )
     where = f"a {name}" if name == LOOP else f"{name}, {at_size(study, x)}"
-    return f"Median {seconds(median)}, 95th percentile {seconds(late)} ({where})."
+    return f"Median {median}, 95th percentile {late}; {where}, n = {len(rows)}."
 
 
 def item_cost(study: Study, mode: str, name: str) -> tuple[int, Estimate]:

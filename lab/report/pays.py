@@ -8,11 +8,12 @@ from lab.analysis.verdicts import at_least, at_most, judge
 from lab.figures.heat import Cell, heat
 from lab.formats import length
 from lab.report import break_even, short_answers
-from lab.report.answers import MATTERS, Answer, answer_table, beside_loop, beside_processes
+from lab.report.answers import Answer, answer_table, beside_loop, beside_processes_in_all
 from lab.report.decision import decide
 from lab.report.engines import named
 from lab.report.markdown import Markdown, figure, paragraphs
 from lab.report.page import no_run
+from lab.report.ray_cost import MATTERS
 from lab.report.source import source
 from lab.report.study import Study
 
@@ -27,7 +28,7 @@ def answers(book: "Book") -> Markdown:
     evened, raced = (book.page(name).study for name in ("break_even", "ray_vs_multiprocessing"))
     if sweep is not None:
         decision = decide(sweep, sweep.main_mode)
-        found += [beside_loop(decision), beside_processes(sweep, sweep.main_mode)]
+        found += [beside_loop(decision), beside_processes_in_all(sweep)]
     if evened is not None and evened.modes:
         found.append(short_answers.task_length(evened))
     if raced is not None and raced.modes:

@@ -1,8 +1,9 @@
 """Where Ray runs tasks: locality, load balancing and scheduling, as `lab.report.mechanisms` shows them."""
 
 from lab.analysis.mechanisms import Values, ratio
-from lab.formats import duration, length, number, short_estimate
+from lab.formats import duration, length, short_estimate
 from lab.published.mechanism_claims import size_of
+from lab.published.ray_paper import MICROBENCHMARK, TASK
 from lab.report.markdown import table
 from lab.report.mechanisms import Measured, section_of
 
@@ -76,12 +77,15 @@ def scheduling(found: Measured, values: Values) -> list[str | None]:
 
 def _driver_limit(found: Measured) -> str | None:
     """Reckon from one driver's rate how long tasks have to be at least to keep so many cores busy."""
-    rate = found.of("operations").mean("task, asynchronous", "ours").value
+    seen = found.of("operations").mean(TASK, "ours")
+    rate = seen.value
     if rate is None:
         return None
     rows = [(nodes, *(length(float(f"{nodes * cores / rate:.2g}")) for cores in CORES)) for nodes in ON_PAPER]
     head = ("nodes", *(f"{cores} cores each" for cores in CORES))
     return (
-        f"One driver hands out {number(rate)} empty tasks a second here. On paper, if nothing else were "
-        "a limit, tasks shorter than this leave cores idle:\n\n" + table(head, rows, right=range(1, 4))
+        f"One driver hands out {short_estimate(seen)} empty tasks a second here, on cores that it shares "
+        f"with them; Ray's makers publish {MICROBENCHMARK[TASK]:,.0f}. On paper, with ours and if nothing "
+        "else were a limit, tasks shorter than this leave cores idle:\n\n"
+        + table(head, rows, right=range(1, 4))
     )

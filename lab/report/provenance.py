@@ -50,9 +50,13 @@ def named_briefly(study: Study) -> str:
     work = study.name(study.main_mode)
     source = study.works.get(study.main_mode, {}).get("source")
     told = f"{literal(str(source))}" if source else work
-    where = "nodes" if study.axis.column == "nodes" else count(study.cores, "core")
     code = ", stale" * bool(stale(study.run.environment))
-    return f"{told}, {where}{GROWING * study.grows} ({literal(study.run.run_id)}{code})"
+    return f"{told}, {where(study)}{GROWING * study.grows} ({literal(study.run.run_id)}{code})"
+
+
+def where(study: Study) -> str:
+    """Return in a word where a run was: on nodes, or on a machine of so many cores."""
+    return "nodes" if study.axis.column == "nodes" else count(study.cores, "core")
 
 
 def began(study: Study) -> float:

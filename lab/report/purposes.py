@@ -1,6 +1,7 @@
 """The answer for a purpose, in words and as plain values: a target, an amount of work by then, a price."""
 
 import dataclasses
+import html
 from typing import Any
 
 from lab.analysis.purposes import CHANCE, Costs, Smallest, costs, smallest
@@ -42,7 +43,8 @@ def as_values(decision: Decision, target: float | None = None, price: float | No
         "scaling": "weak" if decision.study.grows else "strong",
         "speed_up_over": baselines.as_values(decision),
         "levels": runs_alike.as_values(decision),
-        "caveats": caveats(decision),
+        # what is foreign was made safe for pages
+        "caveats": [html.unescape(one) for one in caveats(decision)],
     }
     if target is not None:
         found = smallest(decision.sweep, decision.fitted, target)

@@ -13,9 +13,9 @@ from lab.figures import engines as figures
 from lab.formats import count, estimate, listing, number, percent, short_estimate
 from lab.published.images_claims import growth_with_tasks
 from lab.published.report_b import MEGABYTE
-from lab.report.answers import cost_in_words
 from lab.report.levels import ABSENT, intervals
 from lab.report.markdown import Markdown, figure, paragraphs, safe, table
+from lab.report.ray_cost import cost_in_words
 from lab.report.source import source
 from lab.report.study import Study
 
@@ -65,8 +65,8 @@ def sentence(study: Study) -> str:
     best = next(iter(speeds))
     speed = estimate(speeds[best], safe(study.unit(mode)))
     return (
-        f"On {work(study, mode)} with {count(study.workers, 'worker')}, **{label(best)} was the fastest of "
-        f"{count(len(speeds), 'way')} to run them** at {speed}{_alike(study, mode, best)}; "
+        f"On {work(study, mode)} with {count(study.workers, 'worker')}, **{label(best)} had the highest mean "
+        f"of {count(len(speeds), 'way')} to run them**, {speed}{_alike(study, mode, best)}; "
         f"{_ray_beside_pool(study, mode)}."
     )
 
@@ -92,7 +92,7 @@ def _alike(study: Study, mode: str, best: str) -> str:
     if not same:
         return ""
     few = listing(same) if len(same) < 4 else f"{len(same)} of the others"
-    return f", though {few} could not be told from it"
+    return f", and {few} {'is' if len(same) == 1 else 'are'} not measurably slower"
 
 
 def _ray_beside_pool(study: Study, mode: str) -> str:

@@ -28,7 +28,7 @@ def dispatch(study: Study) -> Markdown:
         )
         for one in beside_best(study.compared)
     ]
-    head = ("at least as fast: here it", "length of a task", "best of Ray's own ways", "times as fast", "n")
+    head = ("verdict: at least as fast", "length of a task", "best of Ray's own ways", "times as fast", "n")
     last = three_times(study.compared)
     return paragraphs(
         f"At least as fast is {AS_FAST.low:g} times as fast or more, by intervals that hold all together "
@@ -80,6 +80,6 @@ def repeated(study: Study) -> Markdown:
     ]
     head = (
         *("way to run tasks", "this run, core-µs", f"{literal(earlier.run.run_id)}, core-µs"),
-        *("this / before (95 %, all together)", "costs repeat: it", "n, at least"),
+        *("this / before (95 %, all together)", "verdict: costs repeat", "n, at least"),
     )
     return paragraphs(in_one_line(verdict), table(head, rows, right=(1, 2, 3, 5)) if rows else None)

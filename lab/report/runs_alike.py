@@ -73,7 +73,10 @@ def _others(study: Study) -> list[Study]:
 def _read(directory: Path, like: Study) -> Study | None:
     """Return a run of which the same was asked as of another; only then are its rows read."""
     try:
-        same = _asked(read_environment(directory)) == _asked(like.run.environment)
+        environment = read_environment(directory)
+        # measured in turns with the other, it is the other version, and a half of one session
+        turns = (environment.get("against") or {}).get("run_id") == like.run.run_id
+        same = not turns and _asked(environment) == _asked(like.run.environment)
         return Study(read_run(directory)) if same else None
     except LabError:
         return None

@@ -7,9 +7,10 @@ from lab.analysis.intervals import Estimate
 from lab.figures import curves
 from lab.figures import scaling as figures
 from lab.figures.lines import Line, Panel
+from lab.figures.style import IDEAL
 from lab.formats import short_estimate
 from lab.published import report_a as reference
-from lab.report import answers, nodes
+from lab.report import nodes, ray_cost
 from lab.report.levels import intervals, level_table, report_columns, report_of
 from lab.report.markdown import Markdown, figure, folded, paragraphs, safe, table
 from lab.report.series import COUNTED, PROCESSES
@@ -21,9 +22,18 @@ ONE = {"workers": "1 worker", "nodes": "one node"}
 
 
 def relative_panel(study: Study, mode: str) -> Panel | None:
-    """Return throughput relative to one worker or node, with its ceiling; None where there is none."""
-    speedups = speedups_of(study, mode)
-    return _relative(study, speedups) if speedups else None
+    """Return throughput relative to one worker or node, with its ceiling; None where there is none.
+
+    The report's primes per second come from other machines, so only its ratios share an axis with ours.
+    """
+    axis, found = study.axis, speedups_of(study, mode)
+    if not found:
+        return None
+    counts = sorted({1, *(x for points in found.values() for x in points)})
+    name, ideal = ("ideal", counts) if axis.column == "nodes" else (CEILING, _cores(study, counts))
+    report = figures.report_lines(report_of(study), "ratio", axis)
+    lines = [Line(name, IDEAL, counts, ideal), *curves.lines_of(found, axis=axis), *report]
+    return Panel(figures.RELATIVE[axis.column], "ratio", lines, axis.label)
 
 
 def throughput(study: Study) -> Markdown:
@@ -48,7 +58,7 @@ def drawn(study: Study, mode: str) -> str:
     svg = figures.throughput(
         levels,
         _dots(study, mode),
-        _relative(study, speedups) if speedups else None,
+        relative_panel(study, mode),
         _failed(study, mode),
         study.unit(mode),
         f"Throughput {'of ' * (study.kind == 'docker')}{what}, {mode}",
@@ -60,7 +70,7 @@ def drawn(study: Study, mode: str) -> str:
         cores = nodes.own_cores(study)
         told.append(f"<em>Each</em>: on each of the nodes, which have {cores}.")
     elif speedups:
-        told.append(f"Above: {safe(study.unit(mode))} on this machine.")
+        told.append(f"Above: {safe(study.unit(mode))} on the machine of this run.")
     if speedups:
         same = "one node with as many workers" if axis.column == "nodes" else "the same engine with 1 worker"
         machines = "machines" if axis.column == "nodes" else "other machines,"
@@ -119,17 +129,6 @@ def speedups_of(study: Study, mode: str) -> Levels:
     }
 
 
-def _relative(study: Study, speedups: Levels) -> Panel:
-    axis = study.axis
-    counts = sorted({1, *(x for points in speedups.values() for x in points)})
-    ideal = (
-        [figures.ideal("ideal", counts, counts)]
-        if axis.column == "nodes"
-        else [figures.ideal(CEILING, counts, [min(one, study.cores) for one in counts])]
-    )
-    return figures.speedups(speedups, figures.report_lines(report_of(study), "ratio", axis), axis, ideal)
-
-
 CEILING = "ceiling: cores"
 
 
@@ -139,7 +138,12 @@ def _ceiling(study: Study, levels: Levels) -> list[Line]:
     if study.experiment in COUNTED or study.axis.column != "workers" or loop.value is None:
         return []
     counts = sorted({1, *(x for points in levels.values() for x in points)})
-    return [figures.ideal(CEILING, counts, [loop.value * min(one, study.cores) for one in counts])]
+    return [Line(CEILING, IDEAL, counts, [loop.value * one for one in _cores(study, counts)])]
+
+
+def _cores(study: Study, counts: list[int]) -> list[int]:
+    """Return the cores that so many workers can keep at work."""
+    return [min(one, study.cores) for one in counts]
 
 
 def against_processes(study: Study) -> Markdown:
@@ -170,10 +174,10 @@ def _costs(study: Study) -> str:
     rows = []
     for mode in study.modes:
         for name in study.rays(mode):
-            counts, ratio = answers.cost(study, mode, name)
+            counts, ratio = ray_cost.cost(study, mode, name)
             if counts:
-                pooled = answers.over_workers(counts).removeprefix("over ")
-                said = answers.cost_in_words(ratio)
+                pooled = ray_cost.over_workers(counts).removeprefix("over ")
+                said = ray_cost.cost_in_words(ratio)
                 rows.append((study.name(mode), name, pooled, short_estimate(ratio), ratio.n, said))
     head = ("mode", "engine", "pooled over", "Ray / plain processes (95 % interval)", "n", "in words")
     return table(head, rows, right=(3, 4))

@@ -79,13 +79,9 @@ def series_of(kind: str, trials: pd.DataFrame) -> Mapping[str, Wanted]:
 def _of_sides(trials: pd.DataFrame) -> Mapping[str, Wanted]:
     """Return the series of a run of Docker: both sides, as many as it has sizes."""
     sizes = _planned(trials, "nodes")
-
-    def size(nodes: int) -> str:
-        return f", {count(nodes, 'node')}"
-
     several = len({one for one, _ in sizes}) > 1
     return {
-        f"{side}{size(one) * several}{_shares(by)}": {
+        f"{side}{(', ' + count(one, 'node')) * several}{_shares(by)}": {
             "arm": arm,
             "engine": "ray",
             "cluster": cluster,

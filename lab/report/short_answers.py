@@ -3,19 +3,26 @@
 from collections.abc import Mapping
 
 from lab.analysis import break_even as analysis
+from lab.analysis.intervals import Estimate, mean_estimate
 from lab.data.engines import label
-from lab.formats import length, memory, number, seconds, short_estimate
+from lab.formats import duration, length, short_estimate
 from lab.report import break_even, containers, ray_vs_multiprocessing
 from lab.report.answers import Answer, how_far, how_many, sure
 from lab.report.decision import decide
+from lab.report.ray_cost import MATTERS
 from lab.report.study import Study
+from lab.report.verdicts import is_open
 
 
 def over_nodes(study: Study) -> Answer:
     """Say how far the work scales over nodes, how many to use, and whether a network was measured."""
     decision = decide(study, study.main_mode)
     far, many = how_far(decision), how_many(decision)
-    network = " No network between machines was measured." if study.placement.shared else ""
+    network = (
+        " These nodes stand in for machines; no network was measured. On one host, start workers instead."
+        if study.placement.shared
+        else ""
+    )
     return Answer("Over nodes?", f"{far.answer} {many.answer}{network}", far.sure, "how_many.md")
 
 
@@ -38,27 +45,35 @@ def task_length(study: Study) -> Answer:
 def beside_processes(study: Study, what: str, chosen: Mapping[str, object], batching: str) -> str:
     """Say how many times as fast as plain processes, handed tasks likewise, a way to use Ray is."""
     found = analysis.speed_ratios(study.compared, chosen, {"engine": "processes", "batching": batching})
-    ratios = {one: ratio.value for one, ratio in found.items() if ratio.value is not None}
+    ratios = {one: ratio for one, ratio in found.items() if ratio.value is not None}
     if not ratios:
         return ""
     shortest, longest = min(ratios), max(ratios)
     return (
-        f"{what}, {number(ratios[shortest], 2)} times as fast with tasks of {length(shortest)}, "
-        f"{number(ratios[longest], 2)} with {length(longest)}"
+        f"{what}, {_decided(ratios[shortest])} times as fast with tasks of {length(shortest)}, "
+        f"{_decided(ratios[longest])} with {length(longest)}"
     )
+
+
+def _decided(ratio: Estimate) -> str:
+    """Return a ratio, and that faster or slower is not decided where it is not."""
+    return f"{short_estimate(ratio)}{', not decided,' * is_open(ratio, MATTERS)}"
 
 
 def memory_and_start(study: Study) -> Answer:
     """Say what Ray takes beside multiprocessing: peak memory of all processes, and cold start."""
-    found = study.of_work(ray_vs_multiprocessing.modes(study)[0])
-    told = []
+    modes = ray_vs_multiprocessing.modes(study)
+    found, told = study.of_work(modes[0] if modes else ""), []
     for name in ("ray", "pool"):
         mine = found[found["engine"] == name]
-        peak, start = (mine[one].astype(float).mean() for one in ("peak_memory_bytes", "startup_seconds"))
+        peak, start = (
+            mean_estimate(mine[one].dropna().astype(float).tolist())
+            for one in ("peak_memory_bytes", "startup_seconds")
+        )
         if len(mine):
-            told.append(f"{label(name)}: {memory(peak)}, {seconds(start)}")
-    measured = f"means, n = {study.blocks}; all processes"
-    return Answer("Memory and start-up?", f"{'; '.join(told)}.", measured, "pays.md")
+            told.append(f"{label(name)}: {short_estimate(peak, 2.0**-20)} MiB, {duration(start)}")
+    measured = f"in brackets, n = {study.blocks}; all processes"
+    return Answer("Memory and start-up?", f"{'; '.join(told)}." if told else "", measured, "pays.md")
 
 
 def of_containers(study: Study) -> Answer:

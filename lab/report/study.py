@@ -13,7 +13,7 @@ from lab.analysis.disturbances import Disturbance, disturbances, used_by_others
 from lab.analysis.engines import largest_work, with_most_workers, worker_counts
 from lab.analysis.intervals import Estimate
 from lab.analysis.measures import measures
-from lab.analysis.nodes import Placement, others_part, placement
+from lab.analysis.nodes import Placement, others_part, placement, with_workers
 from lab.analysis.noise import CopyComparison, copy_comparisons
 from lab.analysis.trials import odd
 from lab.data.listing import Listed
@@ -106,14 +106,14 @@ class Study:
     def cores(self) -> int:
         """Return the whole cores that a node may use, at least 1: of the machine where no node is listed."""
         if len(self.run.nodes):
-            return max(1, int(self.run.nodes["quota_cores"].min()))
+            return max(1, int(with_workers(self.run.nodes)["quota_cores"].min()))
         return max(1, int(self.machine.get("quota_cores") or self.machine.get("cores") or 1))
 
     @property
     def memory_bytes(self) -> float | None:
         """Return the memory that a node may use, or the machine; None where it is not known."""
         if len(self.run.nodes):
-            return float(self.run.nodes["memory_bytes"].min())
+            return float(with_workers(self.run.nodes)["memory_bytes"].min())
         found = self.machine.get("memory_bytes")
         return None if found is None else float(found)
 
@@ -242,9 +242,7 @@ class Study:
             if len(rows)
         }
 
-    def ratio(
-        self, mode: str, first: tuple[str, int], second: tuple[str, int], metric: str = "throughput"
-    ) -> Estimate:
-        """Return the ratio of two configurations, each a series and its x, over their blocks."""
+    def ratio(self, mode: str, first: tuple[str, int], second: tuple[str, int]) -> Estimate:
+        """Return the ratio of the throughputs of two configurations, each a series and its x, over blocks."""
         one, other = ({**self.known[name], self.axis.column: x} for name, x in (first, second))
-        return self.once((mode, first, second, metric), lambda: compare(self.rows(mode), metric, one, other))
+        return self.once((mode, first, second), lambda: compare(self.rows(mode), "throughput", one, other))

@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-from lab.analysis.configurations import Levels
 from lab.analysis.trials import of_median_throughput
 from lab.figures import curves
 from lab.figures import scaling as figures
@@ -61,9 +60,11 @@ def usage(study: Study) -> Markdown:
     if not study.modes:
         return Markdown("")
     mode, axis, over_nodes = study.main_mode, study.axis, study.kind == "multi_node"
-    uses = OF_NODES if over_nodes else OF_NODE
-    levels = {use: study.levels(mode, use.metric) for use in uses}
-    known = {use: rows for use, rows in levels.items() if not over_nodes or _any_known(rows)}
+    levels = {use: study.levels(mode, use.metric) for use in (OF_NODES if over_nodes else OF_NODE)}
+    last = "" if over_nodes else _object_store(study, mode)
+    if over_nodes and not any(one.n for points in levels[OF_NODES[-1]].values() for one in points.values()):
+        del levels[OF_NODES[-1]]
+        last = NO_QUOTA
     panels = [
         Panel(
             use.panel,
@@ -73,7 +74,7 @@ def usage(study: Study) -> Markdown:
             top=use.top,
         )
         for use, rows in levels.items()
-        if use.panel and (use.metric != "throttled_percent" or use in known)
+        if use.panel
     ]
     title = f"CPU and memory {'of a node ' * over_nodes}against {axis.label}, {mode}"
     theirs = ", as in the reference report" * (len(report_of(study)) > 0)
@@ -83,19 +84,11 @@ def usage(study: Study) -> Markdown:
     shown = [
         folded(use.told, level_table(rows, report_columns(study, use.metric), use.scale, axis))
         for use, rows in levels.items()
-        if use.metric != "throttled_percent" or use in known
     ]
-    last = _object_store(study, mode)
-    if over_nodes:
-        last = "" if OF_NODES[-1] in known else NO_QUOTA
     return paragraphs(figure(chart(title, panels, height_inches=2.2), caption, source(study)), *shown, last)
 
 
 NO_QUOTA = "No quota was there to hold the nodes back, or none that could be read."
-
-
-def _any_known(levels: Levels) -> bool:
-    return any(one.n for points in levels.values() for one in points.values())
 
 
 def _beside(study: Study, use: Use) -> list[Line]:
@@ -114,8 +107,8 @@ def _object_store(study: Study, mode: str) -> str:
 
 
 def over_time(study: Study) -> Markdown:
-    """Show the samples of one typical trial over its window."""
-    if not study.modes:
+    """Show the samples of one typical trial over its window; of several nodes the timeline tells."""
+    if not study.modes or study.axis.column == "nodes":
         return Markdown("")
     mode = study.main_mode
     series = main_series(study, mode)

@@ -80,7 +80,20 @@ def summary(book: Book) -> Markdown:
         f"intervals are wider than 95 %, so that all verdicts together err in {percent(1 - LEVEL, 1)} of "
         "cases at most."
     )
-    return paragraphs(said, verdict_table([("", one) for one in judged]))
+    return paragraphs(_in_short(judged), said, verdict_table([("", one) for one in judged]))
+
+
+def _in_short(judged: list[Verdict]) -> str:
+    """Answer the page's question by the claims that do not hold, and those that are not decided."""
+    wrong, open_ = ([one.claim for one in judged if one.outcome == outcome] for outcome in list(WORDS)[1:])
+    if not wrong and not open_:
+        return "**Yes, as far as these claims go.**"
+    but = (
+        f"**Yes where a claim below holds**, but not that {listing(wrong)}."
+        if wrong
+        else "**Yes where a claim below holds.**"
+    )
+    return f"{but} Not decided: {listing(open_)}." if open_ else but
 
 
 def read_checks(data: Path) -> Checks | None:

@@ -18,7 +18,7 @@ def verdict_table(judged: Sequence[tuple[str, Verdict]]) -> str:
         )
         for work, one in judged
     ]
-    return table(("here it", f"claim{' (work)' * works}, and when it is true", "evidence"), rows)
+    return table(("verdict", f"claim{' (work)' * works}, and when it is true", "evidence"), rows)
 
 
 def in_one_line(one: Verdict) -> str:

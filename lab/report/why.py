@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lab.analysis.causes import LEAST, Cause
-from lab.formats import count, number, percent, seconds
-from lab.report import losses, timeline
+from lab.analysis.intervals import Estimate
+from lab.formats import count, number, percent, seconds, short_estimate
+from lab.report import baselines, losses, timeline
 from lab.report.decision import Decision, decide
 from lab.report.levels import rounded
 from lab.report.loss_tables import CAUSES
@@ -24,7 +25,8 @@ def _whole(facts: Facts, name: str) -> int:
 
 
 def _cores(facts: Facts) -> str:
-    cores = number(float(facts.get("cores", 0))).removesuffix(".00")
+    found = float(facts.get("cores", 0))
+    cores = f"{found:.0f}" if found == int(found) else number(found)
     return "the one core is at work" if cores == "1" else f"all {cores} cores are at work"
 
 
@@ -108,9 +110,10 @@ def page(book: "Book") -> Markdown:
 def in_full(study: Study) -> Markdown:
     """Show why a sweep scales no further: the main cause, where the time went, and every cause."""
     decision, figure = decide(study, study.main_mode), timeline.of_typical(study)
+    near = " with about as many workers as cores" * (study.kind == "single_node")
     told = (
-        "What every worker did in one trial, moment by moment: who waited for whom, and where the last tasks "
-        "ended."
+        f"What every worker did in one trial{near}, moment by moment: who waited for whom, and where the "
+        "last tasks ended."
     )
     return paragraphs(
         in_short(decision)[0],
@@ -132,16 +135,39 @@ def in_short(decision: Decision) -> tuple[str, str]:
     n = max(one.share.n for one in decision.causes)
     level = f"{_level(decision)}, n = {n}"
     if not holding:
+        kept, gained = _keeps_up(decision)
+        if kept:
+            return f"{at}nothing does: they are {short_estimate(gained)} times as fast as one.", level
         bound = decision.reasons.bound
         none = f"none seen above {percent(bound, 2)} of the core time" if bound else "not known"
         if bound == 1:
             none = "too few repeats, or too much noise, to exclude any"
         return f"{at}no single cause of {percent(LEAST, 1)} or more is certain: {none}.", "not decided"
     first = holding[0]
-    told = f"{at}{TOLD[first.name](first.facts)}: {percent(first.share.value, 2)} of the core time"
-    others = [f"{CAUSES[one.name]} {percent(one.share.value, 2)}" for one in holding[1:3]]
+    told = f"{at}{TOLD[first.name](first.facts)}: {_part(first)} of the core time"
+    others = [f"{CAUSES[one.name]} {_part(one)}" for one in holding[1:3]]
     more = f"; then {', '.join(others)}" if others else ""
-    return f"{told}{more}. {capital(REMEDIES[first.name](first.facts))}.", level
+    return f"{told}{more}. {capital(_remedy(decision, first))}.", level
+
+
+def _keeps_up(decision: Decision) -> tuple[bool, Estimate]:
+    """Tell whether the largest size is as fast as it ideally were, for certain; and how fast it is."""
+    size, one = decision.sizes[-1], decision.one
+    gained = decision.beside(one, size)
+    if one is None or gained.low is None or decision.study.grows:
+        return False, gained
+    return gained.low >= (1 - LEAST) * baselines.ideal(decision, size, one) > 1 - LEAST, gained
+
+
+def _part(one: Cause) -> str:
+    return f"{short_estimate(one.share, 100)} %"
+
+
+def _remedy(decision: Decision, one: Cause) -> str:
+    """Say what to change: fewer workers would be slower where the most that were measured are fastest."""
+    if one.name == "slower" and decision.choice is not None and decision.choice.largest:
+        return "less traffic with memory, or more machines: fewer workers would be slower"
+    return REMEDIES[one.name](one.facts)
 
 
 def _level(decision: Decision) -> str:
@@ -152,14 +178,15 @@ def causes_table(decision: Decision) -> Markdown:
     """Show the causes that hold with what to change, and all others folded."""
     holding = [one for one in decision.causes if one.outcome == "holds"]
     others = [one for one in decision.causes if one.outcome != "holds"]
-    head = ("cause", "% of the core time", "what to change", "gain")
-    shown = table(head, [_row(one) for one in holding]) if holding else None
+    gains = any(_gain(one) for one in holding)
+    head = ("cause", "% of the core time", "what to change", *(("gain at most",) if gains else ()))
+    shown = table(head, [_row(decision, one)[: len(head)] for one in holding]) if holding else None
     rest = [(CAUSES[one.name], _share(one), one.outcome) for one in others]
     return paragraphs(
         shown,
         folded(
             f"Causes that are ruled out, or not decided: true from {percent(LEAST, 1)} of the core time on",
-            table(("cause", "% of the core time", "here it"), rest),
+            table(("cause", "% of the core time", "verdict"), rest),
         )
         if rest
         else None,
@@ -170,9 +197,12 @@ def _told(one: Cause) -> str:
     return TOLD[one.name](one.facts) if one.facts else "nothing is known of it"
 
 
-def _row(one: Cause) -> tuple[str, ...]:
-    gain = "" if one.gain is None or one.gain.value is None else f"× {rounded(one.gain, places=2)}"
-    return f"**{CAUSES[one.name]}**: {_told(one)}", _share(one), REMEDIES[one.name](one.facts), gain
+def _row(decision: Decision, one: Cause) -> tuple[str, ...]:
+    return f"**{CAUSES[one.name]}**: {_told(one)}", _share(one), _remedy(decision, one), _gain(one)
+
+
+def _gain(one: Cause) -> str:
+    return "" if one.gain is None or one.gain.value is None else f"× {rounded(one.gain, places=2)}"
 
 
 def _share(one: Cause) -> str:

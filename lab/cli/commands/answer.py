@@ -1,6 +1,7 @@
 """`lab answer RUN`: how far, why no further, how many; and the answer for a target or a price."""
 
 import argparse
+import html
 import json
 
 from lab.errors import DataError
@@ -43,9 +44,10 @@ def carry_out(given: argparse.Namespace) -> None:
     for one, lines in zip(decisions, wanted, strict=True):
         print(f"{one.mode}, {one.series}")
         for found in answers(study, one.mode):
-            print(f"  {found.question} {found.answer} ({found.sure})")
+            # what is foreign was made safe for pages
+            print(f"  {found.question} {html.unescape(found.answer)} ({found.sure})")
         for line in (baselines.in_words(one), runs_alike.in_words(one), *caveats(one), *lines):
-            print(f"  {line}")
+            print(f"  {html.unescape(line)}")
 
 
 def _target(given: argparse.Namespace) -> float | None:

@@ -20,10 +20,11 @@ afterwards:
 SAME_RESULTS = "same_results"
 
 
-def add_arguments(parser: argparse.ArgumentParser, kind: type[Any] | None = None) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the work, an option for every parameter of own work, and what only the command line has."""
-    kind = kind or own_parameters()
-    work = next(field for field in dataclasses.fields(kind) if field.name == "work")
+    from lab.experiment.own_parameters import Own
+
+    work = next(field for field in dataclasses.fields(Own) if field.name == "work")
     parser.add_argument(
         "work",
         metavar="WORK",
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser, kind: type[Any] | None = None
         help="the results of an item may differ from run to run: they are not compared",
     )
     add_unchecked(parser)
-    add_options(parser, kind, left_out=("work", SAME_RESULTS))
+    add_options(parser, Own, left_out=("work", SAME_RESULTS))
 
 
 def add_unchecked(parser: argparse.ArgumentParser) -> None:
@@ -57,13 +58,6 @@ def heed_unchecked(asked: dict[str, Any]) -> None:
     """Take the option out of what was asked, and have it known to the run."""
     if asked.pop("unchecked"):
         os.environ["LAB_UNCHECKED"] = "1"
-
-
-def own_parameters() -> type[Any]:
-    """Return the dataclass of own work's parameters."""
-    from lab.experiment.own_parameters import Own
-
-    return Own
 
 
 def carry_out(given: argparse.Namespace) -> None:
