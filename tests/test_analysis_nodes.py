@@ -7,7 +7,7 @@ import pytest
 from synthetic import CORES, HEAD, docker_run, frame, multi_node_run, node_id, synthetic_run
 
 from lab.analysis.measures import measures
-from lab.analysis.nodes import latest, node_windows, others_part, own_cores, placement
+from lab.analysis.nodes import latest, node_windows, others_part, own_cores, placement, with_workers
 from lab.data.records import NodeFacts, NodeWindow
 
 
@@ -22,6 +22,13 @@ def placed(**columns):
         "quota_cores": [1.0, 1.0],
     }
     return pd.DataFrame({**values, **columns})
+
+
+def test_nodes_are_those_that_hold_workers():
+    """A head that only drives says nothing of the nodes; where none is known to hold workers, all count."""
+    nodes = pd.DataFrame({"quota_cores": [1.0, 8.0], "holds_workers": [False, True]})
+    assert with_workers(nodes)["quota_cores"].tolist() == [8.0]
+    assert with_workers(nodes.assign(holds_workers=False))["quota_cores"].tolist() == [1.0, 8.0]
 
 
 @pytest.mark.parametrize(

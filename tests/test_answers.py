@@ -2,13 +2,17 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from synthetic import multi_node_run, synthetic_run
 from written import write_run
 
+from lab.analysis.causes import Cause, Reasons
+from lab.analysis.intervals import Estimate
 from lab.cli import main
 from lab.report import front, how_many, why
+from lab.report.answers import beside_processes, beside_processes_in_all
 from lab.report.book import Book
 from lab.report.decision import decide
 from lab.report.page import page
@@ -54,6 +58,57 @@ def test_the_title_claims_no_gain_that_is_not_decided(tmp_path: Path) -> None:
     write_run(tmp_path / "single_node" / "wild", run)
     title = front.finding(Book(tmp_path, tmp_path / "no"))
     assert title.startswith("Whether 2 workers are faster than one is not decided (")
+
+
+@pytest.mark.parametrize(("low", "nothing"), [(3.95, True), (3.7, False), (None, False)])
+def test_where_the_most_are_as_fast_as_they_ideally_were_nothing_holds_them_back(
+    monkeypatch: pytest.MonkeyPatch, low: float | None, nothing: bool
+) -> None:
+    """Without a certain cause the answer is that nothing does, where the gain is ideal for certain."""
+    found = Estimate(5, 4.0, low, None if low is None else 4.1)
+    study = SimpleNamespace(grows=False, axis=SimpleNamespace(column="nodes"))
+    one = Cause("tail", Estimate(5, 0.01, 0.0, 0.05), None, "not decided", None, {})
+    decision = SimpleNamespace(
+        study=study,
+        sizes=(1, 4),
+        one=("Ray", 1),
+        series="Ray",
+        beside=lambda *_: found,
+        causes=(one,),
+        reasons=Reasons((), 0.05),
+    )
+    monkeypatch.setattr(why, "at_size", lambda _, size: f"{size} nodes")
+    told, _ = why.in_short(decision)  # type: ignore[arg-type]
+    assert ("With 4 nodes, nothing does: they are 4.00 (3.95 to 4.10) times" in told) is nothing
+    assert ("no single cause of 3 % or more is certain" in told) is not nothing
+
+
+@pytest.mark.parametrize(
+    ("largest", "said"), [(True, "fewer workers would be slower"), (False, "Fewer workers")]
+)
+def test_fewer_workers_are_advised_only_where_they_are_no_slower(largest: bool, said: str) -> None:
+    """Against slower work side by side fewer workers help, but not where the most are the fastest."""
+    cause = Cause("slower", Estimate(5, 0.3, 0.2, 0.4), None, "holds", None, {})
+    told = why._remedy(SimpleNamespace(choice=SimpleNamespace(largest=largest)), cause)  # type: ignore[arg-type]
+    assert said.lower() in told
+
+
+def test_each_kind_of_work_is_told_beside_processes(tmp_path: Path) -> None:
+    """A run of two kinds of work has a clause for each, since Ray may cost one and not the other."""
+    run = synthetic_run(workers=(1, 2), blocks=5)
+    write_run(tmp_path / "single_node" / "two", run)
+    study = page("single_node", tmp_path, tmp_path / "no").study
+    assert study is not None
+    found = beside_processes_in_all(study)
+    each = [beside_processes(study, mode) for mode in study.modes]
+    assert len(each) > 1
+    assert (
+        found.answer.lower()
+        == (
+            "; ".join(f"{mode}: {one.answer[:-1]}" for mode, one in zip(study.modes, each, strict=True)) + "."
+        ).lower()
+    )
+    assert found.sure.count("n = 5") == len(each)
 
 
 def test_an_amount_of_work_by_then_is_a_target(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

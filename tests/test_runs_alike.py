@@ -85,6 +85,17 @@ def test_other_runs_are_left_out(tmp_path: Path, changes: dict[str, Any]) -> Non
         assert alike(study) == (study,)
 
 
+def test_two_runs_that_took_turns_are_one_of_the_machine(tmp_path: Path) -> None:
+    """The other version of a run that was measured in turns is no further run of it."""
+    first, other = written(tmp_path, "run1"), written(tmp_path, "run2")
+    for one, beside in ((first, other), (other, first)):
+        path = one / "environment.json"
+        environment = json.loads(path.read_text()) | {"against": {"run_id": beside.name, "role": "B"}}
+        path.write_text(json.dumps(environment))
+    for study in (Study(read_run(one)) for one in (first, other)):
+        assert alike(study) == (study,)
+
+
 def test_an_unknown_machine_is_like_no_other(tmp_path: Path) -> None:
     """A run that does not say where it was made is no run of this machine."""
     run = read_run(written(tmp_path, "run1"))

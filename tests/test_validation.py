@@ -381,11 +381,11 @@ def test_the_summary_counts_the_claims(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("LAB_DATA", str(tmp_path))
     made = pages(tmp_path)
     text = validation.summary(made).text
-    assert text.startswith("**Yes where a claim below holds.** Not decided: ")
+    assert text.startswith("**Yes, as far as the claims below hold.** Not decided: ")
     assert "Of 10 claims about the measurements in this book, 1 holds and 9 are not decided." in text
     write_checks(tmp_path, rows_of("memory", "B", [(2.0, 1.0), (2.01, 1.0), (2.02, 1.0)]))
     text = validation.summary(made).text
-    assert text.startswith("**Yes where a claim below holds**, but not that memory agrees with docker stats.")
+    assert "hold.** Does not hold: memory agrees with docker stats. Not decided: " in text
     assert (
         "Of 13 claims about the measurements in this book, 1 holds, 1 does not and 11 are not decided."
         in text

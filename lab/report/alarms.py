@@ -45,10 +45,11 @@ def alarm_verdict(book: Book, level: float = EACH) -> Verdict:
     if not same:
         return Verdict(claim, rule, "not decided", TOO_LITTLE)
     rates = [proportion_estimate(sum(one.marks), len(one.marks), level) for one in same]
+    wrong = sum(chain.from_iterable(one.marks for one in same))
     evidence = (
         f"Of {count(sum(len(one.marks) for one in same), 'pair')} with {count(BLOCKS, 'block')} of "
         f"{count(CONFIGURATIONS, 'configuration')} and recorded noise, "
-        f"{sum(chain.from_iterable(one.marks for one in same))} were, with a margin of {percent(MARGIN, 1)}."
+        f"{wrong} {'was' if wrong == 1 else 'were'}, with a margin of {percent(MARGIN, 1)}."
     )
     return Verdict(claim, rule, all_of(judge(one, at_most(MOST)) for one in rates), evidence)
 

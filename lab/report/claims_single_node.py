@@ -183,9 +183,9 @@ def _explained(
     return (
         f"**At {close} of {sizes} cluster sizes the explanation holds**: there, recorded times in equal "
         "shares, with no cost of scheduling at all, have the efficiency that the report measured within "
-        f"{CLOSE}; they differ by {fixed(apart.max(), 3)} at most. Simulated tries have that of recorded times "
-        f"within {CLOSE} at {same} of {sizes} sizes; they differ by {fixed(model.max(), 3)} at most. Over "
-        f"{count(most, 'node')}, handing the same tasks out as "
+        f"{CLOSE}; they differ by {fixed(apart.max(), 3)} at most. Simulated tries have that of recorded "
+        f"times within {CLOSE} at {same} of {sizes} sizes; they differ by {fixed(model.max(), 3)} at most. "
+        f"Over {count(most, 'node')}, handing the same tasks out as "
         f"nodes get free finishes {fixed(dynamic[-1] / static[-1], 2)} times as fast. {origin}"
     )
 

@@ -220,13 +220,9 @@ def trust(book: Book) -> Markdown:
         else "In no run did others use more of the machine than the lab's limits allow."
     )
     old = sum(bool(stale(study.run.environment)) for study in studies)
-    are = "is" if old == 1 else "are"
-    anew = (
-        f" {old} of the {count(len(studies), 'run')} shown {are} stale, of older measuring code: measured "
-        "anew, their numbers may differ."
-        if old
-        else ""
-    )
+    part = "All" if old == len(studies) else f"{old} of the"
+    which = "The run shown is" if len(studies) == 1 else f"{part} {len(studies)} runs shown are"
+    anew = f" {which} of older measuring code (*stale*): measured anew, numbers may differ." if old else ""
     return paragraphs(
         f"**Not measured:** {listing(missing)}. Machines of {listing(machines)} cores.",
         f"**Trust:** {quiet}{anew} [Can I trust it?](validation.md) has noise, planted losses and the lab's "

@@ -49,15 +49,16 @@ def beside_processes(study: Study, what: str, chosen: Mapping[str, object], batc
     if not ratios:
         return ""
     shortest, longest = min(ratios), max(ratios)
+    first, last = (f"{length(one)}{_open(ratios[one])}" for one in (shortest, longest))
     return (
-        f"{what}, {_decided(ratios[shortest])} times as fast with tasks of {length(shortest)}, "
-        f"{_decided(ratios[longest])} with {length(longest)}"
+        f"{what}, {short_estimate(ratios[shortest])} times as fast with tasks of {first}, "
+        f"{short_estimate(ratios[longest])} with {last}"
     )
 
 
-def _decided(ratio: Estimate) -> str:
-    """Return a ratio, and that faster or slower is not decided where it is not."""
-    return f"{short_estimate(ratio)}{', not decided,' * is_open(ratio, MATTERS)}"
+def _open(ratio: Estimate) -> str:
+    """Return that faster or slower is not decided, where it is not."""
+    return " (not decided)" * is_open(ratio, MATTERS)
 
 
 def memory_and_start(study: Study) -> Answer:

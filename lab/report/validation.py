@@ -85,15 +85,10 @@ def summary(book: Book) -> Markdown:
 
 def _in_short(judged: list[Verdict]) -> str:
     """Answer the page's question by the claims that do not hold, and those that are not decided."""
-    wrong, open_ = ([one.claim for one in judged if one.outcome == outcome] for outcome in list(WORDS)[1:])
-    if not wrong and not open_:
-        return "**Yes, as far as these claims go.**"
-    but = (
-        f"**Yes where a claim below holds**, but not that {listing(wrong)}."
-        if wrong
-        else "**Yes where a claim below holds.**"
-    )
-    return f"{but} Not decided: {listing(open_)}." if open_ else but
+    names = {"does not hold": "Does not hold", "not decided": "Not decided"}
+    open_ = {name: [one.claim for one in judged if one.outcome == outcome] for outcome, name in names.items()}
+    told = (f"{name}: {'; '.join(claims)}." for name, claims in open_.items() if claims)
+    return " ".join(("**Yes, as far as the claims below hold.**", *told))
 
 
 def read_checks(data: Path) -> Checks | None:
