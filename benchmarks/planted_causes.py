@@ -25,13 +25,14 @@ from typing import Any
 from planted_work import STEPS
 
 from lab import paths, run
-from lab.analysis.causes import causes, main
+from lab.analysis.causes import Cause, causes
 from lab.analysis.losses import account
 from lab.analysis.measures import measures
 from lab.data.ledger import Ledger
 from lab.data.records import PlantedCause
 from lab.data.store import Run, file_digests
 from lab.experiment.facts import facts_here, new_folder
+from lab.formats import short_estimate
 from lab.measure.environment import utc_now
 from lab.measure.node import find_cgroup
 
@@ -133,20 +134,27 @@ def burning(burners: int, cluster: str) -> Iterator[None]:
             subprocess.run([*end, *began], capture_output=True, check=True)
 
 
-def named(made: Run) -> set[str]:
-    """Return the causes that hold for the largest configuration."""
+def found_in(made: Run) -> tuple[Cause, ...]:
+    """Return every cause, for the largest configuration."""
     found = account(made)
     rows = measures(made.trials, made.tasks, made.samples, made.windows, made.nodes)
     largest = found.trials["workers"].max()
     trials = found.trials.index[found.trials["workers"] == largest]
-    return {cause.name for cause in main(causes(made, found, rows, trials)).causes}
+    return causes(made, found, rows, trials)
 
 
 def row(case: Case, cluster: str, number: int) -> PlantedCause:
     """Measure a case, and return what was named."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        found = named(measured(case, cluster, Path(folder)))
+        every = found_in(measured(case, cluster, Path(folder)))
+    found = {one.name for one in every if one.outcome == "holds"}
+    # what was missed, or named by mistake, can be looked into only while it is there
+    for one in every:
+        if one.name in found or one.name == case.planted:
+            print(
+                f"{one.name}: {short_estimate(one.share, 100)} % of the core time, {one.outcome}", flush=True
+            )
     # neighbours that the machine has are there, and no mistake
     mistaken = found - {case.planted, *case.beside, "neighbours"}
     return PlantedCause(
