@@ -11,6 +11,7 @@ otherwise, and the image that of this code.
 import argparse
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -143,13 +144,16 @@ def found_in(made: Run) -> tuple[Cause, ...]:
     return causes(made, found, rows, trials)
 
 
-def row(case: Case, cluster: str, number: int) -> PlantedCause:
-    """Measure a case, and return what was named."""
+def row(case: Case, cluster: str, number: int, keep: str) -> PlantedCause:
+    """Measure a case, and return what was named; its run stays in the folder `keep`, where one is given."""
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
+    folder = tempfile.mkdtemp(prefix=f"{number}-{case.planted}-", dir=keep or None)
+    try:
         every = found_in(measured(case, cluster, Path(folder)))
+    finally:
+        if not keep:
+            shutil.rmtree(folder)
     found = {one.name for one in every if one.outcome == "holds"}
-    # what was missed, or named by mistake, can be looked into only while it is there
     for one in every:
         if one.name in found or one.name == case.planted:
             print(
@@ -167,7 +171,7 @@ def row(case: Case, cluster: str, number: int) -> PlantedCause:
     )
 
 
-def every(cluster: str, rounds: int, only: str) -> None:
+def every(cluster: str, rounds: int, only: str, keep: str) -> None:
     """Measure all cases in rounds; each becomes a row, and a line on the screen."""
     cases = [one for one in CASES if only in ("", one.planted)]
     if cluster == "embedded":
@@ -188,7 +192,7 @@ def every(cluster: str, rounds: int, only: str) -> None:
         for number in range(1, rounds + 1):
             first = seeded.random() < 0.5
             for case in sorted(seeded.sample(cases, len(cases)), key=lambda one: one.whole == first):
-                told = row(case, cluster, number)
+                told = row(case, cluster, number, keep)
                 ledger.append(told)
                 print(
                     f"round {number}: {case.planted}: named {told.named or 'none'}; by mistake "
@@ -205,7 +209,8 @@ if __name__ == "__main__":
     parser.add_argument("--cluster", choices=("embedded", "compose"), default="embedded")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--only", default="", help="one of the planted causes")
+    parser.add_argument("--keep", default="", help="a folder in which the runs stay, to look into")
     asked = parser.parse_args()
     # what burns is ended also where this is
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    every(asked.cluster, asked.rounds, asked.only)
+    every(asked.cluster, asked.rounds, asked.only, asked.keep)

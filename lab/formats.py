@@ -141,10 +141,10 @@ def count(how_many: int, noun: str, plural: str = "") -> str:
     return f"{how_many:,} {noun if how_many == 1 else plural or noun + 's'}"
 
 
-def listing(items: Iterable[object]) -> str:
+def listing(items: Iterable[object], word: str = "and") -> str:
     """Return items as a sentence lists them: '1, 2 and 4'."""
     texts = [str(item) for item in items]
-    return " and ".join(filter(None, (", ".join(texts[:-1]), texts[-1]))) if texts else ""
+    return f" {word} ".join(filter(None, (", ".join(texts[:-1]), texts[-1]))) if texts else ""
 
 
 def _magnitude(value: float) -> int:

@@ -23,9 +23,9 @@ def main(arguments: Sequence[str]) -> int:
     # a shell has its background jobs ignore what Ctrl-C sends
     signal.signal(signal.SIGINT, signal.default_int_handler)
     request, answer = json.loads(sys.stdin.readline()), Path(arguments[0])
-    threading.Thread(target=_stop_at_the_end, daemon=True).start()
-    side = Side(**request["side"])
     try:
+        threading.Thread(target=_stop_at_the_end, daemon=True).start()
+        side = Side(**request["side"])
         own_work(request["given"], request["objects"], Path(request["data"]), request["dry_run"], side)
         if request["not_from"]:
             _refuse_modules_of(Path(request["not_from"]))

@@ -128,7 +128,7 @@ def gain(ratio: Estimate) -> str:
 
 
 def _possible(study: Study, choice: Choice) -> str:
-    sizes = listing(choice.possible).replace(" and ", " or ")
+    sizes = listing(choice.possible, "or")
     what = study.placement.several if study.axis.column == "nodes" else "workers"
     if choice.possible == (1,):
         what = what.removesuffix("s")

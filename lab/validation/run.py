@@ -24,9 +24,9 @@ from lab.data.ledger import write_environment
 from lab.data.records import SCHEMA_VERSION, Check, NodeFacts, NodeWindow, Sample, Trial
 from lab.data.table import Table
 from lab.errors import ClusterError
-from lab.experiment.facts import new_run_id
+from lab.experiment.facts import facts_here, new_run_id
 from lab.experiment.sites import refusal
-from lab.measure.environment import code_facts, machine_facts, session_facts, utc_now, versions
+from lab.measure.environment import utc_now
 from lab.measure.node import find_cgroup, usable_cores
 from lab.validation.containers import Memory, memory, node_ids
 from lab.validation.times import OBJECT_STORE_MEGABYTES, task_checks
@@ -182,6 +182,7 @@ def validate(data: Path, contained: Windows = COMPOSE, here: Windows = EMBEDDED,
 
 def _environment(run_id: str, asked: Sequence[Windows], tasks: int) -> dict[str, Any]:
     """Return the content of environment.json before the end."""
+    here = facts_here(find_cgroup())
     return {
         "schema_version": SCHEMA_VERSION,
         "experiment": "validation",
@@ -193,10 +194,8 @@ def _environment(run_id: str, asked: Sequence[Windows], tasks: int) -> dict[str,
             "tasks": tasks,
         },
         "planned_trials": sum(len(one.order()) for one in asked),
-        "code": code_facts(),
-        "versions": versions(),
-        "machine": machine_facts(find_cgroup()),
-        "sessions": [session_facts()],
+        **{name: value for name, value in here.items() if name != "session"},
+        "sessions": [here["session"]],
     }
 
 
