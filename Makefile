@@ -214,7 +214,7 @@ clean: ## Remove what was built: the book, executed notebooks, caches, the image
 		else printf '%s\n' "$$said" "The image stays: end what uses it (make docker-down)." >&2; fi; fi
 
 distclean: clean ## Remove .venv as well
-	@rm -rf .venv *.egg-info
+	@rm -rf .venv *.egg-info examples/*.so
 
 notebooks = $(wildcard notebooks/*.ipynb)
 
@@ -348,16 +348,16 @@ endef
 	@touch $@
 
 .venv/.installed-report: extras = report
-.venv/.installed-report: .venv/.installed-uv pyproject.toml requirements.lock
+.venv/.installed-report: .venv/.installed-uv pyproject.toml requirements.lock | .venv/.compiled
 	@$(install)
 
 .venv/.installed-test: extras = report,test
-.venv/.installed-test: .venv/.installed-uv pyproject.toml requirements.lock
+.venv/.installed-test: .venv/.installed-uv pyproject.toml requirements.lock | .venv/.compiled
 	@$(install)
 	@touch .venv/.installed-report
 
 .venv/.installed-bench: extras = report,bench
-.venv/.installed-bench: .venv/.installed-uv pyproject.toml requirements.lock
+.venv/.installed-bench: .venv/.installed-uv pyproject.toml requirements.lock | .venv/.compiled
 	@$(install)
 	@touch .venv/.installed-report
 
@@ -369,3 +369,8 @@ $(python) -m uv pip install --quiet --compile-bytecode --python .venv -c require
 	$(python) -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[$(extras)]'; }; \
 status=$$?; test $$status -eq 0 && touch $@; exit $$status
 endef
+
+# optional: without a C compiler the example with primes is slower
+.venv/.compiled: examples/fermat.c examples/fermat.py .venv/pyvenv.cfg
+	@$(python) examples/fermat.py || true
+	@touch $@

@@ -1,7 +1,9 @@
 """The primes and factors of the examples: right by independent references, and the same wherever they run."""
 
 import importlib
+import os
 import pickle
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,12 +16,13 @@ import flint
 import gmpy2
 import pytest
 import sympy
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 sys.path.insert(0, str(EXAMPLES))
 primes, factoring = importlib.import_module("primes"), importlib.import_module("factoring")
+fermat = importlib.import_module("fermat")
 
 Window, Target, digest = primes.Window, primes.Target, primes.digest
 search, search_items, default_width = primes.search, primes.search_items, primes.default_width
@@ -279,6 +282,82 @@ def test_default_widths_are_powers_of_two_that_leave_windows(bits: int) -> None:
     width = default_width(bits)
     assert width & (width - 1) == 0
     assert len(search_items(bits, width, 8, seed=1)) == 8
+
+
+@pytest.fixture(params=fermat.KINDS)
+def vectors(request: pytest.FixtureRequest) -> Any:
+    """The test of several numbers at once, compiled as `make setup` does, for one kind of vectors."""
+    try:
+        return fermat.Fermat(request.param)
+    except OSError as error:
+        if "no " + request.param in str(error) or shutil.which("cc") is None:
+            pytest.skip(str(error))
+        raise
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    bits=st.integers(2, 1116),
+    seeds=st.lists(st.integers(0, 2**1116 - 1), max_size=8),
+    edges=st.lists(st.sampled_from([341, 561, 2047, 3, 2**89 - 1, 2**521 - 1, 2**1087 - 1, 2**1116 - 1])),
+)
+@example(bits=1116, seeds=[2**1116 - 1] * 8, edges=[])
+def test_vectors_and_python_pass_the_same_numbers(
+    vectors: Any, bits: int, seeds: list[int], edges: list[int]
+) -> None:
+    """Of any size and mixture, prime or not, with limbs full of ones, pseudoprimes among them."""
+    numbers = [max(3, one % 2**bits | 1) for one in seeds] + edges
+    numbers = (numbers or [2**bits + 1])[: vectors.width]
+    assert vectors.passed(numbers) == [one for one in numbers if pow(2, one - 1, one) == 1]
+
+
+def test_vectors_take_the_largest_numbers(vectors: Any) -> None:
+    """Where all limbs are full sums of products are the largest: primes pass, and no other."""
+    sizes = [one for one in range(30, 1200) if vectors.limbs_for(one) < vectors.limbs_for(one + 1)]
+    for bits in [*(one for one in sizes if one < vectors.most_bits), vectors.most_bits]:
+        low = 2**bits - 2**bits // 64
+        found = [int(gmpy2.next_prime(low + one)) for one in range(3 if bits < 1200 else 1)]
+        numbers = [*found, *(2**bits - one for one in range(1, 2 * (vectors.width - len(found)), 2))]
+        assert vectors.passed(numbers) == [one for one in numbers if pow(2, one - 1, one) == 1]
+    with pytest.raises(ValueError, match=f"of at most {vectors.most_bits} bits"):
+        vectors.passed([2**vectors.most_bits + 1])
+
+
+@pytest.mark.parametrize("bits", [256, 513, 1100])
+def test_the_same_primes_come_with_vectors_and_without(
+    vectors: Any, bits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search and a draw give what they give where nothing could be compiled."""
+    (window,) = search_items(bits, 2048, 1, seed=9)
+    targets = find_items(bits, 2, seed=9)
+
+    def found_with(test: Any) -> list[int]:
+        monkeypatch.setattr(primes, "fastest", lambda: test)
+        return [*search(window), *map(find, targets)]
+
+    assert found_with(vectors) == found_with(None) != []
+
+
+def test_without_a_compiler_or_vectors_numbers_are_tested_one_by_one(tmp_path: Path) -> None:
+    """What is missing is said, nothing is left behind, and the primes are found all the same."""
+    for name in ("fermat.py", "fermat.c", "primes.py"):
+        shutil.copy(EXAMPLES / name, tmp_path)
+    for compiler, reason in (("no-such-compiler", "There is no C compiler"), ("false", "has no vectors")):
+        made = subprocess.run(
+            [sys.executable, "fermat.py"],
+            cwd=tmp_path,
+            env={**os.environ, "CC": compiler},
+            capture_output=True,
+            text=True,
+        )
+        assert (made.returncode, reason in made.stderr) == (1, True)
+    code = "import fermat, primes; print(fermat.fastest(), len(primes.search(primes.Window(2**300, 4096))))"
+    searched = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    found = len(search(Window(2**300, 4096)))
+    assert searched.stdout.split() == ["None", str(found)]
+    assert not [*tmp_path.glob("fermat-*")]
 
 
 @pytest.mark.parametrize("bits", [1024, 1031])
