@@ -371,6 +371,6 @@ status=$$?; test $$status -eq 0 && touch $@; exit $$status
 endef
 
 # optional: without a C compiler the example with primes is slower
-.venv/.compiled: examples/fermat.c examples/fermat.py .venv/pyvenv.cfg
+.venv/.compiled: $(wildcard examples/fermat.*) .venv/pyvenv.cfg
 	@$(python) examples/fermat.py || true
 	@touch $@

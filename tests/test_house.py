@@ -70,7 +70,7 @@ def clone(tmp_path: Path) -> Path:
 def installed(clone: Path) -> Path:
     """Return a clone whose set-up is done, with a Python that notes what it is asked and runs FAKE_PYTHON."""
     script(clone / ".venv" / "bin" / "python", '#!/bin/sh\necho "$@" >> asked\neval "$FAKE_PYTHON"\n')
-    for name in ("pyvenv.cfg", ".installed-uv", ".installed-report"):
+    for name in ("pyvenv.cfg", ".compiled", ".installed-uv", ".installed-report"):
         (clone / ".venv" / name).touch()
     return clone
 
