@@ -214,7 +214,7 @@ clean: ## Remove what was built: the book, executed notebooks, caches, the image
 		else printf '%s\n' "$$said" "The image stays: end what uses it (make docker-down)." >&2; fi; fi
 
 distclean: clean ## Remove .venv as well
-	@rm -rf .venv *.egg-info examples/*.so
+	@rm -rf .venv *.egg-info examples/fermat-*
 
 notebooks = $(wildcard notebooks/*.ipynb)
 

@@ -1,11 +1,15 @@
 """Fermat's test of several large numbers at once, in the vector registers of the processor: see `fermat.c`.
 
 `python fermat.py` compiles it, where there is a C compiler, and `make setup` does so. What was compiled lies
-beside this file, and goes with it to the nodes of a cluster. Elsewhere numbers are tested one by one.
+beside this file, and goes with it to the nodes of a cluster; a copy in the virtual environment serves other
+versions of this folder. Without it numbers are tested one by one.
 """
 
 import ctypes
+import hashlib
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +17,7 @@ from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).parent
+ENVIRONMENT = Path(sys.prefix) / "lib" / "ray-scaling-lab"
 SOURCE = HERE / "fermat.c"
 KINDS = {"avx512ifma": ("-mavx512f", "-mavx512ifma"), "avx2": ("-mavx2",)}
 """Kinds of vectors, the fastest first, and what makes a compiler use them."""
@@ -52,8 +57,9 @@ class Fermat:
 
 
 def compiled(kind: str) -> Path:
-    """Return where the test for vectors of a kind is, once it is compiled."""
-    return HERE / f"fermat-{kind}.so"
+    """Return where the test for vectors of a kind is, once this very source of it is compiled."""
+    name = f"fermat-{kind}-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:8]}.so"
+    return next((folder / name for folder in (HERE, ENVIRONMENT) if (folder / name).exists()), HERE / name)
 
 
 @cache
@@ -68,22 +74,28 @@ def fastest() -> Fermat | None:
 
 
 def compile_all() -> None:
-    """Compile the test for each kind of vectors.
-
-    Raises FileNotFoundError where there is no compiler, CalledProcessError where it knows no such vectors.
-    """
-    for kind, flags in KINDS.items():
-        # a process that runs the old one keeps it
-        made = compiled(kind).with_suffix(f".{os.getpid()}")
-        compiler = [os.environ.get("CC", "cc"), "-O3", "-shared", "-fPIC", *flags]
-        subprocess.run([*compiler, "-o", made, SOURCE], check=True, capture_output=True)
-        made.replace(compiled(kind))
+    """Compile the test for each kind of vectors; OSError or CalledProcessError where the compiler cannot."""
+    for old in HERE.glob("fermat-*"):
+        old.unlink()
+    for kind, flags in reversed(KINDS.items()):
+        made = HERE / compiled(kind).name
+        # whoever looks meanwhile finds all of it or none
+        begun = made.with_suffix(f".{os.getpid()}")
+        compiler = shlex.split(os.environ.get("CC") or "cc")
+        command = [*compiler, "-O3", "-shared", "-fPIC", *flags, "-o", str(begun), str(SOURCE)]
+        subprocess.run(command, check=True, capture_output=True, text=True)
+        begun.replace(made)
+        if sys.prefix != sys.base_prefix:
+            ENVIRONMENT.mkdir(exist_ok=True)
+            shutil.copy(made, ENVIRONMENT)
 
 
 if __name__ == "__main__":
     try:
         compile_all()
-    except FileNotFoundError:
-        sys.exit("There is no C compiler (cc): primes are tested one at a time, at half the speed.")
-    except subprocess.CalledProcessError:
-        sys.exit("The C compiler has no vectors for this processor: primes are tested one at a time.")
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1]
+        sys.exit(
+            f"Primes are tested one at a time, more slowly, since the C compiler could not be used: {said}\n"
+            "Once it can: .venv/bin/python examples/fermat.py"
+        )

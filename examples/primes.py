@@ -42,7 +42,7 @@ OPENSSL_BITS = 1024
 # From this size on, a test costs so much that dividing a single draw by eight times as many primes pays.
 DEEP_BITS = 1024
 
-# (bits, log2 of the width) of a task of 0.05 to 0.16 CPU seconds, measured on one AMD Zen 5 core
+# (bits, log2 of the width) of a task of 0.05 to 0.16 CPU seconds on one AMD Zen 5 core, without vectors
 MEASURED_WIDTHS = (
     (40, 22),
     (64, 21),
@@ -196,7 +196,7 @@ def _sieve_limit(bits: int, width: int) -> int:
     """Return how far to sieve: to where one more prime costs what the tests that it saves cost.
 
     A prime p removes about width / (p log p) candidates, and a test costs about bits^2 as much as the
-    residue modulo p; the factor is measured, and the optimum is flat.
+    residue modulo p; the factor is measured without vectors, and the optimum is flat.
     """
     return max(1 << 10, min(SIEVE_LIMIT, width * bits * bits >> 12))
 

@@ -71,6 +71,7 @@ def test_where_the_most_are_as_fast_as_they_ideally_were_nothing_holds_them_back
     decision = SimpleNamespace(
         study=study,
         sizes=(1, 4),
+        sweep=SimpleNamespace(equal_nodes=True),
         one=("Ray", 1),
         series="Ray",
         beside=lambda *_: found,
@@ -151,14 +152,16 @@ def test_what_is_beyond_reach_is_refused(data: Path) -> None:
     assert "no answer. No size gets there: the laws that fit reach" in told
     assert as_values(decision, target=1e6)["target"]["refused"] == "beyond reach"
     (told,) = in_words(decision, price=0.4)
-    assert told.startswith("The cheapest is 1 worker")
+    fastest = max(decision.sizes, key=lambda size: decision.levels[size].value or 0.0)
+    assert told.startswith(f"The cheapest is {fastest} workers")
+    assert "The node costs the same, however many workers it has." in told
 
 
 def test_too_little_data_predicts_nothing(tmp_path: Path) -> None:
     """Two sizes follow any law: the page asks for more sizes instead of a prediction."""
     write_run(tmp_path / "single_node" / "two", synthetic_run(workers=(1, 2), blocks=5, modes=("search",)))
     text = how_many.page(Book(tmp_path, tmp_path / "no-pins.yaml")).text
-    assert "**No prediction.** 2 sizes follow any law: it takes 4. Measure 3 and 4 workers." in text
+    assert "**No prediction.** 2 sizes measured: a law takes 4. Measure 3 and 4 workers." in text
 
 
 def test_runs_are_yours_unless_they_were_published(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def answered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Answered:
 def test_one_size(answered: Answered) -> None:
     """Of one size neither scaling nor a choice is told."""
     told = answered(ray_run((2,)))
-    assert "That takes trials with 1 and with more: one size." in told
+    assert "Only 2 was measured: it takes trials with 1 and with more." in told
     assert "How many workers? That takes a run with several sizes. (not decided)" in told
 
 
@@ -58,7 +58,7 @@ def test_zero_throughput(answered: Answered) -> None:
     trials, *others = ray_run()
     trials.loc[(trials["engine"] == "ray") & (trials["workers"] == 2), "units"] = 0
     told = answered((trials, *others))
-    assert "3 trials (2 workers) counted no items at all: without throughput they are in no ratio." in told
+    assert "3 trials (2 workers) counted no items at all: left out of all ratios." in told
     assert "Going from 3 to 4 brings" in told
 
 
@@ -69,7 +69,7 @@ def test_missing_throughput(answered: Answered) -> None:
     told = answered((trials, *others), "--price", "1")
     assert "No answer: no trial has a throughput." in told
     assert "The level is not known: no trial has a throughput." in told
-    assert "have no known throughput: they are in no mean." in told
+    assert "had no known throughput: left out of all means." in told
     assert "No cost. No trial ended well." in told
 
 
@@ -83,7 +83,7 @@ def test_failed_rows(answered: Answered) -> None:
     (values,) = json.loads(told)
     assert values["sizes"] == [1, 2, 4]
     assert values["caveats"] == [
-        "3 trials (3 workers) did not end well, or not with all workers: they are in no mean."
+        "3 trials (3 workers) did not end well, or not with all workers: left out of all means."
     ]
     trials[["status", "error_kind", "error_message"]] = failed
     assert "no trial of run1 ended well: `lab list` shows its state" in answered((trials, *others), status=1)
@@ -92,7 +92,7 @@ def test_failed_rows(answered: Answered) -> None:
 def test_targets_below_and_beyond(answered: Answered) -> None:
     """A target that the smallest size exceeds asks for fewer; one beyond all laws has no size."""
     frames = own_run(engines=("ray",), workers=(2, 3, 4, 5), blocks=5)
-    assert "The smallest size measured does 151 already: fewer may do. Measure 1 worker." in answered(
+    assert "The smallest size measured does at least 151: fewer may do. Measure 1 worker." in answered(
         frames, "--target", "1"
     )
     assert "No size gets there: the laws that fit reach 304 at most." in answered(frames, "--target", "1e9")

@@ -336,7 +336,7 @@ def test_one_run_repeats_nothing(tmp_path: Path) -> None:
     """With one run it is said that it cannot be told; with another machine's, that it need not agree."""
     write_run(tmp_path / "break_even" / "a", [break_even_run(blocks=2)], cpu_model="Another")
     made = page("break_even", tmp_path, tmp_path / "no-pins.yaml")
-    assert "There is one complete run" in made.show(ray_ways.repeated).text
+    assert "No earlier complete run can be read" in made.show(ray_ways.repeated).text
     made = shown(tmp_path, "break_even", break_even_run(blocks=2), started_at=LATER)
     assert "what a task costs need not be the same" in made.show(ray_ways.repeated).text
 

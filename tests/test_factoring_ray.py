@@ -87,7 +87,8 @@ def test_the_experiment_measures_and_loses_nothing(tmp_path: Path) -> None:
     assert all(claims(run))
     told = page("factoring", tmp_path).show(verdicts).text
     assert "After a factor is found every worker is soon on new work" in told
-    assert "of 4 numbers 0 came to other primes or to none" in told
+    assert "0 of 1 trial (to " in told
+    assert "had a number with other primes or none, of 4 numbers in all" in told
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_a_change_is_dated_and_explained(tmp_path: Path) -> None:
         versions = {"python": "3.11.0", "ray": "2.59.0" if day < 5 else "2.60.0"}
         ran(tmp_path, day, 1.0 if day < 5 else 1.25, versions=versions, work={"digest": str(day // 5) * 16})
     text = page(tmp_path)
-    assert "**The level changed once.** From `run05` (2026-01-05) on it is 0.8" in text
+    assert "**The level changed once.** From `run05` (2026-01-05) on the level is 0.8" in text
     assert "With it changed: code of the work 0000000 to 1111111 and Ray 2.59.0 to 2.60.0." in text
     assert text.count("<figure") == 1
     assert "with Ray, 2 workers" in text

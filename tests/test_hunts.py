@@ -113,12 +113,24 @@ def test_the_page_has_its_sections(tmp_path: Path) -> None:
     assert "| hunt | 1 | 2 | 7.40 | 18.9 % | 100 ms | 400 ms | 0 of 8 |" in shown.show(hunts.costs).text
 
 
-def test_a_lost_worker_is_judged(tmp_path: Path) -> None:
-    """Trials that lost a worker and came to the same primes bear the claim out, as far as they go."""
-    write_run(tmp_path / "factoring" / "mine", frames("lost", lost=1), planned_trials=1)
+@pytest.mark.parametrize(("digest", "bad"), [("", 0), ("other", 1)])
+def test_a_lost_worker_is_judged(tmp_path: Path, digest: str, bad: int) -> None:
+    """A trial that lost a worker came to the primes of the hunts or not: one case of all its numbers."""
+    hunt, lost = frames(), frames("lost", lost=1)
+    lost = [one.assign(**{"trial_id": "900-1"} if "trial_id" in one else {}) for one in lost]
+    lost[0] = lost[0].assign(slot=900, **{"digest": digest} if digest else {})
+    both = [pd.concat(pair, ignore_index=True) for pair in zip(hunt[:4], lost[:4], strict=True)]
+    write_run(tmp_path / "factoring" / "mine", [*both, hunt[4]], planned_trials=2)
     told = page("factoring", tmp_path).show(hunts.verdicts).text
     assert "A worker that dies in the middle costs no number" in told
-    assert "1 trial lost a worker, steps done again: 1; of 2 numbers 0 came to other primes" in told
+    assert f"{bad} of 1 trial (to " in told
+    assert "of 2 numbers in all; steps done again: 1" in told
+
+
+def test_a_lost_worker_is_not_judged_alone(tmp_path: Path) -> None:
+    """Without a hunt that lost nobody there are no primes to compare with."""
+    write_run(tmp_path / "factoring" / "mine", frames("lost", lost=1), planned_trials=1)
+    assert "A worker that dies" not in page("factoring", tmp_path).show(hunts.verdicts).text
 
 
 def test_without_a_run_nothing_is_claimed(tmp_path: Path) -> None:

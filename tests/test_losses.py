@@ -641,7 +641,7 @@ def test_the_section_says_what_it_could_not_split() -> None:
     text = report.where_the_time_went(study_of(planted_run([Node(gaps=0.1)] * 2, alone=False))).text
     assert "useful and slower work are not told apart" in text
     assert "was work of the tasks, useful or slower" in text
-    assert "with one block, no loss can be told from noise" in text
+    assert "with one trial of this size, no loss can be told from noise" in text
     assert "% tasks" in text
 
 

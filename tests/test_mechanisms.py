@@ -312,6 +312,69 @@ def test_what_is_kept_decides_in_all_ways(kept: list[float], outcome: str) -> No
     assert verdict_of("recovery", "actor", *rows).outcome == outcome
 
 
+def spread_over(nodes: int, slots: int, *busiest: float) -> Verdict:
+    """Return the verdict on SPREAD for parts of the tasks on the busiest node."""
+    facts = {"experiment": "scheduling", "case": "SPREAD", "quantity": "on the busiest node", "unit": "1"}
+    rows = table_of(*(Mechanism(**facts, nodes=nodes, value=one) for one in busiest)).rows
+    return CLAIMS["scheduling"](Values(rows, slots=slots), 0.95)[0]
+
+
+def test_tasks_that_cannot_be_shared_out_evenly_may_be_spread_all_the_same() -> None:
+    """Three tasks on two nodes are two and one at best; how even four are follows from the slots."""
+    assert spread_over(2, 6, *[2 / 3] * 10).outcome == "holds"
+    assert spread_over(2, 8, *[0.75] * 10).outcome == "does not hold"
+    assert spread_over(2, 8, 0.5, 0.75).outcome == "not decided"
+    assert spread_over(2, 0, *[0.5] * 10).outcome == "not decided"
+
+
+def test_cases_that_share_a_fate_count_once() -> None:
+    """The objects of one kill are one case; a head that never answered was not there in time."""
+    facts = {"experiment": "recovery", "unit": "1", "value": 1.0}
+    anew = {**facts, "case": "lineage", "quantity": "computed anew"}
+    five = [Mechanism(**anew, block=block) for block in range(5) for _ in range(10)]
+    found = verdict_of("recovery", "objects that were lost", *five)
+    assert found.outcome == "not decided"
+    assert "5 of 5" in found.evidence
+    assert "As many as 6 alike would decide it." in found.evidence
+    ten = [Mechanism(**anew, block=block) for block in range(10)]
+    assert verdict_of("recovery", "objects that were lost", *ten).outcome == "holds"
+    case = {**facts, "case": "head, state in a file"}
+    kept = [Mechanism(**case, quantity="state kept", block=block) for block in range(10)]
+    soon = {**case, "quantity": "until it answered", "unit": "s"}
+    took = [
+        Mechanism(**{**soon, "value": value}, block=block) for block, value in enumerate([0.02] * 9 + [1.0])
+    ]
+    assert verdict_of("recovery", "30 ms", *kept, *took[:2]).outcome == "not decided"
+    assert verdict_of("recovery", "30 ms", *kept).outcome == "does not hold"
+    told = verdict_of("recovery", "30 ms", *kept, *took)
+    assert "9 of 10" in told.evidence
+    assert "The longest took 1 s." in told.evidence
+
+
+def test_a_stream_that_lost_tasks_is_not_forgotten() -> None:
+    """Where an experiment ended early, the streams before that one do not decide."""
+    facts = {"experiment": "recovery", "unit": "1", "value": 1.0}
+    once = [Mechanism(**facts, case="node", quantity="every task once", block=block) for block in range(19)]
+    assert verdict_of("recovery", "lost with its node", *once).outcome == "holds"
+    ended = Mechanism(
+        experiment="recovery",
+        case="all",
+        quantity="not measured",
+        unit="1",
+        status="failed",
+        error_message="3 lost",
+    )
+    assert verdict_of("recovery", "lost with its node", *once, ended).outcome == "not decided"
+
+
+def test_turns_of_one_repeat_are_one_value() -> None:
+    """A hundred turns of two repeats are two values, each the mean of its turns."""
+    facts = {"experiment": "operations", "case": "object get", "quantity": "ours", "unit": "1/s"}
+    rows = [Mechanism(**facts, block=turn, value=100.0 + 50 * (turn >= 50)) for turn in range(100)]
+    values = Values(table_of(*rows).rows, repeats=2)
+    assert values.in_turns("object get", "ours").tolist() == [100.0, 150.0]
+
+
 @pytest.mark.parametrize("experiment", CLAIMS)
 def test_nothing_is_decided_without_values(experiment: str) -> None:
     """Of no rows every claim is not decided, and says that nothing was measured."""

@@ -124,7 +124,7 @@ def test_bad_parameters_stop_the_notebook_before_any_work(tmp_path, arguments, w
 
 def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
     """Ctrl-C in the middle: files are readable, the cut trial has its row, no process is left behind."""
-    slow = SMALL | {"modes": ["find"], "find_bits": [2048], "find_tasks": [40], "run_id": "cut"}
+    slow = SMALL | {"modes": ["find"], "find_bits": [2048], "find_tasks": [100], "run_id": "cut"}
     trials = tmp_path / "data" / "single_node" / "cut" / "trials.csv"
     with papermill(tmp_path, slow) as process:
         deadline = time.monotonic() + 120

@@ -130,7 +130,7 @@ def test_missing_worker_counts_are_named(workers, missing):
     """A claim about worker counts that were not measured cannot be told, and the reason names them."""
     verdict = single_node_verdicts(measures(*synthetic_run(workers=workers)), CORES)[0]
     assert verdict.outcome == "not decided"
-    assert f"no trial with {missing} workers" in verdict.evidence
+    assert f"no trial with {missing} worker" in verdict.evidence
 
 
 def test_no_more_workers_than_cores_tells_nothing_of_beyond():

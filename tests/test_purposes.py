@@ -86,6 +86,15 @@ def test_costs_by_hand() -> None:
     assert found.cheapest == (1,)
 
 
+def test_workers_of_one_node_cost_the_same() -> None:
+    """Where the node is paid for, whatever runs on it, the fastest size is cheapest, and no step costs."""
+    found = costs(Sweep((1, 2, 4), np.array([[100.0, 160.0, 200.0]] * 2)), 0.36, nodes=False)
+    assert isinstance(found, Costs)
+    assert [one.unit.value for one in found.sizes] == pytest.approx([1e-6, 1e-6 / 1.6, 5e-7])
+    assert found.cheapest == (4,)
+    assert {one.next_unit for one in found.sizes} == {None}
+
+
 def test_a_step_that_brings_nothing_has_no_cost() -> None:
     """Where more nodes bring less, the cost of what they add is unknown, and never below 0."""
     found = costs(Sweep((1, 2), np.array([[100.0, 90.0], [101.0, 92.0], [99.0, 91.0]])), 1.0)

@@ -128,7 +128,7 @@ def test_the_answer_of_containers(tmp_path: Path) -> None:
     assert "| **How many nodes?** | Use 4 containers on one host. Going from 2 to 4 brings +" in text
     assert "More were not measured, and may be better." in text
     over = short_answers.over_nodes(made.study)
-    assert "no network was measured. On one host, start workers instead." in over.answer
+    assert "no network was measured; on one machine use workers." in over.answer
 
 
 def test_raylets_that_share_cores_answer_no_purchase(tmp_path: Path) -> None:
@@ -384,6 +384,6 @@ def test_one_core_is_no_plural(quotas: tuple[float, ...], told: str) -> None:
 def test_one_core_has_one_worker() -> None:
     """A machine of one core is told in the singular where its processor is the cause."""
     assert why.TOLD["cores"]({"cores": 1.0}) == "the one core is at work"
-    assert why.TOLD["cores"]({"cores": 2.5}) == "all 2.50 cores are at work"
+    assert why.TOLD["cores"]({"cores": 2.5}) == "all 2.5 cores are at work"
     assert why.TOLD["unused"]({"cores": 2, "workers": 1}) == "2 cores had 1 worker"
     assert why.REMEDIES["unused"]({"cores": 2}) == "try up to 2 workers"

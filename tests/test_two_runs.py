@@ -348,7 +348,7 @@ def test_a_noisy_machine_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[s
     trials = pd.read_csv(tmp_path / "own" / "b" / "trials.csv")
     trials.assign(load_before=40.0).to_csv(tmp_path / "own" / "b" / "trials.csv", index=False)
     told = said(tmp_path, capsys, "a", "b")[1]
-    assert "The machine was not quiet: of the second run the load average for each core" in told
+    assert "The machine was not quiet: second run: the load average for each core" in told
 
 
 def test_foreign_text_stays_text(tmp_path: Path) -> None:

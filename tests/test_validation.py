@@ -381,7 +381,7 @@ def test_the_summary_counts_the_claims(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("LAB_DATA", str(tmp_path))
     made = pages(tmp_path)
     text = validation.summary(made).text
-    assert text.startswith("**Yes, as far as the claims below hold.** Not decided: ")
+    assert text.startswith("**1 of 10 claims hold.** Not decided: ")
     assert "Of 10 claims about the measurements in this book, 1 holds and 9 are not decided." in text
     write_checks(tmp_path, rows_of("memory", "B", [(2.0, 1.0), (2.01, 1.0), (2.02, 1.0)]))
     text = validation.summary(made).text

@@ -134,8 +134,8 @@ def test_a_baseline_that_is_missing_names_its_option(tmp_path: Path) -> None:
     write_run(tmp_path / "multi_node" / "nodes", multi_node_run(nodes=(1, 2), workers_per_node=(1,)))
     text = how_many.page(Book(tmp_path, tmp_path / "no-pins.yaml")).text
     assert (
-        "Beside a plain loop and as many plain processes: not measured (`lab run ... --cluster embedded "
-        "--engines ray,processes,serial` does)." in text
+        "Beside a plain loop and as many plain processes: not measured (on one machine `lab run ... "
+        "--cluster embedded --engines ray,processes,serial` does)." in text
     )
 
 

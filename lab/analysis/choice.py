@@ -17,6 +17,9 @@ PART = 0.03
 MOST_BLOCKS = 100
 """A run of more blocks than this is not proposed: sizes that it would take to tell apart are as good."""
 
+LIKELY = 0.8
+"""How often the repeats that are proposed decide."""
+
 Numbers = NDArray[np.float64]
 
 
@@ -132,9 +135,10 @@ def _loss(row: Sequence[Estimate], place: int) -> float | None:
 
 
 def _blocks(logs: Numbers, places: Sequence[int], part: float, level: float) -> int | None:
-    """Return the blocks in all that would tell whether the smallest possible size is near the best.
+    """Return the blocks in all that would most likely tell whether the smallest possible is near the best.
 
-    None where MOST_BLOCKS would not, or the spread is not known.
+    They do with a probability of LIKELY, if the means are right. None where MOST_BLOCKS would not, or the
+    spread is not known.
     """
     spread, freedom = pooled_spread(logs)
     if not freedom or not spread:
@@ -144,7 +148,7 @@ def _blocks(logs: Numbers, places: Sequence[int], part: float, level: float) -> 
     apart = abs(float(means[places[0]] - means.max() - log(1 - part)))
     each = shared_level(sizes - 1, level)
     for blocks in range(len(logs) + 1, MOST_BLOCKS + 1):
-        width = float(stats.t.ppf((1 + each) / 2, (blocks - 1) * (sizes - 1)))
+        width = float(sum(stats.t.ppf(one, (blocks - 1) * (sizes - 1)) for one in ((1 + each) / 2, LIKELY)))
         if width * sqrt(2 / blocks) * spread <= apart:
             return blocks
     return None

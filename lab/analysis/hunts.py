@@ -43,7 +43,7 @@ def changes(steps: pd.DataFrame) -> pd.DataFrame:
     `curve_seconds` is what a curve of the number took there. A worker that has no more work after the find,
     since the last number was split, has no row.
     """
-    known = ["trial_id", "mode", "nodes", "workers", "item"]
+    known = ["trial_id", "mode", "nodes", "workers", "block", "item"]
     needed = steps[steps["ending"] != "late"].dropna(subset="started_seconds")
     finds = steps[(steps["kind"] == "curves") & (steps["ending"] == "found")]
     asked = finds[[*known, "started_seconds", "finished_seconds", "curves"]].merge(

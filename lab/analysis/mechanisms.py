@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from lab.analysis.intervals import LEVEL, Estimate, geometric_estimate, proportion_estimate, ratio_estimate
+from lab.analysis.intervals import LEVEL, Estimate, geometric_estimate, ratio_estimate
 
 BIN_SECONDS = 0.25
 """Of throughput over time."""
@@ -13,9 +13,11 @@ BIN_SECONDS = 0.25
 
 @dataclasses.dataclass(frozen=True)
 class Values:
-    """The rows of one run of one experiment."""
+    """The rows of one run of one experiment, with its repeats and the cluster's slots; 0 where not known."""
 
     rows: pd.DataFrame
+    repeats: int = 0
+    slots: int = 0
 
     def of(self, case: str, quantity: str, **at: int) -> pd.Series:
         """Return the values that were measured, by block; `at` names size_bytes or nodes."""
@@ -24,6 +26,14 @@ class Values:
             found = found[found[column] == value]
         return found.dropna(subset=["value"]).set_index("block")["value"]
 
+    def in_turns(self, case: str, quantity: str) -> pd.Series:
+        """Return rates that were measured in many turns, by repeat: its turns share what disturbs them."""
+        found = self.of(case, quantity)
+        if not self.repeats or found.empty:
+            return found
+        turns = -(-(int(found.index.max()) + 1) // self.repeats)
+        return found.groupby(found.index // turns).mean()
+
     def all_of(self, column: str, case: str, quantity: str) -> list[int]:
         """Return the sizes, or numbers of nodes, that there are values for, ascending."""
         found = self.rows[(self.rows["case"] == case) & (self.rows["quantity"] == quantity)]
@@ -31,13 +41,12 @@ class Values:
 
     def mean(self, case: str, quantity: str, level: float = LEVEL, **at: int) -> Estimate:
         """Return the geometric mean with its interval; a value of 0 or less is left out."""
-        found = self.of(case, quantity, **at)
-        return geometric_estimate(np.log(found[found > 0]).tolist(), level)
+        return geometric_mean(self.of(case, quantity, **at), level)
 
-    def part(self, case: str, quantity: str, level: float = LEVEL, **at: int) -> Estimate:
-        """Return in which part of the observations something was so, with its exact interval."""
-        found = self.of(case, quantity, **at)
-        return proportion_estimate(int((found == 1).sum()), len(found), level)
+
+def geometric_mean(found: pd.Series, level: float = LEVEL) -> Estimate:
+    """Return the geometric mean of values with its interval; a value of 0 or less is left out."""
+    return geometric_estimate(np.log(found[found > 0]).tolist(), level)
 
 
 def ratio(tops: pd.Series, bottoms: pd.Series, level: float = LEVEL) -> Estimate:

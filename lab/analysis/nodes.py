@@ -34,6 +34,12 @@ class Placement:
         return self.noun.split(" ")[0]
 
 
+def starts(nodes: pd.DataFrame) -> pd.Series:
+    """Return the seconds that each start of a cluster took, which all its nodes tell of."""
+    known = nodes.dropna(subset="cluster_start_seconds")
+    return known.groupby(["session", "cluster"])["cluster_start_seconds"].max()
+
+
 def latest(nodes: pd.DataFrame) -> pd.DataFrame:
     """Return one row per node: a cluster that was there for two sessions is listed in both."""
     return nodes.drop_duplicates("node_id", keep="last")

@@ -36,8 +36,8 @@ class Smallest:
 class Cost:
     """What a unit costs at a size, and what each further unit costs that the step to the next size brings.
 
-    In the money of the price. `next_unit` is None for the largest size; its high end is None where the step
-    may bring nothing, and so is its value where it brought nothing.
+    In the money of the price. `next_unit` is None for the largest size, and for workers of one node. Its high
+    end is None where the step may bring nothing, and so is its value where it brought nothing.
     """
 
     size: int
@@ -71,7 +71,7 @@ def smallest(
     found = means(sweep)
     if isinstance(found, Refusal):
         return found
-    known = dict(_known(found, fitted, 2 * chance - 1))
+    known = known_sizes(found, fitted, chance)
     for size, one in known.items():
         if (one.throughput.low or 0.0) >= target:
             if size > 1 and size == found.sizes[0]:
@@ -80,8 +80,12 @@ def smallest(
     return fitted if isinstance(fitted, Refusal) else _unmet(fitted, known, target)
 
 
+def known_sizes(found: Means, fitted: Fitted | Refusal, chance: float = CHANCE) -> dict[int, Smallest]:
+    """Return what is known of each size, ascending; the low end is reached or exceeded with that chance."""
+    return dict(_known(found, fitted, 2 * chance - 1))
+
+
 def _known(found: Means, fitted: Fitted | Refusal, level: float) -> Iterator[tuple[int, Smallest]]:
-    """Yield what is known of each size, ascending."""
     measured = {int(size): place for place, size in enumerate(found.sizes)}
     for size in range(int(found.sizes[0]), int(FARTHEST * found.sizes[-1]) + 1):
         if size in measured:
@@ -113,9 +117,10 @@ def _unmet(fitted: Fitted, known: dict[int, Smallest], target: float) -> Refusal
     return Refusal("too far", target, farthest, advised(fitted.means.sizes, 1))
 
 
-def costs(sweep: Sweep, price: float) -> Costs | Refusal:
+def costs(sweep: Sweep, price: float, nodes: bool = True) -> Costs | Refusal:
     """Return what a unit costs at each size that was measured, for a price per node-hour.
 
+    Where sizes are not `nodes` but workers of one, all cost the same, and no step to the next has a cost.
     Intervals are those of whole blocks weighted anew, so that the noise of a block, which all sizes share,
     falls out of the comparison of two. Raises ParameterError for a price below 0.
     """
@@ -125,12 +130,13 @@ def costs(sweep: Sweep, price: float) -> Costs | Refusal:
     if isinstance(found, Refusal):
         return found
     throughput = np.exp(np.vstack([found.logs, resampled(found, RESAMPLES, SEED)]))
-    per_second = price * found.sizes / SECONDS_PER_HOUR
+    per_second = price * (found.sizes if nodes else np.ones_like(found.sizes)) / SECONDS_PER_HOUR
     units = per_second / throughput
     more = np.diff(throughput, axis=1)
     steps = np.where(more > 0, np.diff(per_second) / np.where(more > 0, more, 1.0), np.inf)
     of_units, of_steps = ([estimate(one, found.blocks) for one in ends(rows).T] for rows in (units, steps))
-    rows = zip(found.sizes.astype(int).tolist(), of_units, [*of_steps, None], strict=True)
+    last = [*of_steps, None] if nodes else [None] * len(of_units)
+    rows = zip(found.sizes.astype(int).tolist(), of_units, last, strict=True)
     return Costs(tuple(Cost(*row) for row in rows), _cheapest(found, units))
 
 

@@ -32,7 +32,7 @@ SAME_COST = Range(0.8, 1.25)
 
 WORDS = {
     "holds": "{} cost{} the same",
-    "does not hold": "{} cost{} another",
+    "does not hold": "{} cost{} more or less than before",
     "not decided": "for {} it is not decided",
 }
 
@@ -164,4 +164,6 @@ def repeats_verdict(found: Sequence[Repeat]) -> Verdict:
         f"Of {count(len(judged), 'way')} to run tasks, {each}, by intervals that all together hold with "
         f"{percent(LEVEL, 2)}."
     )
-    return Verdict(REPEATS, rule, all_of(one.outcome for one in judged), evidence)
+    without = len(found) - len(judged)
+    evidence += f" {count(without, 'way')} had no interval." if without else ""
+    return Verdict(REPEATS, rule, all_of(one.outcome for one in found), evidence)

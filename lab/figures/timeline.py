@@ -165,7 +165,7 @@ def _readings(node: NodeLanes, column: str, top: float) -> Iterator[str]:
         if math.isfinite(value) and top > 0 and at > before:
             said = {
                 "cpu_cores": f"{number(value)} of {number(node.quota_cores)} cores",
-                "throttled_share": f"held back {percent(value)} of the time",
+                "throttled_share": f"held back {percent(value)} of the time, added up over processors",
                 "memory_bytes": f"{memory(value)} of {memory(node.memory_bytes)}",
             }
             title = f"<title>{said[column]}, {fixed(before, 3)} to {fixed(at, 3)} s</title>"

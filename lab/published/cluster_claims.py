@@ -37,8 +37,8 @@ def throughput_peaks(rows: pd.DataFrame, several: str = "nodes", level: float = 
     """Judge two ratios: 5 nodes to the next smaller number measured by RISES, and 6 nodes to 5 by FALLS."""
     claim, peak = reference.CLUSTER_PEAKS, reference.PEAK_NODES
     rule = (
-        f"{peak} {several} give {RISES.low:g} times the throughput of fewer or more, and {peak + 1} at most "
-        f"{FALLS.high:g} times that of {peak}"
+        f"{peak} {several} give at least {RISES.low:g} times the throughput of the next smaller number, and "
+        f"{peak + 1} at most {FALLS.high:g} times that of {peak}"
     )
     sizes = sorted(set(rows["nodes"]))
     smaller = max((one for one in sizes if one < peak), default=None)

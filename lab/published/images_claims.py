@@ -123,7 +123,7 @@ def driver_memory(rows: pd.DataFrame, chosen: Chosen, level: float = LEVEL) -> V
         return _untold(report.DRIVER_MEMORY, rule, min(one.n for one in parts.values()))
     told = " and ".join(f"{quote(one.times(100), unit=' %')} with {name}" for name, one in known.items())
     outcome = all_of(judge(one, at_least(MOST)) for one in parts.values())
-    return Verdict(report.DRIVER_MEMORY, rule, outcome, f"The driver held {told} of it.")
+    return Verdict(report.DRIVER_MEMORY, rule, outcome, f"Of the whole tree's peak the driver held {told}.")
 
 
 def _untold(claim: str, rule: str, blocks: int) -> Verdict:

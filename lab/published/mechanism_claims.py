@@ -1,12 +1,13 @@
 """What was claimed of Ray's mechanisms, by its paper and by reports on it, and what a run says of each."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 
 from lab.analysis.intervals import LEVEL, Estimate, proportion_estimate
 from lab.analysis.mechanisms import Values, ratio
 from lab.analysis.verdicts import Range, Verdict, at_least, at_most, judge, within
-from lab.formats import count, estimate, percent, seconds
+from lab.formats import count, estimate, percent, seconds, short_estimate
 from lab.published.ray_paper import AWAY_TIMES, FAILOVER_SECONDS, MICROBENCHMARK
 
 AGREE = 0.05
@@ -38,7 +39,7 @@ def operations(values: Values, level: float = LEVEL) -> tuple[Verdict, ...]:
         _verdict(
             f"{case}: our rate is that of Ray's own benchmark",
             f"ours / `ray microbenchmark`, in turns, is within {percent(AGREE, 1)} of 1",
-            ratio(values.of(case, "ours"), values.of(case, "ray microbenchmark"), level),
+            ratio(values.in_turns(case, "ours"), values.in_turns(case, "ray microbenchmark"), level),
             within(AGREE),
         )
         for case in MICROBENCHMARK
@@ -62,13 +63,13 @@ def locality(values: Values, level: float = LEVEL) -> tuple[Verdict, ...]:
     sizes = values.all_of("size_bytes", "as Ray places it", "ran with the data")
     there = [values.of("as Ray places it", "ran with the data", size_bytes=one) for one in sizes]
     large = [one for one, size in zip(there, sizes, strict=True) if size >= NOT_INLINE_BYTES]
-    ran = sum(int((one == 1).sum()) for one in large), sum(map(len, large))
     found = [
-        _verdict(
+        _counted(
             "a task runs where its input lies",
             f"{percent(WITH_DATA, 2)} or more of tasks with inputs of {size_of(NOT_INLINE_BYTES)} or more do",
-            proportion_estimate(*ran, level),
-            at_least(WITH_DATA),
+            [one == 1 for series in large for one in series],
+            level,
+            WITH_DATA,
         )
     ]
     for size in (one for one in sizes if one >= LARGE_BYTES):
@@ -115,16 +116,8 @@ def scheduling(values: Values, level: float = LEVEL) -> tuple[Verdict, ...]:
     """Judge that SPREAD spreads, and that a queue costs the waves before and no more."""
     rows = values.rows[(values.rows["case"] == "queue") & values.rows["value"].notna()]
     last = rows[rows["at_seconds"] == rows["at_seconds"].max()].set_index("block")
-    nodes = max(values.all_of("nodes", "SPREAD", "on the busiest node"), default=0)
-    busiest = values.of("SPREAD", "on the busiest node")
-    evenly = (busiest <= 1 / nodes + 1e-9).astype(float) if nodes else busiest
     return (
-        _verdict(
-            "SPREAD shares tasks out over the nodes evenly",
-            f"{MOST_CASES} each node gets as many",
-            proportion_estimate(int(evenly.sum()), len(evenly), level),
-            at_least(MOSTLY),
-        ),
+        _spread(values, level),
         _verdict(
             "a task waits for those before it, and no longer",
             f"the wait of the last wave / the length of the waves before is at most {1 + QUEUE:g}",
@@ -132,6 +125,18 @@ def scheduling(values: Values, level: float = LEVEL) -> tuple[Verdict, ...]:
             at_most(1 + QUEUE),
         ),
     )
+
+
+def _spread(values: Values, level: float) -> Verdict:
+    """Judge that the busiest node gets no more tasks than it must; half as many as slots were handed out."""
+    claim, rule = "SPREAD shares tasks out over nodes evenly", f"{MOST_CASES} no node has more than it must"
+    nodes = max(values.all_of("nodes", "SPREAD", "on the busiest node"), default=0)
+    busiest = values.of("SPREAD", "on the busiest node")
+    if nodes and not values.slots:
+        return Verdict(claim, rule, "not decided", "How many slots the cluster had is not known.")
+    tasks = max(2, values.slots // 2)
+    least = -(-tasks // max(1, nodes)) / tasks
+    return _counted(claim, rule, (busiest <= least + 1e-9).tolist(), level)
 
 
 def elasticity(values: Values, level: float = LEVEL) -> tuple[Verdict, ...]:
@@ -143,27 +148,43 @@ def elasticity(values: Values, level: float = LEVEL) -> tuple[Verdict, ...]:
 def recovery(values: Values, level: float = LEVEL) -> tuple[Verdict, ...]:
     """Judge what the paper promises of work, objects, actors and the head."""
     told = (
-        ("lineage", "computed anew", "an object that was lost is computed anew"),
         ("actor", "state kept", "an actor that is started again has its state"),
         ("head, state in a file", "tasks go on without it", "tasks go on without a head"),
         ("head, state in a file", "state kept", "a head with its state in a file finds it again"),
         ("head, state in memory", "state kept", "a head with its state in memory finds it again"),
     )
-    away = values.mean("head, state in a file", "until it answered", level)
+    # the objects of one kill share its fate
+    anew = values.of("lineage", "computed anew").groupby(level=0).min()
     return (
         *(
             _done(values, one, "done, since the kill", f"no task is lost with its {one}", level)
             for one in ("worker", "node")
         ),
-        *(_mostly(values, *one, level) for one in told),
-        _verdict(
-            "a head that fails is away for at most 30 ms",
-            f"from its new start to its first answer is at most {seconds(FAILOVER_SECONDS)}",
-            away,
-            at_most(FAILOVER_SECONDS),
-            "s",
+        _counted(
+            "objects that were lost are computed anew",
+            f"{MOST_CASES} all objects of a kill are",
+            (anew == 1).tolist(),
+            level,
         ),
+        *(_mostly(values, *one, level) for one in told),
+        _away(values, level),
     )
+
+
+def _away(values: Values, level: float) -> Verdict:
+    """Judge how long a head was away; one that did not answer again was away for longer."""
+    case = "head, state in a file"
+    took = values.of(case, "until it answered")
+    lost = max(0, len(values.of(case, "state kept")) - len(took))
+    judged = _counted(
+        "a head that fails is away for at most 30 ms",
+        f"{MOST_CASES} it takes at most {seconds(FAILOVER_SECONDS)} from its new start to its first answer",
+        [*(took <= FAILOVER_SECONDS), *[False] * lost],
+        level,
+    )
+    longest = f" The longest took {seconds(float(took.max()))}." if len(took) else ""
+    never = f" {lost} gave no answer." if lost else ""
+    return dataclasses.replace(judged, evidence=judged.evidence + longest + never)
 
 
 CLAIMS: Mapping[str, Judge] = {
@@ -180,17 +201,35 @@ CLAIMS: Mapping[str, Judge] = {
 def _done(values: Values, case: str, done: str, claim: str, level: float) -> Verdict:
     """Judge that each task of a stream is there once: streams are counted, whose tasks share one fate."""
     tasks = int(((values.rows["case"] == case) & (values.rows["quantity"] == done)).sum())
-    found = values.part(case, "every task once", level)
-    judged = _verdict(claim, f"{MOST_CASES} all tasks are there exactly once", found, at_least(MOSTLY))
+    once = (values.of(case, "every task once") == 1).tolist()
+    judged = _counted(claim, f"{MOST_CASES} all tasks are there exactly once", once, level)
     of = f" {count(tasks, 'task')} in all." if tasks else ""
+    if (values.rows["status"] == "failed").any():
+        # a stream that lost tasks ends the experiment, and is none of those that were counted
+        return dataclasses.replace(judged, outcome="not decided", evidence="It ended early, as told below.")
     return dataclasses.replace(judged, evidence=judged.evidence + of)
 
 
 def _mostly(values: Values, case: str, quantity: str, claim: str, level: float) -> Verdict:
-    """Judge that something was so in most cases: of ten without exception, the interval leaves out a half."""
-    return _verdict(claim, f"{MOST_CASES} it is so", values.part(case, quantity, level), at_least(MOSTLY))
+    """Judge that something was so in most cases."""
+    return _counted(claim, f"{MOST_CASES} it is so", (values.of(case, quantity) == 1).tolist(), level)
 
 
-def _verdict(claim: str, rule: str, found: Estimate, true_for: Range, unit: str = "") -> Verdict:
-    evidence = f"It was {estimate(found, unit)}." if found.value is not None else "It was not measured."
+def _counted(claim: str, rule: str, seen: Sequence[bool], level: float, least: float = MOSTLY) -> Verdict:
+    """Judge that something is so in a part of the cases or more, by its exact interval."""
+    yes, of = sum(map(bool, seen)), len(seen)
+    found = proportion_estimate(yes, of, level)
+    outcome = judge(found, at_least(least))
+    if not of:
+        return Verdict(claim, rule, "not decided", "It was not measured.")
+    told = f"It was so in {yes} of {of}: {short_estimate(found, 100)} %."
+    if outcome == "not decided" and yes in (0, of):
+        share = least if yes else 1 - least
+        alike = math.ceil(math.log((1 - level) / 2) / math.log(share))
+        told += f" As many as {alike} alike would decide it."
+    return Verdict(claim, rule, outcome, told)
+
+
+def _verdict(claim: str, rule: str, found: Estimate, true_for: Range) -> Verdict:
+    evidence = f"It was {estimate(found)}." if found.value is not None else "It was not measured."
     return Verdict(claim, rule, judge(found, true_for), evidence)

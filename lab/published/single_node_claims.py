@@ -87,7 +87,7 @@ def throughput_falls(rows: pd.DataFrame, cores: int, level: float = LEVEL) -> Ve
     ratio = compare(rows, "throughput", {"workers": most}, {"workers": cores}, level)
     if ratio.low is None:
         return _untold(THROUGHPUT_FALLS, rule, rows, (cores, most))
-    evidence = f"{most} workers on {cores} cores gave {quote(ratio)} times the throughput of {cores}."
+    evidence = f"{most} workers on {count(cores, 'core')} gave {quote(ratio)} times what {cores} gave."
     return Verdict(THROUGHPUT_FALLS, rule, judge(ratio, FALLS), evidence)
 
 
@@ -164,10 +164,10 @@ def _no_more_workers(claim: str, rule: str, cores: int) -> Verdict:
 
 
 def _untold(claim: str, rule: str, rows: pd.DataFrame, counts: tuple[int, ...]) -> Verdict:
-    missing = [str(count) for count in counts if count not in set(rows["workers"])]
+    missing = [str(one) for one in counts if one not in set(rows["workers"])]
     listed = ", ".join(map(str, counts))
     reason = (
-        f"There is no trial with {' or '.join(missing)} workers."
+        f"There is no trial with {' or '.join(missing)} {'worker' if missing == ['1'] else 'workers'}."
         if missing
         else f"Fewer than 2 blocks measured all of {listed} workers; an interval needs 2."
     )

@@ -4,12 +4,13 @@ import dataclasses
 from itertools import pairwise
 
 from lab.analysis.choice import MOST_BLOCKS, PART, Choice
+from lab.analysis.configurations import select
 from lab.analysis.intervals import LEVEL, Estimate
 from lab.analysis.verdicts import at_least, judge
 from lab.figures.scaling import LOOP
 from lab.formats import decimals, fixed, listing, number, percent, short_estimate
 from lab.report import baselines
-from lab.report.decision import Decision, decide
+from lab.report.decision import RANKS, Decision, decide
 from lab.report.markdown import Markdown, capital, paragraphs, safe, table
 from lab.report.nodes import at_size, own_cores
 from lab.report.ray_cost import MATTERS, cost, cost_in_words, over_workers
@@ -64,8 +65,8 @@ def how_far(decision: Decision) -> Answer:
     size = decision.size if decision.size > 1 else decision.sizes[-1]
     gained, one = decision.beside(decision.one, size), decision.one
     if one is None or gained.value is None:
-        measured = f"only {listing(decision.sizes)} were measured" if len(decision.sizes) > 1 else "one size"
-        told = f"That takes trials with 1 and with more: {measured}."
+        measured = f"Only {listing(decision.sizes)} {'were' if len(decision.sizes) > 1 else 'was'} measured"
+        told = f"{measured}: it takes trials with 1 and with more."
         return Answer(question, told, "not decided", "how_many.md")
     if study.grows:
         grown = f"{capital(baselines.grown(decision, size, gained, one))}."
@@ -73,14 +74,19 @@ def how_far(decision: Decision) -> Answer:
     each = baselines.each(decision, one)
     quota = f", {own_cores(study)} each" if study.axis.column == "nodes" and study.placement.shared else ""
     first = f"{capital(at_size(study, size))}{quota}: {_times(gained)} times as fast as one{each}"
-    ideal = baselines.ideal(decision, size, one)
-    part = f", {of_ideal(gained.value, ideal)} of the ideal of {ideal}" if ideal > 1 else ""
-    return Answer(question, f"{first}{part}.", sure(gained), "how_many.md")
+    ideal = baselines.fair_ideal(decision, size, one)
+    part = of_ideal(gained, ideal)
+    return Answer(question, f"{first}{f'{part} of {ideal}' * bool(part)}.", sure(gained), "how_many.md")
 
 
-def of_ideal(times: float, ideal: float) -> str:
-    """Return a gain as a part of the ideal, to a whole percent: '102 %'."""
-    return f"{fixed(100 * times / ideal, 0)} %"
+def of_ideal(gained: Estimate, ideal: int) -> str:
+    """Return a gain as a part of the ideal: ', 98 % of the ideal'; empty for none, or one that is no limit.
+
+    Workers that wait may be more times as fast than there are cores.
+    """
+    if ideal < 2 or gained.value is None or (gained.low or gained.value) > (1 + MATTERS) * ideal:
+        return ""
+    return f", {fixed(100 * gained.value / ideal, 0)} % of the ideal"
 
 
 def how_many(decision: Decision) -> Answer:
@@ -99,9 +105,8 @@ def how_many(decision: Decision) -> Answer:
     if len(decision.sizes) < 2:
         return Answer(question, "That takes a run with several sizes.", "not decided", "how_many.md")
     if choice.size is None:
-        return Answer(question, _possible(study, choice), "not decided", "how_many.md")
-    more = " More were not measured, and may be better." if choice.largest else ""
-    told = f"Use {at_size(study, choice.size)}.{_steps(decision, choice.size)}{more}"
+        return Answer(question, _possible(decision, choice), "not decided", "how_many.md")
+    told = f"Use {at_size(study, choice.size)}.{_steps(decision, choice.size)}{_more(decision, choice)}"
     return Answer(
         question, told, f"within {percent(PART, 1)} of the best, {percent(LEVEL, 2)}", "how_many.md"
     )
@@ -124,10 +129,22 @@ def gain(ratio: Estimate) -> str:
     found = ratio.map(lambda one: 100 * (one - 1))
     places = min(decimals(found), 1)
     ends = "" if found.low is None else f" ({fixed(found.low, places)} to {fixed(found.high or 0, places)})"
-    return f"{'+' * ((found.value or 0) > 0)}{fixed(found.value or 0, places)} %{ends}"
+    value = fixed(found.value or 0, places)
+    return f"{'+' * (float(value) > 0)}{value} %{ends}"
 
 
-def _possible(study: Study, choice: Choice) -> str:
+def _more(decision: Decision, choice: Choice) -> str:
+    """Say what is known of larger sizes, where the largest that ended well may be the one to use."""
+    if not choice.largest:
+        return ""
+    study = decision.study
+    asked = {"mode": decision.mode, "engine": study.known[decision.series]["engine"]}
+    failed = int(select(study.run.trials, asked)[study.axis.column].max()) > decision.sizes[-1]
+    return " No trial with more ended well." if failed else " More were not measured, and may be better."
+
+
+def _possible(decision: Decision, choice: Choice) -> str:
+    study = decision.study
     sizes = listing(choice.possible, "or")
     what = study.placement.several if study.axis.column == "nodes" else "workers"
     if choice.possible == (1,):
@@ -140,24 +157,24 @@ def _possible(study: Study, choice: Choice) -> str:
         else ""
     )
     next_run = (
-        f" Whether {fewest} {are} enough, {choice.blocks} repeats in all would tell."
+        f" Whether {fewest} {are} enough, {choice.blocks} repeats in all would most likely tell."
         if choice.blocks
         else " One repeat tells nothing: run 5."
         if study.blocks < 2
+        else " Too few trials ended well to tell: run 5 repeats."
+        if choice.loss is None
         else f" Whether {fewest} {are} enough, {MOST_BLOCKS} repeats would not tell."
     )
-    more = " More were not measured." if choice.largest else ""
-    return f"{sizes} {what}{lose}.{next_run}{more}"
+    return f"{sizes} {what}{lose}.{next_run}{_more(decision, choice)}"
 
 
 def beside_loop(decision: Decision) -> Answer:
     """Say whether Ray pays off against a plain loop."""
     question, ratio = "Does Ray pay off against a plain loop?", decision.beside((LOOP, 1))
-    if decision.series == LOOP or not decision.study.rays(decision.mode):
-        tried = set(
-            decision.study.run.trials.loc[decision.study.run.trials["mode"] == decision.mode, "engine"]
-        )
-        none = "No trial with Ray ended well." if "ray" in tried else "Ray was not asked for."
+    if decision.study.known[decision.series]["engine"] not in RANKS:
+        trials = decision.study.run.trials
+        tried = set(trials.loc[trials["mode"] == decision.mode, "engine"])
+        none = "No trial with Ray ended well." if tried & set(RANKS) else "Ray was not asked for."
         return Answer(question, none, "not decided", "pays.md")
     if ratio.value is None:
         return Answer(question, "", "")
@@ -213,8 +230,7 @@ def in_one_line(study: Study) -> str:
     gained, choice = decision.beside(decision.one, size), decision.choice
     told = "How far it scales is not decided"
     if gained.value is not None and decision.one is not None:
-        ideal = baselines.ideal(decision, size, decision.one)
-        part = f", {of_ideal(gained.value, ideal)} of the ideal" if ideal > 1 else ""
+        part = of_ideal(gained, baselines.fair_ideal(decision, size, decision.one))
         told = f"{at_size(study, size)} do the work {number(gained.value)} times as fast as one{part}"
         if is_open(gained, MATTERS):
             told = (

@@ -33,7 +33,11 @@ def beside(decision: Decision, size: int) -> dict[str, Estimate]:
 def in_words(decision: Decision) -> str:
     """Say how many times as fast the size to use is as each baseline, each with its own interval."""
     size = decision.size
-    told = [f"{_cell(found)} times {name}" for name, found in beside(decision, size).items() if found.n]
+    told = [
+        f"{_cell(found)} times the throughput of {name}"
+        for name, found in beside(decision, size).items()
+        if found.n
+    ]
     first = [f"{at_size(decision.study, size)}: {listing(told)}"] if told else []
     return " ".join(f"{one}." for one in (*first, *_missing(decision)))
 
@@ -59,7 +63,8 @@ def _missing(decision: Decision) -> list[str]:
     missing = [name for name in NAMES if name not in known and name != itself]
     options = dict.fromkeys(NAMES[name] for name in missing)
     return [
-        f"Beside {listing(name for name in missing if NAMES[name] == option)}: not measured (`{option}` does)"
+        f"Beside {listing(name for name in missing if NAMES[name] == option)}: not measured "
+        f"({'on one machine ' * (option == ON_ONE_MACHINE)}`{option}` does)"
         for option in options
     ]
 
@@ -84,6 +89,11 @@ def grown(decision: Decision, size: int, gained: Estimate, one: tuple[str, int])
 def each(decision: Decision, one: tuple[str, int]) -> str:
     """Return what tells one of a series from one worker alone, where that is what it is compared with."""
     return "" if one[0] == decision.series else " with one worker"
+
+
+def fair_ideal(decision: Decision, size: int, one: tuple[str, int]) -> int:
+    """Return the same, and 0 where nodes are not alike: then it depends on which of them a size has."""
+    return ideal(decision, size, one) if decision.sweep.equal_nodes else 0
 
 
 def ideal(decision: Decision, size: int, one: tuple[str, int]) -> int:

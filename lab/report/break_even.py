@@ -57,13 +57,13 @@ def in_three_words(study: Study) -> str:
 
 def _batch_rule(study: Study) -> str:
     cost = analysis.cost(study.compared, *way(PLAIN))
-    if cost.value is None:
+    if cost.high is None:
         return ""
-    size = count(analysis.batch_size(cost.high or cost.value), "task")
+    size = count(analysis.batch_size(cost.high), "task")
     short, most = length(analysis.SHORT_SECONDS), percent(analysis.ALLOWED, 1)
     return (
         f"; of shorter work, put at least {size} of {short} into a call, whose cost of up to "
-        f"{seconds(cost.high or cost.value)} is then at most {most} of the work"
+        f"{seconds(cost.high)} is then at most {most} of the work"
     )
 
 
@@ -95,10 +95,20 @@ def pays_off(study: Study, found: Crossing | None, exact: bool = True) -> str:
         return ABSENT
     every = analysis.lengths(study.compared)
     if found.place == "below":
-        return "at every length" + f" timed, from {length(every[0])} on" * exact
+        # the high end is the length up to which a ratio of 1 is not ruled out
+        unsure = " (one block: not certain)" if found.high is None else ""
+        unsure = f", for certain {_from(found.high, every)}" if found.high else unsure
+        return f"at every length{f' timed, from {length(every[0])} on' * exact}{unsure}"
     if found.place == "beyond" or found.value is None:
+        if found.low is not None and found.low < float("inf"):
+            return f"from no length on for certain, up to {length(every[-1])}"
         return "at no length" + f" timed, up to {length(every[-1])}" * exact
     return f"from {_length(found, every, exact)}"
+
+
+def _from(at: float, every: Sequence[float]) -> str:
+    """Return from which length on something is so."""
+    return f"not even at {length(every[-1])}" if at == float("inf") else f"from {seconds(at)} on"
 
 
 def _length(found: Crossing, every: Sequence[float], exact: bool) -> str:

@@ -18,9 +18,9 @@ def caveats(decision: Decision) -> list[str]:
     rows = study.rows(decision.mode, decision.series)
     unit = safe(study.unit(decision.mode).removesuffix("/s"))
     told = (
-        (_failed(decision), "did not end well, or not with all workers: they are in no mean"),
-        (rows[rows["throughput"] == 0], f"counted no {unit} at all: without throughput they are in no ratio"),
-        (rows[rows["throughput"].isna()], "have no known throughput: they are in no mean"),
+        (_failed(decision), "did not end well, or not with all workers: left out of all means"),
+        (rows[rows["throughput"] == 0], f"counted no {unit} at all: left out of all ratios"),
+        (rows[rows["throughput"].isna()], "had no known throughput: left out of all means"),
     )
     found = [f"{_trials(decision, trials)} {what}." for trials, what in told if len(trials)]
     return [*found, *_machines(study), *_nodes(decision)]

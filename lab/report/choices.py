@@ -46,8 +46,9 @@ def choice_verdict(book: Book, level: float = EACH) -> Verdict:
     outcome = all_of(judge(_wrong(one, level), at_most(MOST_WRONG)) for one in found)
     worst = max(found, key=lambda one: one.wrong)
     evidence = (
-        f"{found[0].sweeps} sweeps of {BLOCKS} blocks each, with recorded noise; the most wrong choices, "
-        f"{worst.wrong}, were on {worst.name}. Right is the smallest within {percent(PART, 1)} of the best."
+        f"{found[0].sweeps} sweeps of each kind, of {BLOCKS} blocks, with recorded noise; wrong choices: "
+        f"{f'at most {worst.wrong}, on {worst.name}' if worst.wrong else 'none'}. Right is the smallest "
+        f"within {percent(PART, 1)} of the best."
     )
     return Verdict(claim, rule, outcome, evidence)
 

@@ -49,13 +49,15 @@ def headline(two: TwoRuns) -> str:
         two.comparison.change == "slower"
         and judge(overall, at_least(1 - two.comparison.margin)) != "does not hold"
     ):
-        told += " in some configurations, not in all together"
+        told += " in some configurations; of all together that is not decided"
     if two.comparison.change == "undecided" and overall.low is not None and overall.high is not None:
-        between = f"{100 * overall.low:.0f} to {100 * overall.high:.0f} %"
+        between = f"{100 * overall.low:.1f} to {100 * overall.high:.1f} %"
         return f"{told}: throughput is {between} of the first run's"
     if found == 1:
         return f"{told}: throughput is the same"
-    return f"{told}: throughput is {percent(abs(found - 1), 2)} {'lower' if found < 1 else 'higher'}"
+    ends = "" if overall.low is None else f" ({short_estimate(overall)} times)"
+    side = "lower" if found < 1 else "higher"
+    return f"{told}: throughput is {percent(abs(found - 1), 2)} {side}{ends}"
 
 
 def verdict(two: TwoRuns, escaped: Callable[[str], str] = str) -> Verdict:
@@ -68,17 +70,20 @@ def verdict(two: TwoRuns, escaped: Callable[[str], str] = str) -> Verdict:
     blocks = (
         count(found.n, "pair of blocks", "pairs of blocks")
         if comparison.paired
-        else (f"{count(found.n, 'block')} of each run")
+        else (f"{count(found.n, 'block')} of each run or more")
     )
     evidence = (
         f"Over {some}{count(rest, 'configuration')} it is {short_estimate(found)} times as high "
         f"({level(found)} interval, {blocks})."
+        if found.value is not None
+        else "No configuration has all its blocks: each is judged by itself."
     )
     if slower and rest > 1:
         evidence += f" Slower for certain by themselves: {'; '.join(slower)}."
     return Verdict(
         f"{escaped(two.second.run.run_id)} is not slower than {escaped(two.first.run.run_id)}",
-        f"throughput is at least {100 * low.low:g} % of the first run's, of all together and of each",
+        f"throughput is at least {100 * low.low:g} % of the first run's, of all together, and no "
+        "configuration is certainly below",
         comparison.outcome(low),
         evidence,
     )
@@ -109,15 +114,15 @@ def power(two: TwoRuns) -> str:
     """Say which slow-down of all configurations this comparison would have found."""
     found = {one: two.comparison.found_from(one) for one in POWERS}
     if None in found.values():
-        return "How small a slow-down this would have found is not known: too few blocks."
-    told = " and ".join(f"{percent(loss, 2)} in {100 * one:g} %" for one, loss in found.items())
-    return f"Power: all together, or one configuration, show a slow-down of {told} of cases."
+        return "How small a slow-down this would have found is not known: too few blocks have both sides."
+    told = ", ".join(f"one of {percent(loss, 2)} in {100 * one:g} %" for one, loss in found.items())
+    return f"Power: of slow-downs of all configurations, it would find {told} of cases."
 
 
 def noisy(two: TwoRuns) -> str:
     """Say what disturbed the runs beyond its limit; empty where nothing did."""
     told = [
-        f"of the {name} run {listing(found.values())}"
+        f"{name} run: {listing(found.values())}"
         for name, study in (("first", two.first), ("second", two.second))
         if (found := beyond(study))
     ]

@@ -84,13 +84,13 @@ def sentence(study: Study) -> str:
     found, choices = of_all(study, mode), compared(study, mode)
     if found is None or found.value is None:
         return (
-            "Whether Docker costs anything is not decided by this run: no block has the same configuration "
-            "in containers and on the host."
+            "Whether Docker costs anything is not decided by this run: no block has all configurations in "
+            "containers and on the host."
         )
     loads = sorted({x for _, x in choices})
     over = f"{listing(loads)} {'worker' if loads == [1] else 'workers'} on each node"
     held = unfair(study, mode)
     return (
         f"Pooled over {over}, containers reached {estimate(found, 'of the throughput')} of the same "
-        f"workers on their host: **{in_words(study, mode, found)}**." + f" For {held}" * bool(held)
+        f"workers on their host: **{in_words(study, mode, found)}**." + f" Why: {held}" * bool(held)
     )

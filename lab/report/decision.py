@@ -69,10 +69,11 @@ class Decision:
 
     @property
     def size(self) -> int:
-        """Return the size that answers speak of: the one to use, or the smallest that it may be, or most."""
+        """Return the size that answers speak of: that to use, the fastest that it may be, or the largest."""
         if self.choice is None or len(self.sizes) < 2:
             return self.sizes[-1]
-        return self.choice.size or self.choice.possible[0]
+        may_be = self.choice.possible
+        return self.choice.size or max(may_be, key=lambda one: self.levels[one].value or 0.0)
 
     @property
     def one(self) -> tuple[str, int] | None:

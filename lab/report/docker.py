@@ -7,7 +7,7 @@ from lab.analysis.intervals import Estimate, ratio_estimate
 from lab.analysis.nodes import latest
 from lab.analysis.verdicts import shared_level
 from lab.figures.scaling import sides
-from lab.formats import UNKNOWN, memory, number, seconds, short_estimate
+from lab.formats import UNKNOWN, count, memory, number, seconds, short_estimate
 from lab.published.cluster_claims import docker_verdict
 from lab.report import containers
 from lab.report.levels import intervals, level_table
@@ -54,7 +54,11 @@ def _beside_throughput(study: Study) -> str:
     of_memory = "Of memory nothing can be said: the two run different processes of Ray, as told below."
     if start.low is None:
         return of_memory
-    return f"Workers started in {short_estimate(start)} times the host's time. {of_memory}"
+    slower = int((both["first"] > both["second"]).sum())
+    return (
+        f"Workers started in {short_estimate(start)} times the host's time on average; {slower} of "
+        f"{count(len(both), 'start')} took longer than the host's. {of_memory}"
+    )
 
 
 def comparison(study: Study) -> Markdown:
@@ -145,9 +149,15 @@ def _start(study: Study) -> str:
     facts = study.run.nodes
     told = []
     for side, (_, cluster) in SIDES.items():
-        took = facts.loc[facts["cluster"] == cluster, "cluster_start_seconds"].dropna()
-        told.append(f"{side}: {seconds(float(took.median())) if len(took) else UNKNOWN}")
-    return f"From asking for the cluster until it was there (median over nodes): {', '.join(told)}."
+        # all nodes of a cluster tell of its one start
+        took = facts.loc[facts["cluster"] == cluster, "cluster_start_seconds"].dropna().unique()
+        middle = seconds(float(pd.Series(took).median())) if len(took) else UNKNOWN
+        told.append(f"{side} {middle}{_starts(len(took))}")
+    return f"From asking for the cluster until it was there: {', '.join(told)}."
+
+
+def _starts(many: int) -> str:
+    return f" ({count(many, 'start')})" if many else ""
 
 
 def cores(study: Study) -> Markdown:
@@ -179,8 +189,9 @@ def cores(study: Study) -> Markdown:
     )
     told = [containers.unfair(study, mode) for mode in study.modes]
     listed = [f"In {study.name(mode)}, {one}" for mode, one in zip(study.modes, told, strict=True) if one]
-    said = listed or ["Both sides had equal cores, or one for every worker."]
-    return paragraphs(table(head, rows, right=(1, 2, 3, 4, 5)), *said) if rows else Markdown("")
+    if not listed and all(containers.compared(study, mode) for mode in study.modes):
+        listed = ["Both sides had equal cores, or one for every worker."]
+    return paragraphs(table(head, rows, right=(1, 2, 3, 4, 5)), *listed) if rows else Markdown("")
 
 
 def levels(study: Study) -> Markdown:
@@ -191,7 +202,12 @@ def levels(study: Study) -> Markdown:
             found = study.levels(mode, metric)
             if found:
                 parts.append(folded(f"{name}, {study.name(mode)}", level_table(found, axis=study.axis)))
-    return paragraphs(*parts)
+    sources = study.run.nodes.loc[study.run.nodes["holds_workers"].astype(bool), "cpu_source"]
+    counters = (
+        "Processor time is not comparable: that of a container is its own, that of the host is of the whole "
+        "machine, with Ray's head, the driver and all others."
+    )
+    return paragraphs(*parts, counters if parts and sources.nunique() > 1 else None)
 
 
 def _span(values: pd.Series) -> str:

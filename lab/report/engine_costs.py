@@ -20,6 +20,8 @@ from lab.report.study import Study
 
 MORE_WORK = 1.2
 """The ratio from which on tasks take more processor time than scatter would explain."""
+LARGE_BYTES = 1_000_000
+"""From this size on an array is fetched from the kernel, and given back to it, by itself."""
 
 
 def memory(study: Study) -> Markdown:
@@ -59,9 +61,13 @@ def _dask(study: Study, mode: str) -> str | None:
     ratio = compare(study.of_work(mode), "task_cpu_seconds", {"engine": "dask"}, {"engine": "pool"})
     if ratio.low is None or ratio.low < MORE_WORK:
         return None
-    return (
+    large = float(study.of_work(mode)["item_bytes"].astype(float).max()) >= LARGE_BYTES
+    reason = (
         f"In {study.name(mode)}, the same tasks take {short_estimate(ratio)} times the processor time in "
-        "Dask's workers that they take in those of multiprocessing.Pool. Dask starts its workers with "
+        "Dask's workers that they take in those of multiprocessing.Pool."
+    )
+    return reason + large * (
+        " Dask starts its workers with "
         "`MALLOC_TRIM_THRESHOLD_=65536`: each large array is then fetched from the kernel page by page; "
         "a plain loop with that variable, without any Dask, has many times the page faults, too. It is a "
         "default of Dask, which its setting `distributed.nanny.pre-spawn-environ` changes."

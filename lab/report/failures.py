@@ -47,8 +47,8 @@ def _in_words(listed: pd.DataFrame) -> str:
     if LOST in kinds:
         lost = count(int((listed["status"] == LOST).sum()), "trial")
         told.append(
-            f"{lost} finished the work after losing workers: no measurement of the configuration that it is "
-            "named after, so that it is in no mean and a cross in the figures."
+            f"{lost} finished the work after losing workers: no measurement of the configuration of that "
+            "name, but a cross in the figures, and in no mean."
         )
     if "interrupted" in kinds:
         told.append("Interrupted trials were run again.")

@@ -13,7 +13,7 @@ from lab.report.whole import article, one_file, search_text
 
 TABLE = re.compile(r'<table class="table">.*?</table>', re.DOTALL)
 HEAD = re.compile(r"<th\b[^>]*>(.*?)</th>", re.DOTALL)
-INTERVAL = re.compile(r"(<p>(?:<strong>)?[-+−]?[\d.,]+)( %)? (\([^()<]* to [^()<]*\))([^<]*)")
+INTERVAL = re.compile(r"(<p>(?:<strong>)?[-+−]?[\d.,]+)( %)? (\([^()<]* to [^()<]*\))([^<\d(]*)(?=<)")
 """A number, its unit, its interval in brackets, and a unit that stands behind that."""
 CARDS_FROM = 3
 """Columns from which on a narrow screen shows the rows of a table as cards, with two columns at most."""

@@ -8,7 +8,7 @@ from lab.analysis.extrapolation import FARTHEST, Fitted, fit
 from lab.analysis.intervals import Estimate, geometric_estimate
 from lab.analysis.sweeps import FEWEST_SIZES, Refusal, Sweep
 from lab.analysis.verdicts import Outcome, judge, within
-from lab.formats import UNKNOWN, count, fixed, percent, short_estimate
+from lab.formats import UNKNOWN, fixed, percent, short_estimate
 from lab.report.book import Book
 from lab.report.decision import decide
 from lab.report.markdown import Markdown, paragraphs, safe, table
@@ -95,9 +95,9 @@ def _in_words(every: list[Foretold]) -> str:
     # the band and the interval of what was measured have nothing in common
     missed = sum(judge(one.off, within(0.0)) == "does not hold" for one in every)
     return (
-        f"Of {count(len(every), 'size')} after the first four, {len(values)} were foretold, {near} to within "
-        f"{percent(NEAR, 1)} of the mean that was measured. For certain, {sure} are that near, and {wrong} "
-        f"are not. {missed} of the bands miss the interval of what was measured."
+        f"Sizes after the first four: {len(every)}, of which foretold: {len(values)}, to within "
+        f"{percent(NEAR, 1)} of the mean that was measured: {near}. That near for certain: {sure}; not that "
+        f"near for certain: {wrong}. Bands that miss the interval of what was measured: {missed}."
     )
 
 

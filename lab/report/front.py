@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from math import isfinite
 
 from lab.analysis import break_even as analysis
 from lab.figures import engines as engine_figures
@@ -11,7 +12,7 @@ from lab.report import break_even, containers, ray_vs_multiprocessing, scaling, 
 from lab.report.answers import NOTE, Answer, answers, beside_processes_in_all, in_one_line
 from lab.report.book import Book
 from lab.report.decision import decide
-from lab.report.markdown import Markdown, folded, paragraphs, safe, table
+from lab.report.markdown import Markdown, capital, folded, paragraphs, safe, table
 from lab.report.nodes import at_size
 from lab.report.page import no_run
 from lab.report.source import of_run, stale
@@ -84,8 +85,13 @@ def _told(group: Group) -> str:
 
 def _finding(study: Study) -> str:
     if study.experiment not in FINDINGS and study.kind != "docker":
-        return in_one_line(study)
+        return f"{capital(_of_work(study))}{in_one_line(study)}"
     return FINDINGS.get(study.experiment, containers.sentence)(study).replace("*", "")
+
+
+def _of_work(study: Study) -> str:
+    """Return the kind of work that answers are of, before these, where the run has several."""
+    return f"{study.name(study.main_mode)}: " if len(study.modes) > 1 else ""
 
 
 def _table(found: list[Answer]) -> str:
@@ -101,8 +107,9 @@ def rows(group: Group) -> Iterator[Answer]:
     """Yield the answers of a group of runs, question by question."""
     sweep = group.sweeps[0] if group.sweeps else None
     if sweep is not None:
+        of_work = _of_work(sweep)
         yield from (
-            one
+            dataclasses.replace(one, answer=f"{of_work}{one.answer}") if one.answer else one
             for one in answers(sweep, sweep.main_mode)
             if not one.question.startswith(("Does Ray pay", "Ray or plain"))
         )
@@ -127,28 +134,24 @@ def _situations(group: Group) -> str:
     if study is not None:
         cost = analysis.cost(study.compared, str(analysis.PLAIN["engine"]), str(analysis.PLAIN["batching"]))
         plain = analysis.crossing(break_even.speedup(study, *break_even.way(analysis.PLAIN)))
-        if cost.value is not None:
-            most = cost.high or cost.value
+        if cost.high is not None:
+            most = cost.high
             size = count(analysis.batch_size(most), "task")
             short, part = length(analysis.SHORT_SECONDS), percent(analysis.ALLOWED, 1)
             lines.append(
                 f"Tasks of {short}? Put {size} or more into a call: a call costs up to {seconds(most)}, then "
                 f"at most {part} of the work."
             )
-        if plain is not None and plain.value is not None:
+        if plain is not None and plain.value is not None and plain.high is not None and isfinite(plain.high):
             lines.append(
-                f"Tasks longer than {seconds(plain.high or plain.value)}? One Ray task a call is faster than "
+                f"Tasks longer than {seconds(plain.high)}? One Ray task a call is faster than "
                 f"a plain loop with {count(study.workers, 'worker')}."
             )
     sweep = group.sweeps[0] if group.sweeps else None
-    if sweep is not None and sweep.axis.column == "workers":
+    if sweep is not None and sweep.axis.column == "workers" and len(decide(sweep, sweep.main_mode).sizes) > 1:
         decision = decide(sweep, sweep.main_mode)
         left = decision.choice.possible if decision.choice is not None else ()
-        start = (
-            f"{listing(left).replace(' and ', ' or ')} workers"
-            if len(left) > 1
-            else at_size(sweep, decision.size)
-        )
+        start = f"{listing(left, 'or')} workers" if len(left) > 1 else at_size(sweep, decision.size)
         lines.append(
             f"One machine of {count(sweep.cores, 'core')} and work like this? Start {start}, and measure "
             "your own work."
@@ -217,14 +220,15 @@ def trust(book: Book) -> Markdown:
     quiet = (
         f"On {listing(noisy)} the machine was not quiet: read small differences there with care."
         if noisy
-        else "In no run did others use more of the machine than the lab's limits allow."
+        else "What the runs watched of others on the machine stayed within the lab's limits."
     )
     old = sum(bool(stale(study.run.environment)) for study in studies)
     part = "All" if old == len(studies) else f"{old} of the"
     which = "The run shown is" if len(studies) == 1 else f"{part} {len(studies)} runs shown are"
     anew = f" {which} of older measuring code (*stale*): measured anew, numbers may differ." if old else ""
     return paragraphs(
-        f"**Not measured:** {listing(missing)}. Machines of {listing(machines)} cores.",
+        f"Measured on {'machines' if len(machines) > 1 else 'a machine'} of {listing(machines)} "
+        f"{'core' if machines == [1] else 'cores'}. **Not measured:** {listing(missing)}.",
         f"**Trust:** {quiet}{anew} [Can I trust it?](validation.md) has noise, planted losses and the lab's "
         "own cost.",
     )

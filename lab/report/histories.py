@@ -13,6 +13,7 @@ import pandas as pd
 from lab.analysis.configurations import CONFIGURATION, WORK
 from lab.analysis.history import Level, levels
 from lab.analysis.intervals import Estimate, geometric_estimate
+from lab.analysis.trials import sound
 from lab.data.environment import read_environment
 from lab.data.listing import Listed, all_listed
 from lab.data.store import read_trials
@@ -117,8 +118,8 @@ def _of_group(runs: Sequence[tuple[Listed, Mapping[str, Any]]]) -> Iterator[Hist
 
 def _trials(one: Listed) -> pd.DataFrame:
     """Return the good trials of a complete run, with their configuration as the text `point`."""
-    trials = read_trials(one.directory)
-    good = (trials["status"] == "ok") & (trials["arm"] != "copy") & (trials["units"] > 0)
+    trials = sound(read_trials(one.directory))
+    good = (trials["arm"] != "copy") & (trials["units"] > 0)
     found = trials[good & (one.state == "complete")].copy()
     found["log"] = np.log((found["units"] / found["duration_seconds"]).astype(float))
     found["point"] = [

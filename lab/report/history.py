@@ -51,7 +51,9 @@ def _work(one: History) -> str:
 
 def _machine(one: History) -> str:
     machine = one.entries[-1].environment.get("machine") or {}
-    return f"{safe(machine.get('cpu_model') or 'processor not known')}, {machine.get('cores') or '?'} cores"
+    cores = machine.get("cores")
+    told = count(cores, "core") if isinstance(cores, int) else "cores not known"
+    return f"{safe(machine.get('cpu_model') or 'processor not known')}, {told}"
 
 
 def _told(one: History) -> str:
@@ -91,8 +93,8 @@ def _change(known: Sequence[Entry], part: Level) -> str:
     with_it = changed(before.environment, first.environment)
     what = f"With it changed: {listing(with_it)}." if with_it else "Nothing that runs record changed with it."
     return (
-        f"From {literal(first.listed.run_id)} ({day(first.listed.started_at)}) on it is "
-        f"{short_estimate(ratio)} times the one before ({level(ratio)} interval). {what}"
+        f"From {literal(first.listed.run_id)} ({day(first.listed.started_at)}) on the level is "
+        f"{short_estimate(ratio)} times that before ({level(ratio)} interval). {what}"
     )
 
 
@@ -121,7 +123,8 @@ def _rows(one: History) -> Iterator[tuple[object, ...]]:
     for entry in one.entries:
         folder = entry.listed.directory
         told = [] if before is None else changed(before.environment, entry.environment)
-        gap = "" if entry.found.n else f" ({entry.listed.told})"
+        why = entry.listed.told if entry.listed.state != "complete" else "no such trial ended well"
+        gap = "" if entry.found.n else f" ({why})"
         yield (
             f"{literal(entry.listed.run_id)} {link(folder, trials_of(folder))} {link(folder, ENVIRONMENT)}",
             day(entry.listed.started_at),

@@ -8,7 +8,8 @@ import numpy as np
 from lab.analysis.choice import PART, near_best
 from lab.analysis.extrapolation import FARTHEST, Fitted
 from lab.analysis.intervals import Estimate
-from lab.analysis.sweeps import Refusal
+from lab.analysis.purposes import CHANCE, Smallest, known_sizes
+from lab.analysis.sweeps import Refusal, means
 from lab.figures.curves import lines_of
 from lab.figures.lines import Line, Panel, chart
 from lab.figures.style import IDEAL, INK, Look
@@ -57,8 +58,8 @@ def drawn(decision: Decision) -> str:
         level=((1 - PART) * best, f"{percent(PART, 1)} below the best mean"),
     )
     caption = (
-        f"{study.lead(decision.mode)}. Means with 95 % intervals, n = {study.blocks}; the dotted lines are "
-        "the 90 % band of the laws that remain."
+        f"{study.lead(decision.mode)}. Means with 95 % intervals, n = {study.blocks}"
+        f"{'; the dotted lines are the 90 % band of the laws that remain' * (len(lines) > 1)}."
     )
     return figure(
         chart(f"Throughput against {axis.label}, and the laws that fit", [panel]), caption, source(study)
@@ -69,7 +70,7 @@ def _band(decision: Decision) -> list[Line]:
     fitted = decision.fitted
     if not isinstance(fitted, Fitted):
         return []
-    last = decision.sizes[-1] * (FARTHEST if fitted.surprise is None else 1.0)
+    last = float(fitted.means.sizes[-1]) * (FARTHEST if fitted.surprise is None else 1.0)
     across = np.linspace(decision.sizes[0], last, POINTS)
     value, low, high = fitted.band(across)
     x = across.tolist()
@@ -83,7 +84,10 @@ def _band(decision: Decision) -> list[Line]:
 def steps(decision: Decision) -> str:
     """Return the table of sizes: throughput, what the last step brought, and whether it is near the best."""
     study = decision.study
-    near = near_best(np.log(decision.throughputs)) if len(decision.sizes) > 1 else ["not decided"]
+    logs = np.log(decision.throughputs)
+    known = np.flatnonzero(np.isfinite(logs).any(axis=0))
+    measured = [decision.sizes[place] for place in known]
+    near = dict(zip(measured, near_best(logs[:, known]), strict=True)) if len(measured) > 1 else {}
     rows = []
     for place, size in enumerate(decision.sizes):
         before = decision.sizes[place - 1] if place else None
@@ -93,7 +97,7 @@ def steps(decision: Decision) -> str:
             else study.ratio(decision.mode, (decision.series, size), (decision.series, before))
         )
         told = "" if ratio is None or ratio.value is None else gain(ratio)
-        rows.append((size, short_estimate(decision.levels[size]), told, near[place]))
+        rows.append((size, short_estimate(decision.levels[size]), told, near.get(size, "not decided")))
     head = (
         *(study.axis.label, safe(study.unit(decision.mode)), "the last step brought"),
         f"within {percent(PART, 1)} of the best",
@@ -117,7 +121,7 @@ def laws(decision: Decision) -> str:
     if found.surprise is not None:
         told.append(refused(found.surprise, axis.label))
     else:
-        ahead = [size for size in _ahead(decision) if isinstance(found.predict(size), Estimate)]
+        ahead = [size for size in _ahead(found) if isinstance(found.predict(size), Estimate)]
         values = [f"{size}: {short_estimate(_estimate(found, size))}" for size in ahead]
         told += [
             f"Predicted, with 90 % bands, {safe(decision.study.unit(decision.mode))}: {'; '.join(values)}."
@@ -142,8 +146,8 @@ def _named(name: str, parameters: dict[str, Estimate]) -> str:
     return f"{name} ({', '.join(rest)})" if rest else name
 
 
-def _ahead(decision: Decision) -> list[int]:
-    last = decision.sizes[-1]
+def _ahead(fitted: Fitted) -> list[int]:
+    last = int(fitted.means.sizes[-1])
     return sorted({last + 1, round(1.5 * last), round(FARTHEST * last)})
 
 
@@ -152,25 +156,23 @@ def _estimate(found: Fitted, size: int) -> Estimate:
     return told if isinstance(told, Estimate) else Estimate(0)
 
 
-def _point(size: int, one: Estimate, measured: bool) -> dict[str, float | None]:
-    return {"size": size, "value": one.value, "low": one.low, "high": one.high, "measured": measured}
+def _point(one: Smallest) -> dict[str, float | None]:
+    found = one.throughput
+    ends = {"value": found.value, "low": found.low, "high": found.high}
+    return {"size": one.size, **ends, "measured": one.source == "measured"}
 
 
 def explorer(decision: Decision) -> str:
     """Return a form that answers for a target and a price in the browser, from the numbers in it."""
-    study, fitted = decision.study, decision.fitted
-    known = [_point(size, one, True) for size, one in decision.levels.items()]
-    if isinstance(fitted, Fitted):
-        most = int(decision.sizes[-1] * FARTHEST)
-        others = (size for size in range(decision.sizes[0], most + 1) if size not in decision.sizes)
-        predicted = {size: _estimate(fitted, size) for size in others}
-        known += [_point(size, one, False) for size, one in predicted.items() if one.value is not None]
-    points = json.dumps(sorted(known, key=lambda one: float(one["size"] or 0)))
+    study, found = decision.study, means(decision.sweep)
+    known = {} if isinstance(found, Refusal) else known_sizes(found, decision.fitted)
+    points = json.dumps([_point(one) for one in known.values()])
     unit, what = safe(study.unit(decision.mode)), safe(study.axis.label)
     return (
-        f'<form class="lab-explorer" data-points="{safe(points)}" data-unit="{unit}" data-what="{what}">\n'
+        f'<form class="lab-explorer" data-points="{safe(points)}" data-unit="{unit}" data-what="{what}" '
+        f'data-chance="{percent(CHANCE, 2)}" data-priced="{study.axis.column}">\n'
         f'<p><strong>For your target.</strong> <label>Target, {unit} <input name="target" type="number" '
-        'min="0" step="any"></label> <label>Price of one for an hour <input name="price" type="number" '
+        'min="0" step="any"></label> <label>Price of a node for an hour <input name="price" type="number" '
         'min="0" step="any"></label></p>\n<p><output aria-live="polite">Without JavaScript: '
         "<code>lab answer RUN --target 500 --price 0.40</code>.</output></p>\n</form>"
     )

@@ -29,6 +29,7 @@ LINEAR = 0.95
 """Of as many times the throughput as there are workers or nodes."""
 EACH = shared_level(5)
 """The level of the interval of each of the claims, which share one error rate."""
+BY_LEVEL = f"{percent(EACH, 2)} intervals"
 SOON_SECONDS = 0.5
 THEORY_MARGIN = 0.25
 LATE_PART = 0.05
@@ -63,7 +64,8 @@ def _linear(study: Study) -> Iterator[Verdict]:
         f"Curves a second grow in proportion to the {what}",
         f"with {most} they are {LINEAR:g} of {times:g} times those with {least}, or more",
         judge(found, at_least(LINEAR)),
-        f"{short_estimate(ratio)} times with {most}: {short_estimate(found)} of linear, n = {found.n}",
+        f"{short_estimate(ratio)} times with {most}: {short_estimate(found)} of linear, {BY_LEVEL}, "
+        f"n = {found.n}",
     )
 
 
@@ -79,34 +81,39 @@ def _faster(study: Study, steps: pd.DataFrame) -> Iterator[Verdict]:
         )
         for one, other in itertools.pairwise(sizes)
     }
-    told = (f"{short_estimate(ratio)} from {step}" for step, ratio in found.items())
+    told = (f"from {step} to {short_estimate(ratio)} of what it was" for step, ratio in found.items())
     yield Verdict(
         f"A number is split in less time with more {study.axis.label}",
         "the time is below that of the size before, at each of them",
         all_of(judge(one, at_most(1.0)) for one in found.values()),
-        f"the time is {listing(told)}, n = {count(len(times), 'number')}",
+        f"the time goes {listing(told)}, {BY_LEVEL}, n = {count(len(times), 'number')}",
     )
 
 
 def _by_number(study: Study, steps: pd.DataFrame) -> pd.DataFrame:
-    """Return the median seconds of every number of the hunts, by workers or nodes."""
+    """Return the median seconds of every number of the hunts by workers, or by nodes with fewest workers."""
     rows = hunted(steps[steps["mode"] == "hunt"])
+    each = rows["workers"] / rows["nodes"]
+    rows = rows if study.axis.column == "workers" else rows[each == each.min()]
     return rows.pivot_table(index="item", columns=study.axis.column, values="seconds", aggfunc="median")
 
 
 def _soon(steps: pd.DataFrame) -> Iterator[Verdict]:
-    found = changes(steps)
+    found = changes(steps[steps["mode"] == "hunt"])
     if found.empty:
         return
-    allowed = found["curve_seconds"].clip(lower=SOON_SECONDS)
-    late = proportion_estimate(int((found["seconds"] > allowed).sum()), len(found), EACH)
+    # the workers of a trial wait for one another: blocks are counted, and not cases
+    is_late = found["seconds"] > found["curve_seconds"].clip(lower=SOON_SECONDS)
+    late = mean_estimate(is_late.groupby(found["block"]).mean().tolist(), EACH)
+    middle, longest = (seconds(float(one)) for one in (found["seconds"].median(), found["seconds"].max()))
+    most = f" (to {percent(late.high)}, {BY_LEVEL})" if late.high is not None else ""
     yield Verdict(
         "After a factor is found every worker is soon on new work",
-        f"in all but {percent(LATE_PART, 1)} of cases it is within {SOON_SECONDS:g} s, or within a longer "
-        "curve",
+        f"in all but {percent(LATE_PART, 1)} of cases it is within {SOON_SECONDS:g} s, or the time of one "
+        "curve where that is longer",
         judge(late, at_most(LATE_PART)),
-        f"{percent(late.value)} were later (to {percent(late.high)}), n = {late.n}; median "
-        f"{seconds(float(found['seconds'].median()))}, longest {seconds(float(found['seconds'].max()))}",
+        f"{percent(late.value)} of {len(found):,} cases were later{most}, n = {count(late.n, 'block')}; "
+        f"median {middle}, longest {longest}",
     )
 
 
@@ -114,12 +121,14 @@ def _as_theory(study: Study, steps: pd.DataFrame) -> Iterator[Verdict]:
     found = _efforts(study, steps)
     if found.empty:
         return
-    mean = mean_estimate(found, EACH)
+    mean, every = mean_estimate(found, EACH), steps.loc[steps["mode"] == "hunt", "item"].nunique()
+    # those that no curve split took the most curves
+    left = f"; {count(every - len(found), 'number')} had no factor by a curve" if every > len(found) else ""
     yield Verdict(
         "A factor takes as many curves as theory says",
         f"the mean effort is within {percent(THEORY_MARGIN, 2)} of that in which one factor is expected",
-        judge(mean, within(THEORY_MARGIN)),
-        f"{short_estimate(mean)} times as many, n = {count(mean.n, 'number')}",
+        "not decided" if left else judge(mean, within(THEORY_MARGIN)),
+        f"{short_estimate(mean)} times as many, {BY_LEVEL}, n = {count(mean.n, 'number')}{left}",
     )
 
 
@@ -137,17 +146,18 @@ def _kept(study: Study) -> Iterator[Verdict]:
         return
     hunts = study.run.trials[(study.run.trials["mode"] == "hunt") & (study.run.trials["status"] == "ok")]
     known = set(hunts["digest"].dropna())
-    wrong = (lost["status"] != "ok") | (~lost["digest"].isin(known) & bool(known))
-    numbers = lost["planned_tasks"].astype(int)
-    bad = int(numbers[wrong].sum())
-    found = proportion_estimate(bad, int(numbers.sum()), EACH)
-    again = int(lost["failed_attempts"].sum())
+    if not known:
+        return
+    # a trial has one digest of all its numbers
+    wrong = (lost["status"] != "ok") | ~lost["digest"].isin(known)
+    found = proportion_estimate(int(wrong.sum()), len(lost), EACH)
+    again, numbers = int(lost["failed_attempts"].sum()), int(lost["planned_tasks"].astype(int).sum())
     yield Verdict(
         "A worker that dies in the middle costs no number",
-        f"all but {percent(LATE_PART, 1)} of numbers come to the same primes",
+        f"in all but {percent(LATE_PART, 1)} of trials that lose one all numbers come to the same primes",
         judge(found, at_most(LATE_PART)),
-        f"{count(len(lost), 'trial')} lost a worker, steps done again: {again}; of "
-        f"{count(found.n, 'number')} {bad} came to other primes or to none",
+        f"{int(wrong.sum())} of {count(len(lost), 'trial')} (to {percent(found.high)}, {BY_LEVEL}) had a "
+        f"number with other primes or none, of {count(numbers, 'number')} in all; steps done again: {again}",
     )
 
 
@@ -186,7 +196,7 @@ def first_factor(study: Study) -> Markdown:
     panel = Panel(title, "part without a factor", [line, theory], EFFORT, top=1.05)
     caption = (
         "At an effort of 1, theory expects one factor: each curve counts with its chance to find a factor of "
-        f"that size. n = {len(found)} numbers, mean {short_estimate(mean)}."
+        f"that size. n = {len(found)} numbers, mean {short_estimate(mean)} ({percent(EACH, 2)} interval)."
     )
     return Markdown(
         figure(chart("Effort until the first factor", [panel]), caption, source(study, "tasks.csv"))

@@ -23,7 +23,8 @@ def limits(study: Study) -> Markdown:
         if study.blocks < 2
         else f"The intervals are over {count(study.blocks, 'block')} on {days}: they hold the noise of one "
         f"machine on {'that day' if len(begun) < 2 else 'these days'}, not the difference between machines.",
-        "Intervals are not corrected for their number: of twenty independent ones, one is expected to miss."
+        "Where nothing else is said, intervals are not corrected for their number: of twenty independent "
+        "ones, one is expected to miss."
         if study.blocks > 1
         else None,
         "The reference report's numbers were read off its charts; they come from other machines."

@@ -166,7 +166,7 @@ def _lost(study: Study, selected: Selected) -> str:
         first = found.causes[0]
         return f"the largest loss was {CAUSES[first.name]}, {estimate(first.share, '%', 100)}"
     if found.bound is None:
-        return "with one block, no loss can be told from noise"
+        return "with one trial of this size, no loss can be told from noise"
     return f"no single loss is shown, and none seen above {fixed(100 * found.bound, 1)} %"
 
 

@@ -1,6 +1,7 @@
 """What a large cluster needs, on paper: from costs that were measured here, and what Ray's makers publish."""
 
 from lab.analysis.costs import driver_cost
+from lab.analysis.mechanisms import geometric_mean
 from lab.formats import duration, length, memory, number, seconds, short_estimate
 from lab.published.ray_envelope import ENVELOPE, HEAD_CORES, HEAD_GIBIBYTES, OPEN_FILES
 from lab.published.ray_paper import MICROBENCHMARK, TASK
@@ -30,7 +31,7 @@ def driver(book: Book) -> Markdown:
     # the shorter the tasks were, the less of it is what the driver does beside
     known = sorted((one for one in costs if one[1].value is not None), key=lambda one: one[1].value or 0.0)
     found = measured(book)
-    seen = found.of("operations").mean(TASK, "ours") if found else None
+    seen = geometric_mean(found.of("operations").in_turns(TASK, "ours")) if found else None
     rate = seen.value if seen else None
     columns, told, sources = {}, [], []
     if found and seen and rate:
@@ -71,7 +72,8 @@ def rows(book: Book) -> Markdown:
     ]
     head = ("nodes", f"tasks of {length(TASK_SECONDS)} in an hour", "tasks.csv")
     return paragraphs(
-        f"A row of a task takes {number(each)} bytes here.",
+        f"A row of a task takes {number(each)} bytes here. All workers are reckoned to be busy, by as many "
+        "drivers as that needs.",
         table(head, lines, right=range(3)),
         source(studies[0], "tasks.csv"),
     )
@@ -87,7 +89,8 @@ def envelope(book: Book) -> Markdown:  # noqa: ARG001  the same for every book
     head = ("of one cluster", "tested, at least", *(f"{nodes:,} nodes" for nodes in NODES[2:]))
     return paragraphs(
         table(head, lines, right=range(1, 4)),
-        f"Tested by Ray's makers, with {WORKERS} workers a node here. For the head they advise {HEAD_CORES} "
+        f"The first numbers are what Ray's makers tested; the others reckon with {WORKERS} workers on each "
+        f"node. For the head they advise {HEAD_CORES} "
         f"cores and {HEAD_GIBIBYTES} GiB to begin with, no tasks on it, and on every node `ulimit -n` of at "
         f"least {OPEN_FILES:,}.",
     )

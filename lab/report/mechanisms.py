@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.analysis.intervals import LEVEL
-from lab.analysis.mechanisms import Values, moments, ratio
+from lab.analysis.mechanisms import Values, geometric_mean, moments, ratio
 from lab.analysis.verdicts import Verdict, shared_level
 from lab.data.environment import ENVIRONMENT, read_environment
 from lab.data.listing import all_listed
@@ -48,6 +48,11 @@ PARTIES = {
     "driver: ray.get returns": ("Ray", "driver", "ray.get returns the result"),
 }
 """Who does each step, whom it reaches, and its name in the diagram."""
+WAITS = (
+    ("Ray: the owner asks for a worker", "Ray: the call goes to the worker"),
+    ("Ray: the worker takes the call", "Ray: the arguments are there and are read"),
+)
+RETURNS = "driver: ray.get returns"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,12 +65,21 @@ class Measured:
 
     def of(self, experiment: str) -> Values:
         """Return the rows of one experiment."""
-        return Values(self.values.rows[self.values.rows["experiment"] == experiment])
+        given = self.environment.get("parameters", {})
+        nodes, slots, repeats = (_whole(given.get(one)) for one in ("nodes", "node_slots", "repeats"))
+        # elsewhere the cluster's own size counts, and not these parameters
+        known = nodes * slots if given.get("cluster") == "local" else 0
+        return Values(self.values.rows[self.values.rows["experiment"] == experiment], repeats, known)
 
     @property
     def source(self) -> str:
         """Return where the rows are."""
         return f"Data: {link(self.directory, FILE)} of {literal(self.directory.name)}"
+
+
+def _whole(value: Any) -> int:
+    """Return a whole number of a run's parameters; 0 for what is none."""
+    return value if isinstance(value, int) and 0 < value < 10**6 else 0
 
 
 def measured(book: Book) -> Measured | None:
@@ -91,14 +105,18 @@ def which_run(book: Book) -> Markdown:
             f"{NO_RUN} `{COMMAND}` makes one.", not_shown(all_listed(book.folder(EXPERIMENT), EXPERIMENT))
         )
     given, machine = found.environment.get("parameters", {}), found.environment.get("machine", {})
-    nodes, slots, repeats = (safe(given.get(one, "?")) for one in ("nodes", "node_slots", "repeats"))
+    nodes, slots, repeats = (_whole(given.get(one)) for one in ("nodes", "node_slots", "repeats"))
     whose = "Published run" if found.directory.name in book.published else "Your run"
-    shared = ", all on one machine" if given.get("cluster") in ("local", "compose") else ""
+    cluster = str(given.get("cluster", "?"))
+    size = {
+        "local": f", {count(nodes, 'node')} of {count(slots, 'slot')}, all on one machine",
+        "compose": f", {count(nodes, 'node')}, all on one machine",
+    }.get(cluster, "")
     return Markdown(
-        f"**{whose}** {literal(found.directory.name)}: cluster {safe(given.get('cluster', '?'))}, {nodes} "
-        f"nodes of {slots} slots{shared}; {safe(machine.get('cpu_model') or 'unknown processor')}, "
+        f"**{whose}** {literal(found.directory.name)}: cluster {safe(cluster)}{size}; "
+        f"{'driven from ' * (cluster == 'address')}{safe(machine.get('cpu_model') or 'unknown processor')}, "
         f"{machine.get('cores') or '?'} cores; {day(found.environment['sessions'][0]['started_at'])}; "
-        f"{repeats} repeats; Ray {safe(found.environment.get('versions', {}).get('ray', '?'))}; "
+        f"{count(repeats, 'repeat')}; Ray {safe(found.environment.get('versions', {}).get('ray', '?'))}; "
         f"{link(found.directory, FILE)}, {link(found.directory, ENVIRONMENT)}"
         f"{stale(found.environment, '; ')}."
     )
@@ -128,7 +146,8 @@ def _section(book: Book, experiment: str, shown: Shown, claims: str) -> Markdown
         return Markdown("*This run was not asked for it.*")
     out = values.rows[values.rows["status"] != "ok"]
     told = [
-        f"*Not measured, {safe(one.case)}: {safe(one.error_message)}.*"
+        f"*{'Ended early' if one.status == 'failed' else f'Not measured, {safe(one.case)}'}: "
+        f"{safe(one.error_message)}.*"
         for one in out.drop_duplicates(["case", "error_message"]).itertuples()
     ]
     if len(out) == len(values.rows):
@@ -149,12 +168,12 @@ def operations(found: Measured, values: Values) -> list[str | None]:
     rows = []
     agree = judged("operations", values)
     for (case, published), verdict in zip(MICROBENCHMARK.items(), agree, strict=True):
-        ours, theirs = values.of(case, "ours"), values.of(case, "ray microbenchmark")
+        ours, theirs = values.in_turns(case, "ours"), values.in_turns(case, "ray microbenchmark")
         rows.append(
             (
                 case,
-                short_estimate(values.mean(case, "ours")),
-                short_estimate(values.mean(case, "ray microbenchmark")),
+                short_estimate(geometric_mean(ours)),
+                short_estimate(geometric_mean(theirs)),
                 short_estimate(ratio(ours, theirs)),
                 verdict.outcome,
                 number(published),
@@ -193,6 +212,8 @@ def objects(found: Measured, values: Values) -> list[str | None]:
             rows,
             right=range(1, 5),
         ),
+        "The copy makes a new array each time, and large new arrays are slow to fill: a ratio above 1 tells "
+        "of a slow copy. "
         f"The paper writes {number(STORE_BYTES_PER_SECOND / 1e9)} GB/s of large objects and "
         f"{number(STORE_OPERATIONS_PER_SECOND)} small ones a second from one client, at least.",
         found.source,
@@ -206,6 +227,9 @@ def steps(found: Measured, values: Values) -> list[str | None]:
     named = zip(told["step"].astype(str), told["seconds"].astype(float), strict=True)
     drawn = [Step(at, *PARTIES[step]) for step, at in named if step in PARTIES]
     on_b = values.of("add(a, b)", "ran where b lies")
+    moment = dict(zip(told["step"].astype(str), told["seconds"].astype(float), strict=True))
+    spent = [moment[end] - moment[begin] for begin, end in WAITS if begin in moment and end in moment]
+    whole = moment.get(RETURNS)
     return [
         figure(
             sequence("The steps of one call of add(a, b)", ("driver", "Ray", "worker"), drawn),
@@ -215,4 +239,8 @@ def steps(found: Measured, values: Values) -> list[str | None]:
         if drawn
         else None,
         f"The larger input, b, lies on the second node: {int(on_b.sum())} of {len(on_b)} calls ran there.",
+        f"Asking for a worker and fetching inputs took {percent(sum(spent) / whole, 2)} of a call, by the "
+        "medians of these moments."
+        if whole and len(spent) == len(WAITS)
+        else None,
     ]

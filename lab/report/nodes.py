@@ -102,9 +102,9 @@ def _told(facts: pd.DataFrame) -> str:
     models = sorted({str(one) for one in facts["cpu_model"].dropna()})
     return (
         f"Processor: {safe(', '.join(models)) or UNKNOWN}. *Trials* counts those in which the node held "
-        "workers; *CPU* is the mean of its use of its own cores in their windows, *held back* the part of "
-        "the window in which its quota did; *clock known to* is the largest uncertainty of its clock against "
-        "that of the driver."
+        "workers; *CPU* is the mean of its use of its own cores in their windows, *held back* how long its "
+        "quota held its processors back, added up over them, as a part of the window; *clock known to* is "
+        "the largest uncertainty of its clock against that of the driver."
     )
 
 

@@ -3,8 +3,9 @@
 import pandas as pd
 
 from lab.analysis.intervals import Estimate, mean_estimate
+from lab.analysis.mechanisms import geometric_mean
 from lab.figures.scaling import LOOP
-from lab.formats import UNKNOWN, count, duration, percent, seconds
+from lab.formats import UNKNOWN, count, duration, percent
 from lab.report.answers import Answer
 from lab.report.decision import decide, main_series
 from lab.report.levels import level_table
@@ -22,7 +23,7 @@ def of_items(study: Study, mode: str) -> list[Answer]:
     if study.works.get(mode, {}).get("command"):
         return []
     found = [
-        ("What does one item take?", _takes(study, mode), "median over trials"),
+        ("What does one item take?", _takes(study, mode), "mean over trials of each one's"),
         ("What does handing it over cost?", _costs(study, mode), f"in brackets, n = {study.blocks}"),
         ("How short may items be?", _break_even(study, mode), "from the cost above"),
         ("Did items raise?", _raised_in_short(study, mode), "counted"),
@@ -51,8 +52,7 @@ def _takes(study: Study, mode: str) -> str:
     x = study.counts(mode, name)[0]
     rows = study.rows(mode, name, x)
     median, late = (
-        duration(mean_estimate(rows[f"run_{key}_seconds"].dropna().astype(float).tolist()))
-        for key in ("p50", "p95")
+        duration(geometric_mean(rows[f"run_{key}_seconds"].dropna().astype(float))) for key in ("p50", "p95")
     )
     where = f"a {name}" if name == LOOP else f"{name}, {at_size(study, x)}"
     return f"Median {median}, 95th percentile {late}; {where}, n = {len(rows)}."
@@ -80,12 +80,15 @@ def _costs(study: Study, mode: str) -> str:
         workers, cost = item_cost(study, mode, name)
         if cost.value is not None:
             called = "Ray" if name in study.rays(mode) else name
-            told.append(f"{called} {duration(cost)}{_nothing(cost)}, {count(workers, 'worker')}")
+            slower = ", with what they slow each other down" * (workers > 1)
+            told.append(f"{called} {duration(cost)}{_nothing(cost)}, {count(workers, 'worker')}{slower}")
     return f"{'; '.join(told)}." if told else ""
 
 
 def _nothing(cost: Estimate) -> str:
-    return " (not measurably more than nothing)" if cost.low is None or cost.low <= 0 else ""
+    if cost.low is None:
+        return " (one block)"
+    return " (not measurably more than nothing)" if cost.low <= 0 else ""
 
 
 def _break_even(study: Study, mode: str) -> str:
@@ -96,8 +99,10 @@ def _break_even(study: Study, mode: str) -> str:
     cost, workers = item_cost(study, mode, rays[0])[1], min(decide(study, mode).size, study.cores)
     if cost.value is None or cost.low is None or cost.low <= 0 or workers < 2:
         return ""
+    least = duration(cost.times(1 / (workers - 1)))
     return (
-        f"With {count(workers, 'worker')} Ray breaks even at items of {seconds(cost.value / (workers - 1))}."
+        f"With {count(workers, 'worker')} Ray breaks even at items of {least} or more, if nothing else is "
+        "lost."
     )
 
 

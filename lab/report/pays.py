@@ -1,5 +1,6 @@
 """The page on whether Ray pays off: beside a loop and processes, by the length of a task, in memory."""
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from lab.analysis import break_even as analysis
@@ -28,7 +29,9 @@ def answers(book: "Book") -> Markdown:
     evened, raced = (book.page(name).study for name in ("break_even", "ray_vs_multiprocessing"))
     if sweep is not None:
         decision = decide(sweep, sweep.main_mode)
-        found += [beside_loop(decision), beside_processes_in_all(sweep)]
+        loop = beside_loop(decision)
+        of_work = f"{sweep.name(sweep.main_mode)}: " if len(sweep.modes) > 1 and loop.answer else ""
+        found += [dataclasses.replace(loop, answer=of_work + loop.answer), beside_processes_in_all(sweep)]
     if evened is not None and evened.modes:
         found.append(short_answers.task_length(evened))
     if raced is not None and raced.modes:

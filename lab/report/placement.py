@@ -1,12 +1,16 @@
 """Where Ray runs tasks: locality, load balancing and scheduling, as `lab.report.mechanisms` shows them."""
 
-from lab.analysis.mechanisms import Values, ratio
-from lab.formats import duration, length, short_estimate
+import pandas as pd
+
+from lab.analysis.mechanisms import Values, geometric_mean, ratio
+from lab.formats import UNKNOWN, duration, length, seconds, short_estimate
 from lab.published.mechanism_claims import size_of
 from lab.published.ray_paper import MICROBENCHMARK, TASK
 from lab.report.markdown import table
 from lab.report.mechanisms import Measured, section_of
 
+GROUPS = ("PACK", "STRICT_SPREAD")
+"""Strategies of placement groups."""
 ON_PAPER = (1, 10, 100, 1000)
 CORES = (2, 16, 64)
 """Numbers of nodes, and of their cores, that the driver's limit is reckoned for."""
@@ -64,20 +68,32 @@ def scheduling(found: Measured, values: Values) -> list[str | None]:
         (
             f"`{case}`",
             short_estimate(values.mean(case, "on the busiest node")),
-            duration(values.mean(case, "duration")),
-            duration(values.mean(case, "time to place the group"))
-            if case in ("PACK", "STRICT_SPREAD")
-            else "–",
+            _least_to_most(values.of(case, "duration")),
+            duration(values.mean(case, "time to place the group")) if case in GROUPS else "–",
         )
-        for case in ("default", "SPREAD", "PACK", "STRICT_SPREAD")
+        for case in ("default", "SPREAD", *GROUPS)
     ]
     head = ("strategy", "part of the tasks on the busiest node", "until all are done", "to place the group")
-    return [table(head, rows, right=(1, 2, 3)), _driver_limit(found), found.source]
+    return [
+        table(head, rows, right=(1, 2, 3)),
+        "Until all are done: the least and the most that was seen. A group has two slots, in which more than "
+        "two tasks take turns.",
+        _driver_limit(found),
+        found.source,
+    ]
+
+
+def _least_to_most(found: pd.Series) -> str:
+    """Return the ends of what was seen: tasks that do not fit at once come in two kinds of times."""
+    if found.empty:
+        return UNKNOWN
+    low, high = seconds(float(found.min())), seconds(float(found.max()))
+    return low if low == high else f"{low} to {high}"
 
 
 def _driver_limit(found: Measured) -> str | None:
     """Reckon from one driver's rate how long tasks have to be at least to keep so many cores busy."""
-    seen = found.of("operations").mean(TASK, "ours")
+    seen = geometric_mean(found.of("operations").in_turns(TASK, "ours"))
     rate = seen.value
     if rate is None:
         return None
@@ -85,7 +101,6 @@ def _driver_limit(found: Measured) -> str | None:
     head = ("nodes", *(f"{cores} cores each" for cores in CORES))
     return (
         f"One driver hands out {short_estimate(seen)} empty tasks a second here, on cores that it shares "
-        f"with them; Ray's makers publish {MICROBENCHMARK[TASK]:,.0f}. On paper, with ours and if nothing "
-        "else were a limit, tasks shorter than this leave cores idle:\n\n"
-        + table(head, rows, right=range(1, 4))
+        f"with them; Ray's makers publish {MICROBENCHMARK[TASK]:,.0f}. At our rate, and with no other limit, "
+        "tasks shorter than this leave cores idle:\n\n" + table(head, rows, right=range(1, 4))
     )

@@ -4,6 +4,7 @@ import collections
 import datetime
 from typing import Any
 
+from lab.analysis.nodes import starts
 from lab.data.earlier import TIMINGS
 from lab.data.environment import ENVIRONMENT
 from lab.data.records import FILES
@@ -163,10 +164,10 @@ def cold_start(study: Study) -> str:
     ray = study.measures[study.measures["engine"] == "ray"]
     if ray.empty:
         return ""
-    starts = study.run.nodes["cluster_start_seconds"]
+    found = starts(study.run.nodes)
     who = "Ray itself" if study.embedded else "the cluster"
     return (
-        f"Cold starts are outside every window: {who} took {seconds(float(starts.median()))}, its "
+        f"Cold starts are outside every window: {who} took {seconds(float(found.median()))}, its "
         f"workers took {seconds(float(ray['startup_seconds'].median()))} (medians)."
     )
 

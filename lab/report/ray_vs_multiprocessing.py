@@ -87,7 +87,7 @@ def _alike(study: Study, mode: str, best: str) -> str:
     same = []
     for name in fastest_first(study, mode):
         ratio = compare(rows, "throughput", {"engine": best}, {"engine": name})
-        if name != best and ratio.n and told_apart(ratio, copy_of(study, mode)) is not True:
+        if name != best and ratio.n and told_apart(ratio, copy_of(study, mode)) is False:
             same.append(label(name))
     if not same:
         return ""
@@ -212,7 +212,10 @@ def _ratios(
             compare(select(rows, {column: one}), "throughput", {"engine": name}, {"engine": "pool"})
             for one in values
         ]
-        lines.append((label(name), *(short(one) for one in found), max(one.n for one in found)))
+        fewest, most = min(one.n for one in found), max(one.n for one in found)
+        lines.append(
+            (label(name), *(short(one) for one in found), most if fewest == most else f"{fewest} to {most}")
+        )
     return table(("relative to multiprocessing.Pool", *heads, "n"), lines, right=range(1, len(heads) + 2))
 
 

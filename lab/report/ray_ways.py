@@ -54,7 +54,7 @@ def repeated(study: Study) -> Markdown:
     """Show the cost of a task in this run beside that in the run before, and whether they agree."""
     earlier = _earlier(study)
     if earlier is None:
-        return Markdown("There is one complete run: whether its costs repeat is not decided.")
+        return Markdown("No earlier complete run can be read: whether costs repeat is not decided.")
     sides = [(safe(one.machine.get("cpu_model")), one.cores, one.workers) for one in (study, earlier)]
     if sides[0] != sides[1]:
         return Markdown(

@@ -2,10 +2,11 @@
 
 import pandas as pd
 
-from lab.analysis.mechanisms import Values, over_time
+from lab.analysis.intervals import mean_estimate
+from lab.analysis.mechanisms import Values, geometric_mean, over_time
 from lab.figures.lines import Line, Panel, chart
 from lab.figures.style import FURTHER
-from lab.formats import count, duration, listing, number, percent
+from lab.formats import count, duration, listing, percent
 from lab.report.markdown import figure, folded, safe, table
 from lab.report.mechanisms import Measured, section_of
 
@@ -14,12 +15,14 @@ from lab.report.mechanisms import Measured, section_of
 def elasticity(found: Measured, values: Values) -> list[str | None]:
     """Show throughput while a node leaves and one joins."""
     joined, taken = values.mean("a node joins", "moment"), values.mean("a node joins", "until it took a task")
-    again = values.of("a node leaves", "tasks run again")
+    again, came = (values.of("a node leaves", one) for one in ("tasks run again", "moment"))
+    took = len(values.of("a node joins", "until it took a task"))
     return [
-        _timed(found, values, {"both": "done, since a node left"}, "a node leaves at 0"),
-        f"A node was asked for {duration(joined)} after one had left, and took its first task "
-        f"{duration(taken)} later. Of the one that left, {count(int(again.sum()), 'task')} had to be run "
-        f"again in {count(len(again), 'repeat')}.",
+        _timed(found, values, {"both": "done, since a node left"}, "a node is told to leave at 0"),
+        f"A node was asked for {duration(joined)} after one was told to leave. In {took} of "
+        f"{count(len(came), 'repeat')} it took a task before all were done"
+        f"{f', the first {duration(taken)} after it was asked for' * bool(took)}. Of the one that left, "
+        f"{count(int(again.sum()), 'task')} had to be run again.",
     ]
 
 
@@ -32,16 +35,22 @@ def recovery(found: Measured, values: Values) -> list[str | None]:
         known = values.of(case, quantity)
         if quantity.startswith(("done", "not")) or known.empty:
             continue
-        yes = unit == "1" and quantity != "tasks run again"
-        told = f"{int(known.sum())} of {len(known)}" if yes else number(float(known.sum()), 3)
-        rows.append(
-            (safe(case), safe(quantity), duration(values.mean(case, quantity)) if unit == "s" else told)
-        )
+        rows.append((safe(case), safe(quantity), _found(known, quantity, unit)))
     streams = {"worker": "done, since the kill", "node": "done, since the kill"}
     return [
         _timed(found, values, streams, "the kill at 0"),
         folded("Numbers", table(("killed", "what", "found (95 % interval)"), rows, right=(2,))),
     ]
+
+
+def _found(known: pd.Series, quantity: str, unit: str) -> str:
+    """Return what one row of numbers says: a time, a count of tasks, or how often something was so."""
+    if quantity == "tasks run again":
+        return f"{int(known.sum())} in {count(len(known), 'repeat')}"
+    if unit != "s":
+        return f"{int(known.sum())} of {len(known)}"
+    # nothing lost is a time, too, of which there is no logarithm
+    return duration(geometric_mean(known) if (known > 0).all() else mean_estimate(known.tolist()))
 
 
 def _timed(found: Measured, values: Values, streams: dict[str, str], zero: str) -> str | None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from lab.analysis import break_even as analysis
 from lab.analysis.intervals import Estimate, mean_estimate
 from lab.data.engines import label
-from lab.formats import duration, length, short_estimate
+from lab.formats import UNKNOWN, count, duration, length, listing, short_estimate
 from lab.report import break_even, containers, ray_vs_multiprocessing
 from lab.report.answers import Answer, how_far, how_many, sure
 from lab.report.decision import decide
@@ -19,7 +19,7 @@ def over_nodes(study: Study) -> Answer:
     decision = decide(study, study.main_mode)
     far, many = how_far(decision), how_many(decision)
     network = (
-        " These nodes stand in for machines; no network was measured. On one host, start workers instead."
+        " These nodes stand in for machines, and no network was measured; on one machine use workers."
         if study.placement.shared
         else ""
     )
@@ -48,12 +48,11 @@ def beside_processes(study: Study, what: str, chosen: Mapping[str, object], batc
     ratios = {one: ratio for one, ratio in found.items() if ratio.value is not None}
     if not ratios:
         return ""
-    shortest, longest = min(ratios), max(ratios)
-    first, last = (f"{length(one)}{_open(ratios[one])}" for one in (shortest, longest))
-    return (
-        f"{what}, {short_estimate(ratios[shortest])} times as fast with tasks of {first}, "
-        f"{short_estimate(ratios[longest])} with {last}"
+    told = (
+        f"{short_estimate(ratios[one])} with tasks of {length(one)}{_open(ratios[one])}"
+        for one in sorted({min(ratios), max(ratios)})
     )
+    return f"{what}, times as fast: {listing(told)}"
 
 
 def _open(ratio: Estimate) -> str:
@@ -72,8 +71,10 @@ def memory_and_start(study: Study) -> Answer:
             for one in ("peak_memory_bytes", "startup_seconds")
         )
         if len(mine):
-            told.append(f"{label(name)}: {short_estimate(peak, 2.0**-20)} MiB, {duration(start)}")
-    measured = f"in brackets, n = {study.blocks}; all processes"
+            memory = UNKNOWN if peak.value is None else f"{short_estimate(peak, 2.0**-20)} MiB"
+            told.append(f"{label(name)}: {memory}, {duration(start)}")
+    workers = count(int(found["workers"].max()), "worker") if len(found) else ""
+    measured = f"{modes[0] if modes else ''}, {workers}; in brackets, n = {study.blocks}; all processes"
     return Answer("Memory and start-up?", f"{'; '.join(told)}." if told else "", measured, "pays.md")
 
 

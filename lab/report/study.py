@@ -166,8 +166,8 @@ class Study:
 
     @property
     def modes(self) -> tuple[str, ...]:
-        """Return the modes that have a trial which ended well."""
-        found = set(self.measures["mode"])
+        """Return the modes that have a trial which ended well, besides copies for the noise."""
+        found = set(self.measures.loc[self.measures["arm"] != "copy", "mode"])
         return tuple(mode for mode in self.every_mode if mode in found)
 
     def unit(self, mode: str) -> str:

@@ -50,7 +50,7 @@ OF_NODES = (
         "throttled_percent",
         "Held back by the quota",
         "% of the window",
-        "Held back by the quota, % of the window",
+        "Held back by the quota, % of the window, added up over processors",
     ),
 )
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from lab.analysis.configurations import Levels
+from lab.analysis.nodes import starts
 from lab.analysis.queue import queue_lengths
 from lab.analysis.trials import of_median_throughput
 from lab.figures import curves as figures
@@ -110,10 +111,10 @@ def start(study: Study) -> Markdown:
         return Markdown("")
     mode, axis = study.main_mode, study.axis
     levels = study.levels(mode, "startup_seconds")
-    cluster = study.run.nodes["cluster_start_seconds"].dropna()
+    cluster = starts(study.run.nodes)
     told = (
-        f"From asking for the cluster until it was ready: {seconds(float(cluster.median()))} (median over "
-        f"{count(len(cluster), 'node')})."
+        f"From asking for the cluster until it was ready: {seconds(float(cluster.median()))} "
+        f"({'one start' if len(cluster) == 1 else f'median of {len(cluster)} starts'})."
         if len(cluster)
         else ""
     )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from lab.analysis.causes import LEAST, Cause
+from lab.analysis.causes import DRIVER_CORES, FULL, LEAST, Cause
 from lab.analysis.intervals import Estimate
 from lab.formats import count, number, percent, seconds, short_estimate
 from lab.report import baselines, losses, timeline
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Facts = Mapping[str, Any]
 
+ALIKE = 0.9
+"""Of the waiting among many, from which on that of one alone is as much."""
+
 
 def _whole(facts: Facts, name: str) -> int:
     return round(float(facts.get(name, 0)))
@@ -26,7 +29,7 @@ def _whole(facts: Facts, name: str) -> int:
 
 def _cores(facts: Facts) -> str:
     found = float(facts.get("cores", 0))
-    cores = f"{found:.0f}" if found == int(found) else number(found)
+    cores = f"{found:.3g}"
     return "the one core is at work" if cores == "1" else f"all {cores} cores are at work"
 
 
@@ -59,8 +62,9 @@ def _waiting(facts: Facts) -> str:
 
 
 def _data(facts: Facts) -> str:
-    size = f" of {number(facts['item_bytes'] / 1e6, 2)} MB each" if "item_bytes" in facts else ""
-    return f"items and results{size} travel"
+    if "item_bytes" not in facts:
+        return "items and results travel"
+    return f"an item and its result travel, {number(facts['item_bytes'] / 1e6, 2)} MB together"
 
 
 TOLD: Mapping[str, Callable[[Facts], str]] = {
@@ -89,7 +93,11 @@ REMEDIES: Mapping[str, Callable[[Facts], str]] = {
     "short": lambda facts: f"put {max(2, _whole(facts, 'batch'))} tasks or more into a call",
     "tail": lambda _: "smaller tasks, the longest first",
     "threads": lambda _: "one thread for each worker: OMP_NUM_THREADS=1",
-    "waiting": lambda _: "look for a lock, a shared actor, or input and output that workers share",
+    "waiting": lambda facts: (
+        "one worker alone waits as much: more workers than cores help"
+        if facts.get("alone", 0.0) > ALIKE * facts.get("here", 1.0)
+        else "look for a lock, a shared actor, or input and output that workers share"
+    ),
     "driver": lambda _: "larger tasks, or several drivers",
     "startup": lambda _: "keep workers, and measure for longer",
     "data": lambda _: "send less: ray.put what many tasks share, make inputs where they are used",
@@ -98,6 +106,13 @@ REMEDIES: Mapping[str, Callable[[Facts], str]] = {
     "neighbours": lambda _: "a quiet machine",
 }
 """What to change, by cause."""
+
+
+OTHER_RULES = {
+    "cores": f" (from {percent(FULL, 2)} on)",
+    "driver": f" (and it uses {DRIVER_CORES:g} cores or more)",
+}
+"""What else a cause takes to be true, or in place of LEAST."""
 
 
 def page(book: "Book") -> Markdown:
@@ -134,10 +149,13 @@ def in_short(decision: Decision) -> tuple[str, str]:
     at = f"With {at_size(decision.study, decision.sizes[-1])}, "
     n = max(one.share.n for one in decision.causes)
     level = f"{_level(decision)}, n = {n}"
+    kept, gained = _keeps_up(decision)
+    if kept and not any(one.name == "cores" for one in holding):
+        return f"{at}nothing does: they are {short_estimate(gained)} times as fast as one.", level
     if not holding:
-        kept, gained = _keeps_up(decision)
-        if kept:
-            return f"{at}nothing does: they are {short_estimate(gained)} times as fast as one.", level
+        if n < 2:
+            rows = "one repeat cannot tell: run 5" if n else "there are no rows of tasks to tell it from"
+            return f"{at}{rows}.", "not decided"
         bound = decision.reasons.bound
         none = f"none seen above {percent(bound, 2)} of the core time" if bound else "not known"
         if bound == 1:
@@ -156,7 +174,7 @@ def _keeps_up(decision: Decision) -> tuple[bool, Estimate]:
     gained = decision.beside(one, size)
     if one is None or gained.low is None or decision.study.grows:
         return False, gained
-    return gained.low >= (1 - LEAST) * baselines.ideal(decision, size, one) > 1 - LEAST, gained
+    return gained.low >= (1 - LEAST) * baselines.fair_ideal(decision, size, one) > 1 - LEAST, gained
 
 
 def _part(one: Cause) -> str:
@@ -181,7 +199,8 @@ def causes_table(decision: Decision) -> Markdown:
     gains = any(_gain(one) for one in holding)
     head = ("cause", "% of the core time", "what to change", *(("gain at most",) if gains else ()))
     shown = table(head, [_row(decision, one)[: len(head)] for one in holding]) if holding else None
-    rest = [(CAUSES[one.name], _share(one), one.outcome) for one in others]
+    rules = {one.name: OTHER_RULES.get(one.name, "") for one in others}
+    rest = [(f"{CAUSES[one.name]}{rules[one.name]}", _share(one), one.outcome) for one in others]
     return paragraphs(
         shown,
         folded(

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", type=float, metavar="RATE", help="units/s that are wanted")
     parser.add_argument("--work", type=float, metavar="UNITS", help="units that are to be done, with --hours")
     parser.add_argument("--hours", type=float, metavar="HOURS", help="by when, with --work")
-    parser.add_argument("--price", type=float, metavar="PRICE", help="what a node costs for an hour")
+    parser.add_argument("--price", type=float, metavar="PRICE", help="what a node costs for an hour, in all")
     parser.add_argument("--json", action="store_true", help="print plain values instead of sentences")
 
 

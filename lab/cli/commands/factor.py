@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 EXAMPLE = """\
-  lab factor 2**137-1
+  lab factor "2**137-1"
   lab factor "10^50 + 19" --workers 2 --json
-  lab factor 2**256+1 --cluster compose --nodes 4
+  lab factor "2**256+1" --cluster compose --nodes 4
 what stands in the certificate can be checked in PARI: its last line is what to ask"""
 
 
