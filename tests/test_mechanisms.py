@@ -348,7 +348,7 @@ def test_cases_that_share_a_fate_count_once() -> None:
     assert verdict_of("recovery", "30 ms", *kept).outcome == "does not hold"
     told = verdict_of("recovery", "30 ms", *kept, *took)
     assert "9 of 10" in told.evidence
-    assert "The longest took 1 s." in told.evidence
+    assert "The longest took 1.00 s." in told.evidence
 
 
 def test_a_stream_that_lost_tasks_is_not_forgotten() -> None:

@@ -23,6 +23,10 @@ RANKS = ("ray", "ray_tasks", "ray_actor_pool", "ray_pool")
 """The engines that answers speak of: this lab's dispatch, else another way to use Ray, else any."""
 
 
+LITTLE = 0.1
+"""Of the best throughput, what the smallest size may lose at most for answers to speak of it."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Decision:
     """The series of a mode that answers speak of, and what follows from it."""
@@ -69,11 +73,17 @@ class Decision:
 
     @property
     def size(self) -> int:
-        """Return the size that answers speak of: that to use, the fastest that it may be, or the largest."""
-        if self.choice is None or len(self.sizes) < 2:
+        """Return the size that answers speak of: the one to use, one that it may be, or the largest.
+
+        Of those that it may be, that is the smallest, but the fastest where that may lose much: answers would
+        tell of noise.
+        """
+        choice = self.choice
+        if choice is None or len(self.sizes) < 2:
             return self.sizes[-1]
-        may_be = self.choice.possible
-        return self.choice.size or max(may_be, key=lambda one: self.levels[one].value or 0.0)
+        if choice.size is None and (choice.loss is None or choice.loss > LITTLE):
+            return max(choice.possible, key=lambda one: self.levels[one].value or 0.0)
+        return choice.size or choice.possible[0]
 
     @property
     def one(self) -> tuple[str, int] | None:

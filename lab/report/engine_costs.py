@@ -61,7 +61,8 @@ def _dask(study: Study, mode: str) -> str | None:
     ratio = compare(study.of_work(mode), "task_cpu_seconds", {"engine": "dask"}, {"engine": "pool"})
     if ratio.low is None or ratio.low < MORE_WORK:
         return None
-    large = float(study.of_work(mode)["item_bytes"].astype(float).max()) >= LARGE_BYTES
+    trials = study.run.trials
+    large = float(trials.loc[trials["mode"] == mode, "item_bytes"].astype(float).max()) >= LARGE_BYTES
     reason = (
         f"In {study.name(mode)}, the same tasks take {short_estimate(ratio)} times the processor time in "
         "Dask's workers that they take in those of multiprocessing.Pool."
