@@ -294,7 +294,7 @@ def test_a_published_book_says_where_it_is(two_pages: Path) -> None:
     text = (html_folder / "book" / "index.html").read_text()
     assert '<link rel="canonical" href="https://lab.example/book/book/index.html"' in text
     assert '<meta property="og:image" content="https://lab.example/book/_static/card.png" />' in text
-    assert re.search(r'og:description" content="Search: 2 workers do the work', text)
+    assert re.search(r'og:description" content="2 workers do the work', text)
     assert (html_folder / "_static" / "card.png").read_bytes().startswith(b"\x89PNG")
     listed = (html_folder / "sitemap.xml").read_text()
     assert "<loc>https://lab.example/book/book/single_node.html</loc>" in listed

@@ -44,7 +44,7 @@ SWEEP: dict[str, Any] = NODES | {
     "may_scale": True,
     "wait_seconds": 180.0,
 }
-LONG = SWEEP | {"nodes": [2], "seed": 1, "search_bits": 250, "search_width": 12_288, "search_tasks": 480}
+LONG = SWEEP | {"nodes": [2], "seed": 1, "search_bits": 250, "search_width": 8_192, "search_tasks": 480}
 """One size and its copy of some 10 s each, then the baseline of one worker; such numbers go without vectors.
 
 A row arrives up to 2 s after its task, and what a test then does to the cluster has to meet the same trial,

@@ -71,6 +71,11 @@ def mean_against(
     return Estimate(found.n, found.value, found.value - half, found.value + half, level)
 
 
+def geometric_mean(values: Iterable[float], level: float = LEVEL) -> Estimate:
+    """Return the geometric mean of values with its interval; a value of 0 or less is left out."""
+    return geometric_estimate([log(value) for value in values if value > 0], level)
+
+
 def ratio_estimate(
     numerators: Sequence[float | None], denominators: Sequence[float | None], level: float = LEVEL
 ) -> Estimate:

@@ -2,10 +2,9 @@
 
 import dataclasses
 
-import numpy as np
 import pandas as pd
 
-from lab.analysis.intervals import LEVEL, Estimate, geometric_estimate, ratio_estimate
+from lab.analysis.intervals import LEVEL, Estimate, geometric_mean, ratio_estimate
 
 BIN_SECONDS = 0.25
 """Of throughput over time."""
@@ -42,11 +41,6 @@ class Values:
     def mean(self, case: str, quantity: str, level: float = LEVEL, **at: int) -> Estimate:
         """Return the geometric mean with its interval; a value of 0 or less is left out."""
         return geometric_mean(self.of(case, quantity, **at), level)
-
-
-def geometric_mean(found: pd.Series, level: float = LEVEL) -> Estimate:
-    """Return the geometric mean of values with its interval; a value of 0 or less is left out."""
-    return geometric_estimate(np.log(found[found > 0]).tolist(), level)
 
 
 def ratio(tops: pd.Series, bottoms: pd.Series, level: float = LEVEL) -> Estimate:

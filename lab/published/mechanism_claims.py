@@ -226,7 +226,7 @@ def _counted(claim: str, rule: str, seen: Sequence[bool], level: float, least: f
     if outcome == "not decided" and yes in (0, of):
         share = least if yes else 1 - least
         alike = math.ceil(math.log((1 - level) / 2) / math.log(share))
-        told += f" As many as {alike} alike would decide it."
+        told += f" With {alike} cases that are all alike it would be decided."
     return Verdict(claim, rule, outcome, told)
 
 

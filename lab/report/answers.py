@@ -74,7 +74,7 @@ def how_far(decision: Decision) -> Answer:
     each = baselines.each(decision, one)
     quota = f", {own_cores(study)} each" if study.axis.column == "nodes" and study.placement.shared else ""
     first = f"{capital(at_size(study, size))}{quota}: {_times(gained)} times as fast as one{each}"
-    ideal = baselines.fair_ideal(decision, size, one)
+    ideal = baselines.ideal(decision, size, one)
     part = of_ideal(gained, ideal)
     return Answer(question, f"{first}{f'{part} of {ideal}' * bool(part)}.", sure(gained), "how_many.md")
 
@@ -230,7 +230,7 @@ def in_one_line(study: Study) -> str:
     gained, choice = decision.beside(decision.one, size), decision.choice
     told = "How far it scales is not decided"
     if gained.value is not None and decision.one is not None:
-        part = of_ideal(gained, baselines.fair_ideal(decision, size, decision.one))
+        part = of_ideal(gained, baselines.ideal(decision, size, decision.one))
         told = f"{at_size(study, size)} do the work {number(gained.value)} times as fast as one{part}"
         if is_open(gained, MATTERS):
             told = (

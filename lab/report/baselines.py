@@ -79,10 +79,10 @@ def grown(decision: Decision, size: int, gained: Estimate, one: tuple[str, int])
     """Say what a weak sweep gains: throughput beside one, and that of each."""
     counted = decision.study.axis.column == "workers"
     alike = size if counted else ideal(decision, size, one)
+    efficiency = f", an efficiency of {short_estimate(gained, 100 / alike)} %" if alike else ""
     return (
         f"{at_size(decision.study, size)}, with work that grows as they do (weak scaling): "
-        f"{_cell(gained)} times the throughput of one{each(decision, one)}, an efficiency of "
-        f"{short_estimate(gained, 100 / alike)} %"
+        f"{_cell(gained)} times the throughput of one{each(decision, one)}{efficiency}"
     )
 
 
@@ -91,13 +91,13 @@ def each(decision: Decision, one: tuple[str, int]) -> str:
     return "" if one[0] == decision.series else " with one worker"
 
 
-def fair_ideal(decision: Decision, size: int, one: tuple[str, int]) -> int:
-    """Return the same, and 0 where nodes are not alike: then it depends on which of them a size has."""
-    return ideal(decision, size, one) if decision.sweep.equal_nodes else 0
-
-
 def ideal(decision: Decision, size: int, one: tuple[str, int]) -> int:
-    """Return how many times as fast it would be if nothing were lost: as workers, up to the cores."""
+    """Return how many times as fast it would be if nothing were lost: as workers, up to the cores.
+
+    0 where nodes are not alike: then it depends on which of them a size has.
+    """
+    if not decision.sweep.equal_nodes:
+        return 0
     if decision.study.axis.column == "workers":
         return min(size, decision.study.cores)
     return size if one[0] == decision.series else size * int(decision.series.split(" ")[0])

@@ -26,6 +26,13 @@ def caveats(decision: Decision) -> list[str]:
     return [*found, *_machines(study), *_nodes(decision)]
 
 
+def of_one_work(study: Study) -> str | None:
+    """Say which kind of work answers are of, where a run has several."""
+    if len(study.modes) < 2:
+        return None
+    return f"Where nothing else is said, answers are of *{study.name(study.main_mode)}*."
+
+
 def _failed(decision: Decision) -> pd.DataFrame:
     ended = decision.study.failures[decision.study.failures["status"] != "interrupted"]
     return select(ended, {"mode": decision.mode, **decision.study.known[decision.series]})

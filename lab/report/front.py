@@ -11,8 +11,9 @@ from lab.formats import count, length, listing, number, percent, seconds
 from lab.report import break_even, containers, ray_vs_multiprocessing, scaling, short_answers
 from lab.report.answers import NOTE, Answer, answers, beside_processes_in_all, in_one_line
 from lab.report.book import Book
+from lab.report.caveats import of_one_work
 from lab.report.decision import decide
-from lab.report.markdown import Markdown, capital, folded, paragraphs, safe, table
+from lab.report.markdown import Markdown, folded, paragraphs, safe, table
 from lab.report.nodes import at_size
 from lab.report.page import no_run
 from lab.report.source import of_run, stale
@@ -77,6 +78,7 @@ def _told(group: Group) -> str:
     return paragraphs(
         f'<p class="lab-finding">{_finding(group.main)}</p>',
         group.badge,
+        of_one_work(group.sweeps[0]) if group.sweeps else None,
         _table([one for one in rows(group) if one.answer]),
         _situations(group),
         _figure(group),
@@ -85,13 +87,8 @@ def _told(group: Group) -> str:
 
 def _finding(study: Study) -> str:
     if study.experiment not in FINDINGS and study.kind != "docker":
-        return f"{capital(_of_work(study))}{in_one_line(study)}"
+        return in_one_line(study)
     return FINDINGS.get(study.experiment, containers.sentence)(study).replace("*", "")
-
-
-def _of_work(study: Study) -> str:
-    """Return the kind of work that answers are of, before these, where the run has several."""
-    return f"{study.name(study.main_mode)}: " if len(study.modes) > 1 else ""
 
 
 def _table(found: list[Answer]) -> str:
@@ -107,9 +104,8 @@ def rows(group: Group) -> Iterator[Answer]:
     """Yield the answers of a group of runs, question by question."""
     sweep = group.sweeps[0] if group.sweeps else None
     if sweep is not None:
-        of_work = _of_work(sweep)
         yield from (
-            dataclasses.replace(one, answer=f"{of_work}{one.answer}") if one.answer else one
+            one
             for one in answers(sweep, sweep.main_mode)
             if not one.question.startswith(("Does Ray pay", "Ray or plain"))
         )

@@ -1,7 +1,7 @@
 """What a large cluster needs, on paper: from costs that were measured here, and what Ray's makers publish."""
 
 from lab.analysis.costs import driver_cost
-from lab.analysis.mechanisms import geometric_mean
+from lab.analysis.intervals import geometric_mean
 from lab.formats import duration, length, memory, number, seconds, short_estimate
 from lab.published.ray_envelope import ENVELOPE, HEAD_CORES, HEAD_GIBIBYTES, OPEN_FILES
 from lab.published.ray_paper import MICROBENCHMARK, TASK

@@ -6,8 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from lab.analysis.intervals import LEVEL
-from lab.analysis.mechanisms import Values, geometric_mean, moments, ratio
+from lab.analysis.intervals import LEVEL, geometric_mean
+from lab.analysis.mechanisms import Values, moments, ratio
 from lab.analysis.verdicts import Verdict, shared_level
 from lab.data.environment import ENVIRONMENT, read_environment
 from lab.data.listing import all_listed

@@ -2,8 +2,7 @@
 
 import pandas as pd
 
-from lab.analysis.intervals import Estimate, mean_estimate
-from lab.analysis.mechanisms import geometric_mean
+from lab.analysis.intervals import Estimate, geometric_mean, mean_estimate
 from lab.figures.scaling import LOOP
 from lab.formats import UNKNOWN, count, duration, percent
 from lab.report.answers import Answer
@@ -23,7 +22,7 @@ def of_items(study: Study, mode: str) -> list[Answer]:
     if study.works.get(mode, {}).get("command"):
         return []
     found = [
-        ("What does one item take?", _takes(study, mode), "mean over trials of each one's"),
+        ("What does one item take?", _takes(study, mode), "means over trials"),
         ("What does handing it over cost?", _costs(study, mode), f"in brackets, n = {study.blocks}"),
         ("How short may items be?", _break_even(study, mode), "from the cost above"),
         ("Did items raise?", _raised_in_short(study, mode), "counted"),

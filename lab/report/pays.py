@@ -1,6 +1,5 @@
 """The page on whether Ray pays off: beside a loop and processes, by the length of a task, in memory."""
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from lab.analysis import break_even as analysis
@@ -10,6 +9,7 @@ from lab.figures.heat import Cell, heat
 from lab.formats import length
 from lab.report import break_even, short_answers
 from lab.report.answers import Answer, answer_table, beside_loop, beside_processes_in_all
+from lab.report.caveats import of_one_work
 from lab.report.decision import decide
 from lab.report.engines import named
 from lab.report.markdown import Markdown, figure, paragraphs
@@ -29,9 +29,7 @@ def answers(book: "Book") -> Markdown:
     evened, raced = (book.page(name).study for name in ("break_even", "ray_vs_multiprocessing"))
     if sweep is not None:
         decision = decide(sweep, sweep.main_mode)
-        loop = beside_loop(decision)
-        of_work = f"{sweep.name(sweep.main_mode)}: " if len(sweep.modes) > 1 and loop.answer else ""
-        found += [dataclasses.replace(loop, answer=of_work + loop.answer), beside_processes_in_all(sweep)]
+        found += [beside_loop(decision), beside_processes_in_all(sweep)]
     if evened is not None and evened.modes:
         found.append(short_answers.task_length(evened))
     if raced is not None and raced.modes:
@@ -40,7 +38,8 @@ def answers(book: "Book") -> Markdown:
     if not shown:
         return no_run("break_even", book.page("break_even").runs)
     runs = [study for study in (sweep, evened, raced) if study is not None]
-    return paragraphs(*(book.badge(one) for one in runs), answer_table(shown).text)
+    whose = of_one_work(sweep) if sweep is not None else None
+    return paragraphs(*(book.badge(one) for one in runs), whose, answer_table(shown).text)
 
 
 def heat_map(study: Study) -> Markdown:

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from lab.analysis.mechanisms import Values, geometric_mean, ratio
+from lab.analysis.intervals import geometric_mean
+from lab.analysis.mechanisms import Values, ratio
 from lab.formats import UNKNOWN, duration, length, seconds, short_estimate
 from lab.published.mechanism_claims import size_of
 from lab.published.ray_paper import MICROBENCHMARK, TASK

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from lab.analysis.intervals import mean_estimate
-from lab.analysis.mechanisms import Values, geometric_mean, over_time
+from lab.analysis.intervals import geometric_mean, mean_estimate
+from lab.analysis.mechanisms import Values, over_time
 from lab.figures.lines import Line, Panel, chart
 from lab.figures.style import FURTHER
 from lab.formats import count, duration, listing, percent

@@ -49,10 +49,10 @@ def beside_processes(study: Study, what: str, chosen: Mapping[str, object], batc
     if not ratios:
         return ""
     told = (
-        f"{short_estimate(ratios[one])} with tasks of {length(one)}{_open(ratios[one])}"
+        f"{short_estimate(ratios[one])} times as fast with tasks of {length(one)}{_open(ratios[one])}"
         for one in sorted({min(ratios), max(ratios)})
     )
-    return f"{what}, times as fast: {listing(told)}"
+    return f"{what}, {listing(told)}"
 
 
 def _open(ratio: Estimate) -> str:

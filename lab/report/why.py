@@ -174,7 +174,7 @@ def _keeps_up(decision: Decision) -> tuple[bool, Estimate]:
     gained = decision.beside(one, size)
     if one is None or gained.low is None or decision.study.grows:
         return False, gained
-    return gained.low >= (1 - LEAST) * baselines.fair_ideal(decision, size, one) > 1 - LEAST, gained
+    return gained.low >= (1 - LEAST) * baselines.ideal(decision, size, one) > 1 - LEAST, gained
 
 
 def _part(one: Cause) -> str:
