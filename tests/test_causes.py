@@ -27,6 +27,8 @@ PLANTED: Mapping[str, tuple[tuple[Node, ...], set[str]]] = {
     "cores without workers": ((Node(cores=2.0), Node(cores=1.5)), {"unused"}),
     "threads": ((Node(cores=2.0, upkeep_cores=0.9),) * 2, {"threads", "unused"}),
     "more workers than cores": ((Node(cores=0.25, workers=3), Node(cores=2.0, workers=6)), {"cores"}),
+    "a slow node that ends last": ((Node(tail=0.3), Node(slower=0.4)), {"slow_node"}),
+    "a slow node that ends first": ((Node(), Node(slower=0.4, tail=0.3)), {"slow_node", "tail"}),
     "several at once": (
         (Node(cores=0.25, workers=3, stall=0.1, gaps=0.1, tail=0.1, startup=0.05),) * 3,
         {"short", "tail", "startup"},

@@ -131,7 +131,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / ".venv" / "bin" / "python").chmod(0o755)
     for name in ("pyproject.toml", "requirements.lock"):
         shutil.copy(ROOT / name, tmp_path)
-    for name in ("pyvenv.cfg", ".installed-uv", ".installed-report"):
+    for name in ("pyvenv.cfg", ".compiled", ".installed-uv", ".installed-report"):
         (tmp_path / ".venv" / name).touch()
     return tmp_path
 

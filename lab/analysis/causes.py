@@ -80,7 +80,8 @@ def causes(run: Run, account: Account, measures: pd.DataFrame, trials: pd.Index)
     - slower: tasks take more processor time than alone: caches, bandwidth of memory, hyperthreads; without
       the slow node, where there is one
     - short: gaps between tasks, and what the driver and Ray's processes take from them; batches help
-    - tail: cores idle after the last task of their worker
+    - tail: cores idle after the last task of their worker; at least what is left where a slow node, if there
+      is one, does not alone have tasks
     - threads: processor time of the workers beyond what one thread each could use
     - waiting: inside tasks without processor time that nothing else took: a lock, input and output
     - driver: gaps while the driver uses DRIVER_CORES or more
@@ -92,7 +93,7 @@ def causes(run: Run, account: Account, measures: pd.DataFrame, trials: pd.Index)
     """
     sound = account.trials.loc[trials]
     known = sound[sound["sound"] & sound["available"].notna()]
-    found, slow = costs(run, account, known.index), slowest(account, known)
+    found, slow = costs(run, account, known.index), slowest(run, account, known)
     level = _level(_shares(found, slow, known, LEVEL))
     shares = _shares(found, slow, known, level)
     rows = measures[measures.index.isin(known.index)].reindex(known.index)
@@ -135,13 +136,14 @@ def _level(alone: Mapping[str, Estimate]) -> float:
 def _shares(found: Costs, slow: SlowNode, known: pd.DataFrame, level: float) -> dict[str, Estimate]:
     """Return the share of every cause of which something is known or might be, with intervals of a level."""
     shares = {"slow_node": slow.share(known["block"], level)}
-    slower = found.least["slower"]
+    slower, least = found.least["slower"], found.least
     if judge(shares["slow_node"], at_least(LEAST)) == "holds":
         slower = slower - np.minimum(slow.shares.fillna(0.0), slower.clip(lower=0))
+        least = least.assign(tail=least["tail"] - slow.tails.fillna(0.0))
     error = alone_error(known, "slower")
     shares["slower"] = bounded(slower, slower, known["block"], *error, level)
     for name in found.least.columns.drop(["slower", "cores"]):
-        shares[name] = bounded(found.least[name], found.most[name], known["block"], level=level)
+        shares[name] = bounded(least[name], found.most[name], known["block"], level=level)
     # what the pace of cores takes from the work counts where it is seen: its noise would hide that they work
     seen = "holds" in [judge(shares[name], at_least(LEAST)) for name in ("slow_node", "slower")]
     work, error = (found.least["cores"], error) if seen else (found.most["cores"], (0.0, 0))

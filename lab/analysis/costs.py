@@ -178,12 +178,14 @@ def driver_cost(trials: pd.DataFrame) -> Estimate:
 class SlowNode:
     """The node that costs most against the mean of the others: its name, '' where nothing is known.
 
-    `shares` are its cost in each trial as a part of the core time of all nodes, NaN where unknown; `ratio` is
-    how long it takes for a task beside the others; `nodes` is how many were compared.
+    `shares` are its cost in each trial as a part of the core time of all nodes, NaN where unknown; `tails`
+    likewise what the others idle at the end, while it alone has tasks left; `ratio` is how long it takes for
+    a task beside the others; `nodes` is how many were compared.
     """
 
     node_id: str
     shares: pd.Series
+    tails: pd.Series
     ratio: float
     nodes: int
 
@@ -193,7 +195,7 @@ class SlowNode:
         return mean_estimate(by_block.tolist(), shared_level(self.nodes, level))
 
 
-def slowest(account: Account, known: pd.DataFrame) -> SlowNode:
+def slowest(run: Run, account: Account, known: pd.DataFrame) -> SlowNode:
     """Return the slowest node of these trials (rows of `Account.trials`).
 
     The pace of a node is the core time inside its tasks for what they take one worker alone; it is compared
@@ -208,8 +210,22 @@ def slowest(account: Account, known: pd.DataFrame) -> SlowNode:
     lost = (inside - useful * others) / of_trial.map(known["available"])
     table = nodes.assign(lost=lost, ratio=inside / useful / others).dropna(subset=["lost", "ratio"])
     if table.empty:
-        return SlowNode("", pd.Series(float("nan"), known.index), float("nan"), 0)
+        unknown = pd.Series(float("nan"), known.index)
+        return SlowNode("", unknown, unknown, float("nan"), 0)
     means = table.groupby("node_id")["lost"].mean()
     worst = str(means.idxmax())
     mine = table[table["node_id"] == worst].set_index("trial_id")
-    return SlowNode(worst, mine["lost"].reindex(known.index), float(mine["ratio"].mean()), len(means))
+    lost, ratio = mine["lost"].reindex(known.index), float(mine["ratio"].mean())
+    return SlowNode(worst, lost, _tails_beside(run, nodes, known, worst), ratio, len(means))
+
+
+def _tails_beside(run: Run, nodes: pd.DataFrame, known: pd.DataFrame, slow: str) -> pd.Series:
+    """Return the part of each trial's core time that the others idle while the slow node alone has tasks."""
+    rows = run.tasks[run.tasks["trial_id"].isin(known.index) & ~run.tasks["warmup"].astype(bool)]
+    ends = rows["finished_seconds"].astype(float).groupby([rows["trial_id"], rows["node_id"] == slow]).max()
+    seconds = (ends.xs(True, level=1) - ends.xs(False, level=1)).clip(lower=0)
+    others = nodes[nodes["node_id"] != slow]
+    usable = others["quota_cores"].clip(upper=others["workers"]).groupby(others["trial_id"]).sum()
+    tail = others["tail"].groupby(others["trial_id"]).sum(min_count=1)
+    alone = pd.concat([seconds * usable, tail], axis="columns").min(axis="columns", skipna=False)
+    return (alone / known["available"]).reindex(known.index)
