@@ -359,6 +359,10 @@ def test_steal_is_warned_of(tmp_path: Path) -> None:
     made = shown(tmp_path, "ray_vs_multiprocessing", timings)
     warned = made.mention(disturbances.warning).text
     assert "The hypervisor gave more than 2.0 % of the host's core time to others in 132 of 132" in warned
+    # steal is of the whole machine, however few of its cores a quota leaves the lab
+    limits = {"cpu_model": "Made-up processor", "cores": 100, "quota_cores": 2.0}
+    limited = shown(tmp_path / "limited", "ray_vs_multiprocessing", timings, machine=limits)
+    assert limited.mention(disturbances.warning).text == ""
 
 
 def test_of_several_numbers_of_workers_the_most_are_shown(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from synthetic import multi_node_run, own_run
+from timed import race_run
 from written import write_run
 
 from lab.analysis.intervals import geometric_estimate
@@ -124,6 +125,20 @@ def test_a_configuration_has_one_name_in_every_run(
         write_run(tmp_path / "own" / run, own_run(engines=engines, workers=(1, 2), blocks=2))
         names.append(set(json.loads(exported(tmp_path, run, "bencher", capsys))))
     assert names[0] == {one for one in names[1] if ", Ray" in one}
+
+
+def test_sizes_of_one_length_keep_their_own_names(tmp_path: Path) -> None:
+    """Where configurations differ by the number of their tasks alone, it is in their names: none is lost."""
+    trials = race_run(blocks=2, engines=("ray",))
+    write_run(tmp_path / "ray_vs_multiprocessing" / "sizes", (trials,))
+    found = configurations_of(study(tmp_path, "ray_vs_multiprocessing/sizes"))
+    names = [one.name for one in found]
+    assert len(set(names)) == len(names)
+    assert {tasks for one in names for tasks in ("10", "30", "50") if f"planned tasks {tasks}," in one} == {
+        "10",
+        "30",
+        "50",
+    }
 
 
 def test_asv_s_results_are_as_its_developers_document_them(

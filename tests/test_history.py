@@ -70,9 +70,13 @@ def test_several_levels_and_none() -> None:
 # --- the page ---
 
 
-def ran(folder: Path, day: int, slower: float = 1.0, **changes: Any) -> Path:
-    """Write a complete made-up run of a day, so many times as slow."""
+def ran(folder: Path, day: int, slower: float = 1.0, several: bool = False, **changes: Any) -> Path:
+    """Write a complete made-up run of a day, so many times as slow; of several schedules and transfers."""
     trials, tasks, samples, windows, nodes = own_run(engines=("ray",), workers=(1, 2), blocks=3)
+    if several:
+        fewer = trials["workers"] == 1
+        trials["schedule"] = np.where(fewer, "static", "dynamic")
+        trials["transfer"] = np.where(fewer, "shared", "value")
     trials["duration_seconds"] *= slower * (1 + 0.01 * np.sin(2.4 * day))
     work = {"source": "my_job.py:work", "digest": "1" * 16, "items_digest": "2" * 16, "unit": "items"}
     facts: dict[str, Any] = {
@@ -110,6 +114,14 @@ def test_a_change_is_dated_and_explained(tmp_path: Path) -> None:
     assert "With it changed: code of the work 0000000 to 1111111 and Ray 2.59.0 to 2.60.0." in text
     assert text.count("<figure") == 1
     assert "with Ray, 2 workers" in text
+
+
+def test_a_configuration_names_what_its_runs_have_several_of(tmp_path: Path) -> None:
+    """Of several schedules and transfers, that which is shown is told."""
+    for day in (1, 2):
+        ran(tmp_path, day, several=True)
+    text = page(tmp_path)
+    assert "with Ray, dynamic, transfer value, 2 workers" in text
 
 
 def test_runs_that_differ_by_chance_alone_have_no_change(tmp_path: Path) -> None:

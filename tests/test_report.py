@@ -220,6 +220,10 @@ def test_a_machine_that_is_not_quiet_gets_a_warning(tmp_path: Path) -> None:
     assert "used more than 10 % of the cores in 16 of 16 trials" in busy.mention(warning).text
     book = Book(tmp_path / "busy", tmp_path / "no-pins.yaml")
     assert "On run the machine was not quiet" in front.trust(book).text
+    assert "tasks that keep a GPU busy" in front.trust(book).text
+    frames[2]["gpu_percent"] = 90.0
+    write_run(tmp_path / "gpu" / "single_node" / "run", frames)
+    assert "GPU" not in front.trust(Book(tmp_path / "gpu", tmp_path / "no-pins.yaml")).text
     assert busy.show(claims_single_node.verdicts).text.count("| **not decided** |") == 4
     assert "But the machine was not quiet: in 4 of 4 trials" in busy.show(claims_single_node.verdicts).text
     assert "not quiet" not in quiet.show(claims_single_node.verdicts).text

@@ -363,6 +363,14 @@ def test_each_check_has_its_verdict(
     assert [one.outcome for one in judged].count("not decided") >= 2
 
 
+def test_values_of_one_block_count_as_one() -> None:
+    """Nodes that were compared in the same block are no further evidence: the interval is over blocks."""
+    blocks = rows_of("memory", "B", NEAR)
+    twice = pd.DataFrame([*blocks, *blocks])
+    assert validation.ratio(twice) == validation.ratio(pd.DataFrame(blocks))
+    assert validation.ratio(twice).n == len(NEAR)
+
+
 def test_values_without_a_partner_are_counted_and_left_out(tmp_path: Path) -> None:
     """An unknown value is no 0: the row counts as one without a partner, in a check without a claim, too."""
     rows = [

@@ -76,15 +76,15 @@ def how_far(decision: Decision) -> Answer:
     first = f"{capital(at_size(study, size))}{quota}: {_times(gained)} times as fast as one{each}"
     ideal = baselines.ideal(decision, size, one)
     part = of_ideal(gained, ideal)
-    return Answer(question, f"{first}{f'{part} of {ideal}' * bool(part)}.", sure(gained), "how_many.md")
+    return Answer(question, f"{first}{f'{part} of {ideal:g}' * bool(part)}.", sure(gained), "how_many.md")
 
 
-def of_ideal(gained: Estimate, ideal: int) -> str:
+def of_ideal(gained: Estimate, ideal: float) -> str:
     """Return a gain as a part of the ideal: ', 98 % of the ideal'; empty for none, or one that is no limit.
 
     Workers that wait may be more times as fast than there are cores.
     """
-    if ideal < 2 or gained.value is None or (gained.low or gained.value) > (1 + MATTERS) * ideal:
+    if ideal <= 1 or gained.value is None or (gained.low or gained.value) > (1 + MATTERS) * ideal:
         return ""
     return f", {fixed(100 * gained.value / ideal, 0)} % of the ideal"
 

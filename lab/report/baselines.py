@@ -8,7 +8,7 @@ from lab.formats import listing, number, short_estimate
 from lab.report.decision import Decision
 from lab.report.levels import ABSENT
 from lab.report.markdown import folded, paragraphs, table
-from lab.report.nodes import at_size
+from lab.report.nodes import at_size, at_work
 from lab.report.series import PROCESSES
 
 ON_ONE_MACHINE = "lab run ... --cluster embedded --engines ray,processes,serial"
@@ -91,7 +91,7 @@ def each(decision: Decision, one: tuple[str, int]) -> str:
     return "" if one[0] == decision.series else " with one worker"
 
 
-def ideal(decision: Decision, size: int, one: tuple[str, int]) -> int:
+def ideal(decision: Decision, size: int, one: tuple[str, int]) -> float:
     """Return how many times as fast it would be if nothing were lost: as workers, up to the cores.
 
     0 where nodes are not alike: then it depends on which of them a size has.
@@ -99,5 +99,5 @@ def ideal(decision: Decision, size: int, one: tuple[str, int]) -> int:
     if not decision.sweep.equal_nodes:
         return 0
     if decision.study.axis.column == "workers":
-        return min(size, decision.study.cores)
+        return at_work(decision.study, size)
     return size if one[0] == decision.series else size * int(decision.series.split(" ")[0])

@@ -23,7 +23,7 @@ def caveats(decision: Decision) -> list[str]:
         (rows[rows["throughput"].isna()], "had no known throughput: left out of all means"),
     )
     found = [f"{_trials(decision, trials)} {what}." for trials, what in told if len(trials)]
-    return [*found, *_machines(study), *_nodes(decision)]
+    return [*found, *_machines(study), *unequal_nodes(decision)]
 
 
 def of_one_work(study: Study) -> str | None:
@@ -54,7 +54,8 @@ def _machines(study: Study) -> list[str]:
     ]
 
 
-def _nodes(decision: Decision) -> list[str]:
+def unequal_nodes(decision: Decision) -> list[str]:
+    """Return the sentence that nodes are not alike, where they are not."""
     if decision.sweep.equal_nodes:
         return []
     kinds = workers_nodes(decision.study)["cpu_model"].nunique()

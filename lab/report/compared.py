@@ -186,7 +186,8 @@ def configuration_name(key: Mapping[str, Any], varying: Collection[str]) -> str:
 def series_name(key: Mapping[str, Any], varying: Collection[str]) -> str:
     """Return what configurations are called that differ by their workers alone."""
     engine = name_of(key["engine"], key["schedule"] * ("schedule" in varying and key["engine"] == "ray"))
-    own = ("transfer", "task_seconds") if "task_seconds" in varying else ("transfer", "planned_tasks")
+    of_length = "task_seconds" in varying and key["task_seconds"]
+    own = ("transfer", "task_seconds" if of_length else "planned_tasks")
     parts = (
         shortened(key["mode"]) * ("mode" in varying),
         f"{engine}{EQUAL * (key['batching'] == 'equal')}",

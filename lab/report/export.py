@@ -45,7 +45,7 @@ METRICS: Mapping[str, Metric] = {
 """What is exported of each configuration, where it is known. Bencher's latency is in ns."""
 
 TOLD = frozenset({"mode", "schedule", "nodes", "cluster", "transfer", "task_seconds"})
-"""What the name of a configuration tells besides its engine and workers."""
+"""What the name of a configuration tells besides its engine and workers; its tasks where it needs them."""
 
 ENDS = {"": "value", "_low": "low", "_high": "high"}
 """OpenMetrics has no intervals: their ends are gauges of their own."""
@@ -74,7 +74,10 @@ def configurations_of(study: Study) -> list[Configuration]:
     for key, group in rows.groupby(KEY, dropna=False):
         values = {name: _plain(value) for name, value in zip(KEY, key, strict=True)}
         found.append(Configuration(name_of(values, TOLD), values, group))
-    return found
+    if len({one.name for one in found}) == len(found):
+        return found
+    told = {*TOLD, "planned_tasks"}
+    return [dataclasses.replace(one, name=name_of(one.key, told)) for one in found]
 
 
 def open_metrics(study: Study) -> Files:

@@ -11,7 +11,7 @@ from lab.formats import count, length, listing, number, percent, seconds
 from lab.report import break_even, containers, ray_vs_multiprocessing, scaling, short_answers
 from lab.report.answers import NOTE, Answer, answers, beside_processes_in_all, in_one_line
 from lab.report.book import Book
-from lab.report.caveats import of_one_work
+from lab.report.caveats import of_one_work, unequal_nodes
 from lab.report.decision import decide
 from lab.report.markdown import Markdown, folded, paragraphs, safe, table
 from lab.report.nodes import at_size
@@ -22,6 +22,8 @@ from lab.report.study import Study
 SMALL_INCHES = 3.3
 """The width of each of the three panels."""
 
+BUSY_GPU_PERCENT = 50
+"""A GPU of which a sample says so much was at work for the tasks."""
 
 FINDINGS = {
     "ray_vs_multiprocessing": ray_vs_multiprocessing.sentence,
@@ -80,6 +82,7 @@ def _told(group: Group) -> str:
         group.badge,
         of_one_work(group.sweeps[0]) if group.sweeps else None,
         _table([one for one in rows(group) if one.answer]),
+        *_unequal(group),
         _situations(group),
         _figure(group),
     ).text
@@ -121,6 +124,13 @@ def rows(group: Group) -> Iterator[Answer]:
         yield short_answers.memory_and_start(group.others["ray_vs_multiprocessing"])
     if "docker" in group.others:
         yield short_answers.of_containers(group.others["docker"])
+
+
+def _unequal(group: Group) -> dict[str, None]:
+    """Return what is said of nodes that are not alike, once each, of the runs that the table is of."""
+    several = (*group.sweeps[:1], *(group.others[one] for one in ("multi_node",) if one in group.others))
+    told = (unequal_nodes(decide(one, one.main_mode)) for one in several if one.modes)
+    return dict.fromkeys(sentence for sentences in told for sentence in sentences)
 
 
 def _situations(group: Group) -> str:
@@ -211,7 +221,8 @@ def trust(book: Book) -> Markdown:
     )
     networks = any(not study.placement.shared and study.axis.column == "nodes" for study in studies)
     missing = [] if networks else ["a network between machines"]
-    missing += ["disks", "tasks that keep a GPU busy"]
+    missing.append("disks")
+    missing += [] if any(_kept_a_gpu_busy(study) for study in studies) else ["tasks that keep a GPU busy"]
     noisy = sorted({safe(study.run.run_id) for study in studies if _loud(study)})
     quiet = (
         f"On {listing(noisy)} the machine was not quiet: read small differences there with care."
@@ -228,6 +239,10 @@ def trust(book: Book) -> Markdown:
         f"**Trust:** {quiet}{anew} [Can I trust it?](validation.md) has noise, planted losses and the lab's "
         "own cost.",
     )
+
+
+def _kept_a_gpu_busy(study: Study) -> bool:
+    return bool((study.run.samples["gpu_percent"].astype(float) >= BUSY_GPU_PERCENT).any())
 
 
 def _loud(study: Study) -> bool:

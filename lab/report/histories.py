@@ -22,7 +22,7 @@ from lab.formats import count, seconds
 from lab.report.book import Book
 from lab.report.markdown import safe, shortened
 from lab.report.runs_alike import OF_ONE_RUN
-from lab.report.series import UNITS, name_of
+from lab.report.series import EQUAL, UNITS, name_of
 
 OF_SIZES = (
     *("workers", "workers_per_node", "nodes", "engines", "schedules", "batchings", "modes", "workloads"),
@@ -35,8 +35,8 @@ MACHINE = ("cpu_model", "cores", "architecture")
 """What tells one kind of machine from another; a host's own id is another after each boot."""
 
 POINT = [*CONFIGURATION, *WORK]
-RANKED = ["engine", "workers", "task_seconds", "planned_tasks"]
-"""The configuration that is shown is the one with most of these; of engines Ray."""
+RANKED = ["engine", "workers", "task_seconds", "planned_tasks", "schedule", "batching", "transfer"]
+"""The configuration that is shown is the one with most of these; of engines Ray, of words the last."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def _of_group(runs: Sequence[tuple[Listed, Mapping[str, Any]]]) -> Iterator[Hist
             Entry(one, environment, geometric_estimate(rows.loc[rows["run"] == place, "log"]))
             for place, (one, environment) in enumerate(runs)
         )
-        yield History(str(mode), _configuration(rows.iloc[0]), _unit(runs[-1][1], str(mode)), entries)
+        yield History(str(mode), _configuration(rows.iloc[0], mine), _unit(runs[-1][1], str(mode)), entries)
 
 
 def _trials(one: Listed) -> pd.DataFrame:
@@ -128,9 +128,16 @@ def _trials(one: Listed) -> pd.DataFrame:
     return found
 
 
-def _configuration(trial: pd.Series) -> str:
-    """Return the configuration of a trial in words."""
-    told = [name_of(str(trial["engine"])), count(int(trial["workers"]), "worker")]
+def _configuration(trial: pd.Series, mine: pd.DataFrame) -> str:
+    """Return the configuration of a trial in words: what its engine has several of in these runs is named."""
+    same = mine[mine["engine"] == trial["engine"]]
+    several = {
+        one: str(trial[one]) for one in ("schedule", "batching", "transfer") if same[one].nunique() > 1
+    }
+    ways = EQUAL * (several.get("batching") == "equal")
+    told = [f"{name_of(str(trial['engine']), several.get('schedule', ''))}{ways}"]
+    told += [f"transfer {several['transfer']}"] if "transfer" in several else []
+    told.append(count(int(trial["workers"]), "worker"))
     nodes = int(trial["nodes"])
     tasks = f"tasks of {seconds(float(trial['task_seconds']))}" if pd.notna(trial["task_seconds"]) else ""
     return ", ".join(filter(None, (*told, f"{nodes} nodes" * (nodes > 1), tasks)))

@@ -9,7 +9,8 @@ from lab.report.study import Study
 def limits(study: Study) -> Markdown:
     """Say what the run cannot tell: how far it reaches, what its intervals hold, and more."""
     trials = study.run.trials
-    cores = study.cores if study.embedded else int(study.machine.get("cores") or 0)
+    # what the hypervisor takes is the machine's, whatever a quota leaves the lab of it
+    cores = int(study.machine.get("cores") or 0)
     core_seconds = float(trials["duration_seconds"].sum()) * cores
     stolen = percent(float(trials["steal_seconds"].sum()) / core_seconds, 2) if core_seconds else UNKNOWN
     begun = set(trials["started_at"].dropna().str[:10])

@@ -35,6 +35,12 @@ def own_cores(study: Study) -> str:
     return f"{between} core{'s' * (between != '1')}"
 
 
+def at_work(study: Study, workers: int) -> float:
+    """Return the cores that so many workers on one node can keep at work: 1 at least, parts of one beyond it."""
+    quota = float(workers_nodes(study)["quota_cores"].min()) if len(study.run.nodes) else float(study.cores)
+    return min(float(workers), max(1.0, quota))
+
+
 def workers_nodes(study: Study) -> pd.DataFrame:
     """Return the facts of the nodes that hold workers."""
     facts = latest(study.run.nodes)

@@ -60,7 +60,8 @@ def heat_map(study: Study) -> Markdown:
     drawn = heat(title, rows, [length(one) for one in lengths])
     caption = (
         "How many times as fast Ray in batches runs tasks of that length. Blue: faster by 2 % or more for "
-        "certain; red: slower; no tint: less, or not decided."
+        "certain; red: slower; no tint: less, or not decided. Each cell stands for itself, by its 95 % "
+        "interval: of those that are alike, one in twenty may have a tint by chance."
     )
     return Markdown(figure(drawn, caption, source(study)))
 

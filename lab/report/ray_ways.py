@@ -7,7 +7,7 @@ from lab.analysis.intervals import LEVEL
 from lab.analysis.ray_ways import AS_FAST, beside_best, repeats, repeats_verdict, three_times
 from lab.data.store import read_run
 from lab.errors import DataError
-from lab.formats import count, length, percent, short_estimate
+from lab.formats import count, length, percent, seconds, short_estimate
 from lab.report.break_even import MICRO, timed
 from lab.report.engines import named
 from lab.report.levels import ABSENT
@@ -50,18 +50,27 @@ def _earlier(study: Study) -> Study | None:
     return None
 
 
+def _made(study: Study) -> str:
+    """Return what the cost of a task may depend on in a run, but for its way to run tasks."""
+    parameters = study.run.environment.get("parameters") or {}
+    window = parameters.get("window_seconds")
+    return (
+        f"{count(study.workers, 'worker')} on {count(study.cores, 'core')} "
+        f"({safe(study.machine.get('cpu_model'))})"
+        f"{f' in windows of {seconds(float(window))}' if window else ''}"
+    )
+
+
 def repeated(study: Study) -> Markdown:
     """Show the cost of a task in this run beside that in the run before, and whether they agree."""
     earlier = _earlier(study)
     if earlier is None:
         return Markdown("No earlier complete run can be read: whether costs repeat is not decided.")
-    sides = [(safe(one.machine.get("cpu_model")), one.cores, one.workers) for one in (study, earlier)]
-    if sides[0] != sides[1]:
+    made = [_made(one) for one in (study, earlier)]
+    if made[0] != made[1]:
         return Markdown(
-            f"The run before, {literal(earlier.run.run_id)}, was made with "
-            f"{count(earlier.workers, 'worker')} on {count(earlier.cores, 'core')} ({sides[1][0]}), this "
-            f"one with {count(study.workers, 'worker')} on {count(study.cores, 'core')} ({sides[0][0]}): "
-            "what a task costs need not be the same."
+            f"The run before, {literal(earlier.run.run_id)}, was made with {made[1]}, this one with "
+            f"{made[0]}: what a task costs need not be the same."
         )
     own = (str(OWN["engine"]), str(OWN["batching"]))
     ways = [way for way in timed(study) if way[1] == "none" or way == own]

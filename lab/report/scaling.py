@@ -141,9 +141,8 @@ def _ceiling(study: Study, levels: Levels) -> list[Line]:
     return [Line(CEILING, IDEAL, counts, [loop.value * one for one in _cores(study, counts)])]
 
 
-def _cores(study: Study, counts: list[int]) -> list[int]:
-    """Return the cores that so many workers can keep at work."""
-    return [min(one, study.cores) for one in counts]
+def _cores(study: Study, counts: list[int]) -> list[float]:
+    return [nodes.at_work(study, one) for one in counts]
 
 
 def against_processes(study: Study) -> Markdown:

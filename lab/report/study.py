@@ -145,7 +145,8 @@ class Study:
     def disturbances(self) -> tuple[Disturbance, ...]:
         """Return every kind of disturbance of the run."""
         run = self.run
-        return disturbances(run.trials, run.windows, run.nodes, self.others, self.cores)
+        machine = int(self.machine.get("cores") or self.cores)
+        return disturbances(run.trials, run.windows, run.nodes, self.others, machine)
 
     @property
     def blocks(self) -> int:

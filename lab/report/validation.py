@@ -1,11 +1,18 @@
 """The Validation page: all claims about the measurements, other instruments beside the lab's, and kills."""
 
 import dataclasses
+from math import log
 from pathlib import Path
 
 import pandas as pd
 
-from lab.analysis.intervals import LEVEL, Estimate, median_estimate, proportion_estimate, ratio_estimate
+from lab.analysis.intervals import (
+    LEVEL,
+    Estimate,
+    geometric_estimate,
+    median_estimate,
+    proportion_estimate,
+)
 from lab.analysis.verdicts import Verdict, all_of, at_least, at_most, judge, within
 from lab.data.environment import ENVIRONMENT, read_environment
 from lab.data.listing import all_listed
@@ -151,19 +158,24 @@ def difference_seconds(rows: pd.DataFrame, level: float = LEVEL) -> Estimate:
 
 
 def ratio(rows: pd.DataFrame, level: float = LEVEL) -> Estimate:
-    """Return the geometric mean of lab / reference, with its interval; values of 0 or less are left out."""
+    """Return the geometric mean of lab / reference, with its interval over blocks.
+
+    What was compared in one block, as its nodes, counts as one value; values of 0 or less are left out.
+    """
     known = rows[(rows["lab_value"] > 0) & (rows["reference_value"] > 0)]
-    return ratio_estimate(known["lab_value"].tolist(), known["reference_value"].tolist(), level)
+    ratios = known["lab_value"].astype(float) / known["reference_value"].astype(float)
+    return geometric_estimate(ratios.map(log).groupby(known["block"]).mean().tolist(), level)
 
 
 def _row(found: Checks, check: str) -> tuple[object, ...]:
     rows, every = found.of(check), found.rows[found.rows["check"] == check]
-    units = dict.fromkeys(every["unit"])
+    units, missing = dict.fromkeys(every["unit"]), len(every) - len(rows)
     if check in DIFFERENCES:
-        told = "median of |lab − reference|, ms", short_estimate(difference_seconds(rows), 1000)
-    else:
-        told = f"lab / reference ({', '.join(units)})", short_estimate(ratio(rows))
-    return check, f"{len(rows):,}", *told, len(every) - len(rows)
+        apart = difference_seconds(rows)
+        told = short_estimate(apart, 1000)
+        return check, f"{apart.n:,}", "median of |lab − reference|, ms", told, missing
+    beside = ratio(rows)
+    return check, f"{beside.n:,}", f"lab / reference ({', '.join(units)})", short_estimate(beside), missing
 
 
 KILLS = "kills.csv"
