@@ -36,7 +36,7 @@ def own_cores(study: Study) -> str:
 
 
 def at_work(study: Study, workers: int) -> float:
-    """Return the cores that so many workers on one node can keep at work: 1 at least, parts of one beyond it."""
+    """Return the cores that so many workers on one node can keep at work: parts of one count, 1 is least."""
     quota = float(workers_nodes(study)["quota_cores"].min()) if len(study.run.nodes) else float(study.cores)
     return min(float(workers), max(1.0, quota))
 
