@@ -20,7 +20,7 @@ from lab.engines import Work
 from lab.engines.command import Command
 from lab.engines.ray_of_command import CommandTeam, team
 from lab.errors import EngineError, LabError, ParameterError, WorkError
-from lab.report import why
+from lab.report import losses, why
 from lab.report.own import own_page
 from lab.report.study import Study
 
@@ -202,3 +202,5 @@ def test_the_page_of_a_script_says_what_cannot_be_known(whole: Run) -> None:
     assert "What does one item take?" not in text
     # nothing tells of a figure that cannot be drawn
     assert "moment by moment" not in why.in_full(Study(whole)).text
+    # rows that it cannot have are no fault of its files
+    assert losses.doubts(Study(whole)).text.startswith("A script has no rows of tasks")

@@ -77,14 +77,17 @@ EFFECT: dict[Spoiled, str] = {
 
 
 def doubts(run: Run) -> tuple[str, ...]:
-    """Return what is wrong with a run's files, a text per fault and trial, but for interrupted trials.
+    """Return what is wrong with a run's files, a text per fault and trial, with the first nodes of each.
 
-    In the order of the trials, with the first nodes that each concerns.
+    In the order of the trials, without those that were interrupted and those of a script, which have no rows.
     """
-    interrupted = set(run.trials.loc[run.trials["status"] == "interrupted", "trial_id"])
+    trials, works = run.trials, run.environment.get("works", {})
+    scripts = [mode for mode, facts in works.items() if (facts or {}).get("command")]
+    left_out = (trials["status"] == "interrupted") | trials["mode"].isin(scripts)
+    without = set(trials.loc[left_out, "trial_id"])
     grouped: dict[tuple[str, str, Spoiled], list[str]] = {}
     for one in examine(run).doubts:
-        if one.trial_id not in interrupted:
+        if one.trial_id not in without:
             grouped.setdefault((one.trial_id, one.what, one.spoils), []).append(one.node_id)
     ordered = sorted(grouped.items(), key=lambda item: item[0][0])
     return tuple(_text(*key, nodes) for key, nodes in ordered)

@@ -118,6 +118,8 @@ def in_one_sentence(study: Study, selected: Selected) -> str:
 def doubts(study: Study) -> Markdown:
     """List what is wrong with the run's files, and what that makes unknown."""
     found = doubts_of(study.run)
+    if not found and any(facts.get("command") for facts in study.works.values()):
+        return Markdown("A script has no rows of tasks: no account is made of what its workers did.")
     if not found:
         return Markdown(
             "No row is missing, repeated or impossible: every node has its window and its samples, every "
