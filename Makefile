@@ -84,7 +84,7 @@ test: .venv/.installed-test ## Run every check and every test (TESTS=tests/test_
 	@$(python) -m ruff check --quiet .
 	@$(python) -m ruff format --quiet --check . || \
 		{ echo "Some files are not formatted: make tidy" >&2; exit 1; }
-	@echo "==> mypy: types of lab/"
+	@echo "==> mypy: types of lab/ and benchmarks/"
 	@$(python) -m mypy --no-error-summary
 	@echo "==> nbstripout: notebooks hold no outputs"
 	@$(python) -m nbstripout --verify $(notebooks) </dev/null || \

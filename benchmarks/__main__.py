@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks import dispatch, factoring, harness, image_filters, primes
 from lab.analysis.intervals import Estimate, ratio_estimate
+from lab.analysis.ray_ways import beside_best
 from lab.formats import length, short_estimate
 
 Line = tuple[str, str, Estimate]
@@ -56,8 +57,8 @@ def of_images() -> Iterator[Line]:
 def of_dispatch() -> Iterator[Line]:
     """Yield the times of short tasks beside the best way to hand them out that comes with Ray."""
     told = argparse.Namespace(workers=2, lengths=(1e-3, 1e-2), rounds=ROUNDS, window=0.5, calls=1000)
-    for one in dispatch.beside_best(dispatch.measure(told)):
-        yield f"tasks of {length(one.task_seconds)}", ", ".join(one.best), one.found.ratio
+    for one in beside_best(dispatch.measure(told)):
+        yield f"tasks of {length(one.task_seconds)}", ", ".join(one.best), one.ratio
 
 
 def of_harness() -> Iterator[Line]:

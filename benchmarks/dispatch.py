@@ -20,7 +20,8 @@ from typing import Any
 
 import pandas as pd
 
-from lab.analysis.ray_ways import OWN, beside_best, three_times
+from lab.analysis.break_even import OWN
+from lab.analysis.ray_ways import beside_best, three_times
 from lab.clusters.embedded import embedded
 from lab.engines import Completion, Team, Work, ray_actor_pool, ray_actors, ray_pool, ray_tasks
 from lab.engines.members import Members
@@ -131,7 +132,7 @@ def main() -> None:
     print(f"{told.workers} workers, windows of {told.window:g} s of work, {told.rounds} rounds")
     for one in beside_best(rows):
         best = f"{one.best[0]}, {one.best[1]}"
-        print(f"{length(one.task_seconds):>8}  {best:24} {short_estimate(one.found.ratio):24} {one.outcome}")
+        print(f"{length(one.task_seconds):>8}  {best:24} {short_estimate(one.ratio):24} {one.outcome}")
     print(f"{OWN['engine']} beside plain tasks: {three_times(rows).evidence}")
 
 

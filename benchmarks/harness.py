@@ -87,7 +87,7 @@ def bare(team: Any, items: list[Any], sizes: list[int]) -> float:
     """Return the seconds of a loop that hands out batches and takes the results as they come."""
     import ray
 
-    function = sys.modules["harness"].work  # type: ignore[attr-defined]
+    function = sys.modules["harness"].work
     actors, waiting, results = list(team.actors.values()), deque(sizes), []
     calls: dict[Any, int] = {}
     taken, began = 0, time.monotonic()
