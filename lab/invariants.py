@@ -8,7 +8,7 @@ import pandas as pd
 
 from lab.analysis.configurations import CONFIGURATION, WORK
 from lab.analysis.measures import node_efficiency
-from lab.analysis.trials import lost_workers, sound
+from lab.analysis.trials import lost_workers, script_modes, sound
 from lab.data.store import Run
 from lab.errors import ClaimError
 from lab.published.single_node_claims import unequal_digests
@@ -94,8 +94,7 @@ def one_trial_per_block(run: Run) -> str:
 
 def tasks_add_up(run: Run) -> str:
     """Claim that the tasks' rows account for each trial's count of tasks and units."""
-    works = run.environment.get("works", {})
-    scripts = {mode for mode, facts in works.items() if facts.get("command")}
+    scripts = script_modes(run.environment)
     if set(run.trials["mode"]) <= scripts:
         return "Trials of a script have no rows of tasks: what it did is what it says of itself."
     good = run.trials[(run.trials["status"] == "ok") & ~run.trials["mode"].isin(scripts)].set_index(

@@ -1,5 +1,8 @@
 """Which trials measure the configuration that they are named after, and why others do not."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 LOST = "lost workers"
@@ -38,3 +41,9 @@ def odd(trials: pd.DataFrame) -> pd.DataFrame:
     table.loc[lost, "reason"] = "workers lost before the last task was done: " + count[lost]
     table.loc[lost, "status"] = LOST
     return table
+
+
+def script_modes(environment: Mapping[str, Any]) -> set[str]:
+    """Return the kinds of work of a run that are scripts: their trials have no rows of tasks."""
+    works = environment.get("works") or {}
+    return {mode for mode, facts in works.items() if (facts or {}).get("command")}

@@ -4,6 +4,7 @@ import pandas as pd
 
 from lab.analysis.configurations import select
 from lab.analysis.doubts import Spoiled, examine
+from lab.analysis.trials import script_modes
 from lab.data.store import Run
 from lab.formats import count, listing
 from lab.report.decision import Decision
@@ -81,9 +82,8 @@ def doubts(run: Run) -> tuple[str, ...]:
 
     In the order of the trials, without those that were interrupted and those of a script, which have no rows.
     """
-    trials, works = run.trials, run.environment.get("works", {})
-    scripts = [mode for mode, facts in works.items() if (facts or {}).get("command")]
-    left_out = (trials["status"] == "interrupted") | trials["mode"].isin(scripts)
+    trials = run.trials
+    left_out = (trials["status"] == "interrupted") | trials["mode"].isin(script_modes(run.environment))
     without = set(trials.loc[left_out, "trial_id"])
     grouped: dict[tuple[str, str, Spoiled], list[str]] = {}
     for one in examine(run).doubts:

@@ -126,11 +126,11 @@ def rows(group: Group) -> Iterator[Answer]:
         yield short_answers.of_containers(group.others["docker"])
 
 
-def _unequal(group: Group) -> dict[str, None]:
+def _unequal(group: Group) -> list[str]:
     """Return what is said of nodes that are not alike, once each, of the runs that the table is of."""
-    several = (*group.sweeps[:1], *(group.others[one] for one in ("multi_node",) if one in group.others))
-    told = (unequal_nodes(decide(one, one.main_mode)) for one in several if one.modes)
-    return dict.fromkeys(sentence for sentences in told for sentence in sentences)
+    several = [one for one in (*group.sweeps[:1], group.others.get("multi_node")) if one and one.modes]
+    told = [sentence for one in several for sentence in unequal_nodes(decide(one, one.main_mode))]
+    return list(dict.fromkeys(told))
 
 
 def _situations(group: Group) -> str:

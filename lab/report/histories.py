@@ -36,7 +36,7 @@ MACHINE = ("cpu_model", "cores", "architecture")
 
 POINT = [*CONFIGURATION, *WORK]
 RANKED = ["engine", "workers", "task_seconds", "planned_tasks", "schedule", "batching", "transfer"]
-"""The configuration that is shown is the one with most of these; of engines Ray, of words the last."""
+"""The configuration that is shown has most of these; Ray goes first, and of other texts the last."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import pandas as pd
 from lab.analysis.alone import SOURCES
 from lab.analysis.causes import main
 from lab.analysis.losses import WORK, Account, loss_estimates, share_estimate
+from lab.analysis.trials import script_modes
 from lab.figures.losses import Bar, stacked
 from lab.formats import count, estimate, fixed
 from lab.report.caveats import doubts as doubts_of
@@ -118,7 +119,7 @@ def in_one_sentence(study: Study, selected: Selected) -> str:
 def doubts(study: Study) -> Markdown:
     """List what is wrong with the run's files, and what that makes unknown."""
     found = doubts_of(study.run)
-    if not found and any(facts.get("command") for facts in study.works.values()):
+    if not found and script_modes(study.run.environment):
         return Markdown("A script has no rows of tasks: no account is made of what its workers did.")
     if not found:
         return Markdown(
