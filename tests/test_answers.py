@@ -175,6 +175,10 @@ def test_runs_are_yours_unless_they_were_published(tmp_path: Path) -> None:
     text = front.first(Book(tmp_path, tmp_path / "no-pins.yaml")).text
     assert text.index("**Your run**, `mine`") < text.index("What the published runs found")
     assert text.index("What the published runs found") < text.index("**Published run**, `theirs`")
+    # one of yours of the same kind hides no published one
+    write_run(tmp_path / "single_node" / "yours", run)
+    text = front.first(Book(tmp_path, tmp_path / "no-pins.yaml")).text
+    assert text.index("**Your run**, `yours`") < text.index("**Published run**, `theirs`")
 
 
 def test_why_names_a_cause_with_its_remedy(data: Path) -> None:

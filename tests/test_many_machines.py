@@ -55,7 +55,7 @@ def test_tasks_have_to_be_longer_with_more_workers() -> None:
         shown = book.page(experiment)
         assert shown.study is not None
         run = dataclasses.replace(shown.study.run, trials=trials({4: [0.1, 0.1, 0.1]}))
-        book.pages[experiment] = dataclasses.replace(shown, study=Study(run))
+        book.pages[experiment, False] = dataclasses.replace(shown, study=Study(run))
     text = many_machines.driver(book).text
     assert "| 1 | 8 |" in text
     assert all(one in text for one in ("800 µs", "8.00 ms", "80.0 ms", "800 ms"))

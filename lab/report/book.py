@@ -1,7 +1,7 @@
 """The book: every run that its pages show, each read once."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -48,7 +48,7 @@ class Book:
 
     data: Path = dataclasses.field(default_factory=paths.data_folder)
     pins: Path = PINS
-    pages: dict[str, Page] = dataclasses.field(default_factory=dict)
+    pages: dict[tuple[str, bool], Page] = dataclasses.field(default_factory=dict)
     asked: set[str] = dataclasses.field(default_factory=set)
     kept: dict[Any, tuple[Any, set[str]]] = dataclasses.field(default_factory=dict)
 
@@ -57,17 +57,26 @@ class Book:
         self.asked.update(parts or (EVERY,))
         return self.data
 
-    def page(self, experiment: str) -> Page:
-        """Return the page of an experiment's run."""
+    def page(self, experiment: str, published: bool = False) -> Page:
+        """Return the page of an experiment's run; `published`: of the newest that was published."""
         self.asked.add(experiment)
-        if experiment not in self.pages:
-            self.pages[experiment] = page(experiment, self.data, self.pins)
-        return self.pages[experiment]
+        if (experiment, published) not in self.pages:
+            only = self.published if published else None
+            self.pages[experiment, published] = page(experiment, self.data, self.pins, only)
+        return self.pages[experiment, published]
 
     def studies(self, *experiments: str) -> tuple[Study, ...]:
         """Return the runs that the pages of these experiments show, of those that have one."""
         found = (self.page(one).study for one in experiments)
         return tuple(study for study in found if study is not None)
+
+    def with_published(self, *experiments: str) -> Iterator[Study]:
+        """Yield the runs that the pages show, and beside one of yours the newest published one of its kind."""
+        for experiment in experiments:
+            shown = self.page(experiment).study
+            mine = shown is not None and not self.is_published(shown)
+            beside = self.page(experiment, published=True).study if mine else None
+            yield from (one for one in (shown, beside) if one is not None)
 
     @once
     def own(self) -> OwnPage:
@@ -77,7 +86,7 @@ class Book:
     @once
     def sweeps(self) -> tuple[Study, ...]:
         """Return the runs that tell how far work scales: yours, the newest first, then the published ones."""
-        known = (*self.studies("single_node", "multi_node"), *self.own.studies)
+        known = (*self.with_published("single_node", "multi_node"), *self.own.studies)
         found = [study for study in known if study.modes]
         yours = [study for study in found if not self.is_published(study)]
         published = [study for study in found if self.is_published(study)]

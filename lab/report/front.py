@@ -50,9 +50,8 @@ def groups(book: Book) -> list[Group]:
         mine = [one for one in book.sweeps if book.is_published(one) == published]
         several = ("multi_node", "break_even", "ray_vs_multiprocessing", "docker")
         others = {
-            name: study
-            for name in several
-            for study in book.studies(name)
+            study.experiment: study
+            for study in book.with_published(*several)
             if study.modes and book.is_published(study) == published
         }
         main = next(iter((*mine, *others.values())), None)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import yaml
@@ -52,14 +52,20 @@ class Page:
         return Markdown("") if self.study is None else section(self.study)
 
 
-def page(experiment: str, data: Path | None = None, pins: Path = PINS) -> Page:
+def page(
+    experiment: str, data: Path | None = None, pins: Path = PINS, only: Collection[str] | None = None
+) -> Page:
     """Return the page of an experiment's newest complete run, or of the one that the book pins.
+
+    `only`: the runs among which it is chosen, whatever the book pins; all of them without.
 
     A run that cannot be read keeps no other from being shown: it is listed with the reason, and the page of
     an older one says so. Raises `DataError` where the run that is pinned is not
     there, or not to be shown.
     """
     runs, pinned = all_listed(data or paths.data_folder(), experiment), pinned_run(experiment, pins)
+    if only is not None:
+        runs, pinned = tuple(one for one in runs if one.run_id in only), None
     if pinned is not None:
         return Page(experiment, runs, Study(_pinned(experiment, pinned, runs, pins), True, runs))
     lines: list[Listed] = []
