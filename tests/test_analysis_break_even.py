@@ -233,6 +233,8 @@ def test_claims_of_report_b_are_judged(raced: pd.DataFrame) -> None:
     assert verdict_on("memory of the driver", found).outcome == "does not hold"
     assert verdict_on("less memory", found).outcome == "does not hold"
     assert "n = 5 blocks" in found[0].evidence
+    assert "With *Ray, batched* the ratio was" in found[0].evidence
+    assert "With *Ray tasks* it was" in found[0].evidence
 
 
 def test_a_growing_gap_is_told(raced: pd.DataFrame) -> None:

@@ -21,7 +21,7 @@ from timed import break_even_run, race_run
 from written import write_run
 
 from lab.data.records import FILES, columns
-from lab.report import made_up
+from lab.report import finish, made_up, terms
 from lab.report.book import Book
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -332,6 +332,42 @@ def test_a_term_leads_to_the_glossary_once(book: Path, page: str) -> None:
     assert all(f'id="{one}"' in glossary for one in found)
 
 
+@pytest.mark.parametrize(
+    ("text", "before", "linked"),
+    [
+        ("a power cut, and power", "", ["power"]),
+        ("HEAD, Windows and macOS; numbers in a window", "", []),
+        ("windows", "", []),
+        ("Power is. Windows are; heads", "", ["Power", "Windows", "heads"]),
+        (" Power", "Measured.", ["Power"]),
+        ("Power", "of ", []),
+    ],
+)
+def test_a_term_is_no_other_word(text: str, before: str, linked: list[str]) -> None:
+    """A term has a capital where a sentence begins, and nowhere else; words of another meaning are left."""
+    left = dict.fromkeys(("power", "window", "head"), ("#", "meaning"))
+    found = terms._linked(text, before, left)
+    assert [one.astext() for one in found if "refuri" in getattr(one, "attributes", ())] == linked
+    assert "".join(one.astext() for one in found) == text
+
+
+def test_a_number_and_its_unit_are_on_one_line() -> None:
+    """No line ends before a %, or within n = 5; code, drawings and attributes stay as they are."""
+    kept = '<code>5 %</code> <svg>n = 5</svg> <a title="5 %">x</a> between = 5'
+    assert finish.unbroken(kept) == kept
+    assert finish.unbroken("<p><b>5</b> % (n = 5)") == "<p><b>5</b>\u00a0% (n\u00a0=\u00a05)"
+
+
+def test_a_long_name_in_a_table_is_parted_after_a_sign() -> None:
+    """A short name stays whole; a long one may be parted where it has a sign."""
+    short, long = (
+        f'<tr ><td><span class="pre">{one}</span>' for one in ("node_cores", "examples/first.py:" * 2)
+    )
+    found = finish.with_labels(f'<table class="table"><tr ></tr>{short}{long}</table>')
+    assert '<span class="pre">node_cores</span>' in found
+    assert '<span class="pre lab-long">examples/<wbr>first.py:<wbr>' in found
+
+
 def test_no_code_and_no_error_is_shown(book: Path) -> None:
     """Pages show results only: no source of a cell, no traceback."""
     for page in PAGES:
@@ -392,6 +428,16 @@ TOO_WIDE = """
   .filter(one => one.scrollWidth > one.parentElement.clientWidth)
   .map(one => one.querySelector("tr").textContent)
 """
+BROKEN = """
+[...document.querySelectorAll("td code .pre:not(.lab-long)")].flatMap(({ firstChild: text }) =>
+  [...(text?.data ?? "").matchAll(/\\w+/g)].filter(word => {
+    const range = document.createRange();
+    range.setStart(text, word.index);
+    range.setEnd(text, word.index + word[0].length);
+    return new Set([...range.getClientRects()].map(one => Math.round(one.top))).size > 1;
+  }).map(String))
+"""
+"""The names in tables that a line ends in."""
 ABREAST = """
 Math.max(0, ...[...document.querySelectorAll("table tbody tr")].map(
   row => new Set([...row.cells].map(one => one.offsetLeft)).size))
@@ -484,6 +530,7 @@ def check_view(opened: Any, page: str, scheme: str, width: int) -> None:
     assert opened.evaluate(TOO_WIDE) == []
     assert opened.evaluate(CLIPPED) == []
     assert width > 390 or opened.evaluate(ABREAST) <= 2
+    assert width == 390 or opened.evaluate(BROKEN) == []
     contrasts = opened.evaluate(CONTRAST)
     assert bool(contrasts) == (page in DRAWN)
     assert min(contrasts, default=21) >= 4.5

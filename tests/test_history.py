@@ -1,6 +1,7 @@
 """History: changes of level among runs, what changed with them, gaps, and which runs are stale."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from lab.analysis.history import levels
 from lab.data.code import changed_since, measuring_digest
 from lab.report.book import Book
 from lab.report.histories import histories
-from lab.report.history import shown
+from lab.report.history import _title, shown
 from lab.report.provenance import which_run
 from lab.report.source import stale
 
@@ -114,6 +115,8 @@ def test_a_change_is_dated_and_explained(tmp_path: Path) -> None:
     assert "With it changed: code of the work 0000000 to 1111111 and Ray 2.59.0 to 2.60.0." in text
     assert text.count("<figure") == 1
     assert "with Ray, 2 workers" in text
+    (found,) = histories(Book(tmp_path))
+    assert re.fullmatch(r"The level changed once: × 0\.8\d*", _title(found))
 
 
 def test_a_configuration_names_what_its_runs_have_several_of(tmp_path: Path) -> None:
@@ -133,6 +136,7 @@ def test_runs_that_differ_by_chance_alone_have_no_change(tmp_path: Path) -> None
         for path in (tmp_path / "own" / f"run{day:02d}").iterdir():
             path.unlink()
     assert "**3 runs: too few to tell a change" in page(tmp_path)
+    assert [_title(one) for one in histories(Book(tmp_path))] == ["Too few runs to tell a change"]
 
 
 def test_a_gap_stays_a_gap(tmp_path: Path) -> None:

@@ -106,10 +106,12 @@ def test_the_page_has_its_sections(tmp_path: Path) -> None:
     shown = page("factoring", tmp_path)
     assert shown.study is not None
     told = shown.show(hunts.verdicts).text
-    assert "A factor takes as many curves as theory says" in told
+    assert "The first factor takes the effort of theory" in told
     assert "n = 2 numbers" in told
-    assert "A number takes 2." in shown.show(hunts.times).text
-    assert "theory: exponential" in shown.show(hunts.first_factor).text
+    assert "A number takes 2.3 s with 2 workers, " in shown.show(hunts.times).text
+    effort = shown.show(hunts.first_factor).text
+    assert "theory: exponential" in effort
+    assert "The first factor takes the effort of theory: not decided, " in effort
     assert "| hunt | 1 | 2 | 7.40 | 18.9 % | 100 ms | 400 ms | 0 of 8 |" in shown.show(hunts.costs).text
 
 

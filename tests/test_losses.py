@@ -621,7 +621,7 @@ def test_the_sentence_is_computed() -> None:
 def test_the_sentence_names_no_noise() -> None:
     """Where nothing is lost, noise of 2 % is not called a loss: the sentence says what none exceeds."""
     found = report.where_the_time_went(study_of(planted_run([Node()] * 2, blocks=5, noise=0.02))).text
-    assert "no single loss is shown, and none seen above " in found
+    assert "no single cause of 3 % or more is certain, and none was seen above " in found
 
 
 def test_the_section_shows_figure_tables_and_odd_trials() -> None:

@@ -303,10 +303,11 @@ def test_our_rates_agree_do_not_agree_or_it_is_open(ours: list[float], outcome: 
 
 
 @pytest.mark.parametrize(
-    ("kept", "outcome"), [([1.0] * 10, "holds"), ([0.0] * 10, "does not hold"), ([1.0], "not decided")]
+    ("kept", "outcome"),
+    [([1.0] * 80, "holds"), ([0.0] * 10, "does not hold"), ([1.0] * 10, "not decided")],
 )
 def test_what_is_kept_decides_in_all_ways(kept: list[float], outcome: str) -> None:
-    """An actor's state that is always, never, or once there."""
+    """An actor's state that is always there in many cases, never there, or always there in few."""
     facts = {"experiment": "recovery", "case": "actor", "quantity": "state kept", "unit": "1"}
     rows = [Mechanism(**facts, block=block, value=value) for block, value in enumerate(kept)]
     assert verdict_of("recovery", "actor", *rows).outcome == outcome
@@ -321,7 +322,7 @@ def spread_over(nodes: int, slots: int, *busiest: float) -> Verdict:
 
 def test_tasks_that_cannot_be_shared_out_evenly_may_be_spread_all_the_same() -> None:
     """Three tasks on two nodes are two and one at best; how even four are follows from the slots."""
-    assert spread_over(2, 6, *[2 / 3] * 10).outcome == "holds"
+    assert spread_over(2, 6, *[2 / 3] * 80).outcome == "holds"
     assert spread_over(2, 8, *[0.75] * 10).outcome == "does not hold"
     assert spread_over(2, 8, 0.5, 0.75).outcome == "not decided"
     assert spread_over(2, 0, *[0.5] * 10).outcome == "not decided"
@@ -335,17 +336,17 @@ def test_cases_that_share_a_fate_count_once() -> None:
     found = verdict_of("recovery", "objects that were lost", *five)
     assert found.outcome == "not decided"
     assert "5 of 5" in found.evidence
-    assert "With 6 cases that are all alike it would be decided." in found.evidence
-    ten = [Mechanism(**anew, block=block) for block in range(10)]
-    assert verdict_of("recovery", "objects that were lost", *ten).outcome == "holds"
+    assert "So few cannot decide it; 72 that are all alike would." in found.evidence
+    many = [Mechanism(**anew, block=block) for block in range(72)]
+    assert verdict_of("recovery", "objects that were lost", *many).outcome == "holds"
     case = {**facts, "case": "head, state in a file"}
     kept = [Mechanism(**case, quantity="state kept", block=block) for block in range(10)]
     soon = {**case, "quantity": "until it answered", "unit": "s"}
     took = [
         Mechanism(**{**soon, "value": value}, block=block) for block, value in enumerate([0.02] * 9 + [1.0])
     ]
-    assert verdict_of("recovery", "30 ms", *kept, *took[:2]).outcome == "not decided"
-    assert verdict_of("recovery", "30 ms", *kept).outcome == "does not hold"
+    assert verdict_of("recovery", "30 ms", *kept, *took[:8]).outcome == "not decided"
+    assert verdict_of("recovery", "30 ms", *kept, *took[:2]).outcome == "does not hold"
     told = verdict_of("recovery", "30 ms", *kept, *took)
     assert "9 of 10" in told.evidence
     assert "The longest took 1.00 s." in told.evidence
@@ -354,7 +355,7 @@ def test_cases_that_share_a_fate_count_once() -> None:
 def test_a_stream_that_lost_tasks_is_not_forgotten() -> None:
     """Where an experiment ended early, the streams before that one do not decide."""
     facts = {"experiment": "recovery", "unit": "1", "value": 1.0}
-    once = [Mechanism(**facts, case="node", quantity="every task once", block=block) for block in range(19)]
+    once = [Mechanism(**facts, case="node", quantity="every task once", block=block) for block in range(80)]
     assert verdict_of("recovery", "lost with its node", *once).outcome == "holds"
     ended = Mechanism(
         experiment="recovery",
@@ -365,6 +366,36 @@ def test_a_stream_that_lost_tasks_is_not_forgotten() -> None:
         error_message="3 lost",
     )
     assert verdict_of("recovery", "lost with its node", *once, ended).outcome == "not decided"
+
+
+@pytest.mark.parametrize(
+    ("without", "again", "outcomes"),
+    [(8, 16, ("holds", "holds")), (8, 8, ("holds", "does not hold")), (16, 16, ("does not hold", "holds"))],
+)
+def test_each_node_does_as_much_as_before(without: int, again: int, outcomes: tuple[str, str]) -> None:
+    """Two nodes do 16 tasks in each bin; one alone should do 8, and two again 16."""
+    rates, rows = [16] * 4 + [without] * 6 + [again] * 6, []
+    ends = [0.25 * (place - 4 + one / rate) for place, rate in enumerate(rates) for one in range(rate)]
+    for block in range(5):
+        facts = {"experiment": "elasticity", "unit": "1", "nodes": 2, "block": block}
+        both, joins = {**facts, "case": "both", "value": 1.0}, {**facts, "case": "a node joins"}
+        rows += [Mechanism(**both, quantity="done, since a node left", at_seconds=at) for at in ends]
+        rows += [
+            Mechanism(**both, quantity="every task once"),
+            Mechanism(**joins, quantity="moment", value=0.5),
+            Mechanism(**joins, quantity="until it took a task", value=1.0),
+        ]
+    found = CLAIMS["elasticity"](table_of(*rows), 0.95)[1:]
+    assert tuple(one.outcome for one in found) == outcomes
+
+
+def test_the_end_of_a_repeat_is_no_collapse() -> None:
+    """Of a stream whose last task ends two seconds after all others, the empty time between is not drawn."""
+    facts = {"experiment": "recovery", "case": "node", "quantity": "done", "unit": "1", "value": 1.0}
+    rows = [Mechanism(**facts, at_seconds=at) for at in [*(0.03125 * place for place in range(64)), 4.0]]
+    values = table_of(*rows)
+    assert over_time(values, "node", "done")["rate"].min() == 0
+    assert over_time(recovery._busy(values, "node", "done"), "node", "done")["rate"].min() == 32
 
 
 def test_turns_of_one_repeat_are_one_value() -> None:

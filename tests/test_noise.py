@@ -110,6 +110,15 @@ def test_a_value_that_was_not_measured_is_no_pair(table: pd.DataFrame) -> None:
     assert "startup_seconds" not in n
 
 
+def test_starts_that_modes_share_are_compared_once(table: pd.DataFrame) -> None:
+    """Where both modes have the starts of one engine, their ratio counts once; all else is as before."""
+    shared = table.assign(startup_seconds=1.0 + table["block"] + 0.1 * (table["arm"] == "copy"))
+    found = copy_comparisons(shared)
+    assert [one.mode for one in found if one.metric == "startup_seconds"] == ["find"]
+    others = [one for one in copy_comparisons(table) if one.metric != "startup_seconds"]
+    assert [one for one in found if one.metric != "startup_seconds"] == others
+
+
 @pytest.mark.parametrize(
     ("logs", "rate"),
     [

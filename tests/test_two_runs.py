@@ -25,7 +25,7 @@ from lab.cli import main
 from lab.cli.commands import compare as command
 from lab.data.store import read_run
 from lab.errors import DataError, ParameterError
-from lab.report import compared
+from lab.report import comparable, compared
 from lab.report.book import Book
 from lab.report.newest_pair import page, pair
 from lab.report.two_runs import Asked, two_runs
@@ -558,6 +558,16 @@ def test_the_page_shows_the_newest_pair(tmp_path: Path) -> None:
     assert "First `a`, second `b`." in text
     assert text.count("<figure") == 1
     assert ">Slower by more than 3 %<" in text
+
+
+def test_a_figure_of_an_open_verdict_names_what_differs(tmp_path: Path) -> None:
+    """Where nothing but Ray differs its version is named, however it is spelt; else the second run is."""
+    turns(tmp_path, 1.0)
+    found = two_runs(tmp_path / "own" / "a", tmp_path / "own" / "b", Asked(margin_percent=0.0))
+    assert found.comparison.change == "undecided"
+    assert compared.in_short(found) == "Whether the second run is slower is not decided"
+    found = dataclasses.replace(found, differences=(comparable.Difference("Ray version", "2.59.0", "$2"),))
+    assert compared.in_short(found) == r"Whether Ray \$2 is slower is not decided"
 
 
 def test_the_pair_that_the_book_pins_is_shown(tmp_path: Path) -> None:

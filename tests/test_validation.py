@@ -376,12 +376,16 @@ def test_values_without_a_partner_are_counted_and_left_out(tmp_path: Path) -> No
     rows = [
         *rows_of("memory", "B", [*NEAR, (None, 1.0), (1.0, None)]),
         *rows_of("processor time", "CPU s", [(2.0, 1.0), (2.0, 1.0)]),
+        *({**one, "node": "there"} for one in rows_of("measuring on/off", "1/s", NEAR)),
+        *({**one, "node": "here"} for one in rows_of("measuring on/off", "1/s", NEAR)),
     ]
     write_checks(tmp_path, rows)
     text = validation.instruments(Book(tmp_path)).text
     assert "| memory | 10 | lab / reference (B) | 1.00" in text
     assert text.splitlines()[4].endswith("| 2 |")
     assert "| processor time | 2 | lab / reference (CPU s) | 2.00 (2.00 to 2.00) | 0 |" in text
+    assert "| measuring on/off, there | 10 |" in text
+    assert "| measuring on/off, here | 10 |" in text
 
 
 def test_the_summary_counts_the_claims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

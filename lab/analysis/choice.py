@@ -95,7 +95,7 @@ def choose(sizes: Sequence[int], logs: Numbers, part: float = PART, level: float
     if not sizes:
         return None
     near = near_best(logs, part, level)
-    places = [place for place, outcome in enumerate(near) if outcome != "does not hold"]
+    left = places = [place for place, outcome in enumerate(near) if outcome != "does not hold"]
     first = next((place for place in places if near[place] == "holds"), None)
     # beyond one that is near for certain, none can be the fewest
     places = [place for place in places if first is None or place <= first]
@@ -104,8 +104,8 @@ def choose(sizes: Sequence[int], logs: Numbers, part: float = PART, level: float
         size=sizes[places[0]] if decided else None,
         possible=tuple(sizes[place] for place in places),
         part=part,
-        loss=_loss(ratios(logs, level)[places[0]], places[0]),
-        blocks=None if decided else _blocks(logs, places, part, level),
+        loss=0.0 if 1 == len(left) < len(sizes) else _loss(ratios(logs[:, left], level)[0]),
+        blocks=None if decided else _blocks(logs[:, left], part, level),
         largest=places[-1] == len(sizes) - 1,
     )
 
@@ -114,8 +114,18 @@ def near_best(logs: Numbers, part: float = PART, level: float = LEVEL) -> list[O
     """Return for each size whether it lies within a part of the best.
 
     That it does takes all of its comparisons, each of which has to hold by itself (an intersection-union
-    test: Berger, Technometrics 24, 1982); that it does not takes one, so that they share one error rate.
+    test: Berger, Technometrics 24, 1982); that it does not takes one, so that they share one error rate. What
+    is far from the best for certain need not scatter as the best do: the others are judged without it.
     """
+    found = _near_best(logs, part, level)
+    left = [place for place, outcome in enumerate(found) if outcome != "does not hold"]
+    if 1 < len(left) < len(found):
+        for place, outcome in zip(left, near_best(logs[:, left], part, level), strict=True):
+            found[place] = outcome
+    return found
+
+
+def _near_best(logs: Numbers, part: float, level: float) -> list[Outcome]:
     each, together = ratios(logs, level), ratios(logs, shared_level(logs.shape[1] - 1, level))
     found: list[Outcome] = []
     for place in range(logs.shape[1]):
@@ -126,16 +136,16 @@ def near_best(logs: Numbers, part: float = PART, level: float = LEVEL) -> list[O
     return found
 
 
-def _loss(row: Sequence[Estimate], place: int) -> float | None:
-    """Return the part of the best throughput that a size may lose at most."""
-    lows = [one.low for other, one in enumerate(row) if other != place]
+def _loss(row: Sequence[Estimate]) -> float | None:
+    """Return the part of the best throughput that the first size may lose at most."""
+    lows = [one.low for one in row[1:]]
     if not lows or any(low is None for low in lows):
         return None
     return max(0.0, 1 - min(low for low in lows if low is not None))
 
 
-def _blocks(logs: Numbers, places: Sequence[int], part: float, level: float) -> int | None:
-    """Return the blocks in all that would most likely tell whether the smallest possible is near the best.
+def _blocks(logs: Numbers, part: float, level: float) -> int | None:
+    """Return the blocks in all that would most likely tell whether the first size is near the best.
 
     They do with a probability of LIKELY, if the means are right. None where MOST_BLOCKS would not, or the
     spread is not known.
@@ -145,7 +155,7 @@ def _blocks(logs: Numbers, places: Sequence[int], part: float, level: float) -> 
         return None
     means = np.nanmean(logs, axis=0)
     sizes = logs.shape[1]
-    apart = abs(float(means[places[0]] - means.max() - log(1 - part)))
+    apart = abs(float(means[0] - means.max() - log(1 - part)))
     each = shared_level(sizes - 1, level)
     for blocks in range(len(logs) + 1, MOST_BLOCKS + 1):
         width = float(sum(stats.t.ppf(one, (blocks - 1) * (sizes - 1)) for one in ((1 + each) / 2, LIKELY)))

@@ -75,17 +75,19 @@ def copy_comparisons(measures: pd.DataFrame) -> tuple[CopyComparison, ...]:
     """Return the comparison by each metric of every mode that has a copy arm; none without one.
 
     Of a mode with several pieces of work the largest counts, with most workers, and a pair where both sides
-    are above 0. A metric that is known of no trial is left out.
+    are above 0. A metric that is known of no trial is left out. Modes that share their starts share that
+    comparison, too: it stands under the first.
     """
-    copied, found = select(measures, {"arm": "copy"}), []
+    copied, found = select(measures, {"arm": "copy"}), list[CopyComparison]()
     for mode in sorted(set(copied["mode"])):
         mine = select(copied, largest_work(copied, mode))
         mine = select(measures, {**largest_work(copied, mode), "workers": int(mine["workers"].max())})
         for metric in (one for one in METRICS if measures[one].notna().any()):
             pairs = copy_pairs(mine, metric).astype(float)
             pairs = pairs.where(pairs > 0)
-            logs = log_ratios(pairs["copy"].tolist(), pairs["experiment"].tolist())
-            found.append(CopyComparison(str(mode), metric, tuple(logs)))
+            logs = tuple(log_ratios(pairs["copy"].tolist(), pairs["experiment"].tolist()))
+            if not any(logs) or (metric, logs) not in {(one.metric, one.log_ratios) for one in found}:
+                found.append(CopyComparison(str(mode), metric, logs))
     return tuple(found)
 
 

@@ -28,13 +28,14 @@ def throughput(
     title: str,
     axis: Axis = WORKERS,
     ceiling: Sequence[Line] = (),
+    finding: str = "Throughput",
 ) -> str:
     """Draw throughput against workers or nodes, beside its ceiling, and below it a panel of ratios."""
     series = dict(levels)
     loop = next(iter(series.pop(LOOP, {}).values()), None)
     level = None if loop is None or loop.value is None else (loop.value, LOOP)
     lines = [*ceiling, *lines_of(series, dots, axis)]
-    above = Panel("Throughput", unit, lines, axis.label, failed=crosses(failed, axis), level=level)
+    above = Panel(finding, unit, lines, axis.label, failed=crosses(failed, axis), level=level)
     return chart(title, [above] if relative is None else [above, relative])
 
 
@@ -67,13 +68,13 @@ def over_time(samples: pd.DataFrame, cores: float, title: str) -> str:
     return chart(title, panels, height_inches=1.9)
 
 
-def replayed(curves: Levels, reference: pd.DataFrame, title: str) -> str:
+def replayed(curves: Levels, reference: pd.DataFrame, title: str, finding: str = "Node efficiency") -> str:
     """Draw efficiency (fraction) against nodes: replays per schedule beside the reference report's curve."""
     lines = [
         Line(f"{name}, replayed", LOOKS[f"Ray, {name}"], *curve(points)) for name, points in curves.items()
     ]
     theirs = _line(REFERENCE, Look(PURPLE, "--", "v"), reference, "nodes", "node_efficiency")
-    return chart(title, [Panel("Node efficiency", "fraction", [*lines, theirs], "nodes", top=1.08)])
+    return chart(title, [Panel(finding, "node efficiency", [*lines, theirs], "nodes", top=1.08)])
 
 
 def sides(

@@ -28,7 +28,7 @@ def sequence(title: str, actors: Sequence[str], steps: Sequence[Step]) -> str:
         places = {name: place for place, name in enumerate(actors)}
         for name, place in places.items():
             axis.plot([place, place], [-0.5, len(steps) - 0.5], color=INK, linewidth=0.8, linestyle=":")
-            axis.text(place, -0.8, name, ha="center", va="bottom", fontsize=9, weight="bold", color=INK)
+            axis.text(place, -0.8, name, ha="center", va="bottom", fontsize=10, weight="bold", color=INK)
         for row, step in enumerate(steps):
             start, end = places[step.who], places[step.to]
             if start == end:
@@ -36,9 +36,9 @@ def sequence(title: str, actors: Sequence[str], steps: Sequence[Step]) -> str:
             else:
                 arrow = {"arrowstyle": "->", "color": VERMILION, "linewidth": 1.4}
                 axis.annotate("", (end, row), (start, row), arrowprops=arrow)
-            axis.text(-0.55, row, seconds(step.at), ha="right", va="center", fontsize=8, color=INK)
-            axis.text(len(actors) - 0.75, row, step.name, ha="left", va="center", fontsize=8, color=INK)
-        axis.set_xlim(-1.4, len(actors) - 1 + ROOM * len(actors) / 2)
+            axis.text(-0.55, row, seconds(step.at), ha="right", va="center", fontsize=10, color=INK)
+            axis.text(len(actors) - 0.75, row, step.name, ha="left", va="center", fontsize=10, color=INK)
+        axis.set_xlim(-1.3, len(actors) - 1 + ROOM * len(actors) / 2)
         axis.set_ylim(len(steps) - 0.5, -1.5)
         axis.axis("off")
         told = "; ".join(f"{seconds(one.at)}: {one.who} to {one.to}: {one.name}" for one in steps)

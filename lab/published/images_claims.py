@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from lab.analysis.configurations import pairs, select
+from lab.analysis.configurations import compare, pairs, select
 from lab.analysis.engines import against
 from lab.analysis.intervals import LEVEL, Estimate, mean_estimate, ratio_estimate
 from lab.analysis.verdicts import Range, Verdict, all_of, at_least, at_most, judge
+from lab.data.engines import ENGINES
 from lab.formats import count, listing, percent, quote
 from lab.published import report_b as report
 
@@ -24,6 +25,8 @@ CLAIMS = (
 )
 
 POOL = "multiprocessing.Pool"
+RAY, TASKS = ENGINES["ray"], ENGINES["ray_tasks"]
+"""What is judged, this lab's dispatch, and Ray's own tasks, which stand beside it where they were run."""
 
 Chosen = Mapping[str, object]
 
@@ -67,7 +70,10 @@ def _of_ratio(
     ratio = against(rows, metric, chosen, level)
     if ratio.low is None:
         return _untold(claim, rule, ratio.n)
-    return Verdict(claim, rule, judge(ratio, true_for), f"The ratio was {quote(ratio)}.")
+    mine = select(rows, {"arm": "experiment", **chosen})
+    tasks = compare(mine, metric, {"engine": "ray_tasks"}, {"engine": "pool"}, level)
+    beside = "" if tasks.low is None else f" With *{TASKS}* it was {quote(tasks)}."
+    return Verdict(claim, rule, judge(ratio, true_for), f"With *{RAY}* the ratio was {quote(ratio)}.{beside}")
 
 
 def falls_behind(rows: pd.DataFrame, chosen: Chosen, level: float = LEVEL) -> Verdict:
@@ -80,7 +86,7 @@ def falls_behind(rows: pd.DataFrame, chosen: Chosen, level: float = LEVEL) -> Ve
         )
         return Verdict(report.FALLS_BEHIND, rule, "not decided", reason)
     evidence = (
-        f"From {counts[0]} to {counts[-1]} tasks, Ray's throughput relative to multiprocessing.Pool became "
+        f"From {counts[0]} to {counts[-1]} images, the throughput of *{RAY}* relative to {POOL} became "
         f"{quote(growth)} times what it was."
     )
     return Verdict(report.FALLS_BEHIND, rule, judge(growth, MORE), evidence)
@@ -115,7 +121,7 @@ def driver_memory(rows: pd.DataFrame, chosen: Chosen, level: float = LEVEL) -> V
     mine = select(rows, chosen)
     parts = {
         name: mean_estimate(1 - select(mine, {"engine": engine})["missed_part"], level)
-        for name, engine in (("Ray", "ray"), ("multiprocessing.Pool", "pool"))
+        for name, engine in ((f"*{RAY}*", "ray"), (POOL, "pool"))
     }
     rule = f"with both, the driver holds {percent(MOST, 2)} of the whole process tree's peak or more"
     known = {name: one for name, one in parts.items() if one.low is not None}

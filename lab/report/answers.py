@@ -10,12 +10,12 @@ from lab.analysis.verdicts import at_least, judge
 from lab.figures.scaling import LOOP
 from lab.formats import decimals, fixed, listing, number, percent, short_estimate
 from lab.report import baselines
+from lab.report.caveats import of_one_work
 from lab.report.decision import RANKS, Decision, decide
 from lab.report.markdown import Markdown, capital, paragraphs, safe, table
 from lab.report.nodes import at_size, own_cores
 from lab.report.ray_cost import MATTERS, cost, cost_in_words, over_workers
 from lab.report.study import Study
-from lab.report.verdicts import is_open
 from lab.report.why import in_short as why
 
 NOTE = f"± is half of the {percent(LEVEL, 2)} interval, as a part of the value; n counts repeats."
@@ -50,7 +50,11 @@ def answers(study: Study, mode: str) -> list[Answer]:
 
 def answer(study: Study) -> Markdown:
     """Answer a page's question for the main work of its run."""
-    return answer_table(answers(study, study.main_mode)) if study.modes else Markdown("")
+    if not study.modes:
+        return Markdown("")
+    *found, last = answers(study, study.main_mode)
+    found.append(beside_processes_in_all(study) if last.question == PROCESSES_QUESTION else last)
+    return paragraphs(of_one_work(study), answer_table(found).text)
 
 
 def answer_table(found: list[Answer]) -> Markdown:
@@ -73,7 +77,7 @@ def how_far(decision: Decision) -> Answer:
         return Answer(question, grown, sure(gained), "how_many.md")
     each = baselines.each(decision, one)
     quota = f", {own_cores(study)} each" if study.axis.column == "nodes" and study.placement.shared else ""
-    first = f"{capital(at_size(study, size))}{quota}: {_times(gained)} times as fast as one{each}"
+    first = f"{capital(at_size(study, size))}{quota}: {times(gained)} times as fast as one{each}"
     ideal = baselines.ideal(decision, size, one)
     part = of_ideal(gained, ideal)
     return Answer(question, f"{first}{f'{part} of {ideal:g}' * bool(part)}.", sure(gained), "how_many.md")
@@ -181,7 +185,7 @@ def beside_loop(decision: Decision) -> Answer:
     verdict = judge(ratio, at_least(1 + MATTERS))
     said = {"holds": "Yes", "does not hold": "No", "not decided": "Not decided"}[verdict]
     size = at_size(decision.study, decision.size)
-    told = f"{said}: with {size} it is {_times(ratio)} times as fast."
+    told = f"{said}: with {size} it is {times(ratio)} times as fast."
     return Answer(question, told, sure(ratio), "pays.md")
 
 
@@ -208,11 +212,12 @@ def _beside_processes(study: Study, mode: str) -> tuple[str, str]:
     counts, ratio = cost(study, mode, series) if series else ((), Estimate(0))
     if ratio.value is None:
         return "", ""
-    told = f"{cost_in_words(ratio)}: {_times(ratio)} of their throughput, {over_workers(counts)}."
+    told = f"{cost_in_words(ratio)}: {times(ratio)} of their throughput, {over_workers(counts)}."
     return told, sure(ratio)
 
 
-def _times(ratio: Estimate) -> str:
+def times(ratio: Estimate) -> str:
+    """Return how many times as fast, with its interval where there is one."""
     return short_estimate(ratio) if ratio.low is not None else number(ratio.value, 3)
 
 
@@ -221,27 +226,3 @@ def sure(found: Estimate) -> str:
     if found.low is None or found.high is None or not found.value:
         return "one block, no interval"
     return f"± {percent((found.high - found.low) / 2 / abs(found.value), 2)}, n = {found.n}"
-
-
-def in_one_line(study: Study) -> str:
-    """Return the finding of a run as one sentence, which may be a title."""
-    decision = decide(study, study.main_mode)
-    size = decision.size if decision.size > 1 else decision.sizes[-1]
-    gained, choice = decision.beside(decision.one, size), decision.choice
-    told = "How far it scales is not decided"
-    if gained.value is not None and decision.one is not None:
-        part = of_ideal(gained, baselines.ideal(decision, size, decision.one))
-        told = f"{at_size(study, size)} do the work {number(gained.value)} times as fast as one{part}"
-        if is_open(gained, MATTERS):
-            told = (
-                f"whether {at_size(study, size)} are faster than one is not decided ({_times(gained)} times)"
-            )
-        told = baselines.grown(decision, size, gained, decision.one) if study.grows else told
-    if choice is None or len(decision.sizes) < 2:
-        return f"{capital(told)}."
-    if choice.size is not None:
-        more = "; more were not measured" * choice.largest
-        return f"{capital(told)}: use {at_size(study, choice.size)}{more}."
-    fewest = choice.possible[0]
-    enough = f"{at_size(study, fewest)} {'is' if fewest == 1 else 'are'} enough"
-    return f"{capital(told)}; whether {enough} is not decided."

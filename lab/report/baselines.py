@@ -45,7 +45,7 @@ def in_words(decision: Decision) -> str:
 def shown(decision: Decision) -> str:
     """Return the speed-up of every size over each baseline, folded; and what was not measured."""
     rows = [(size, *map(_cell, beside(decision, size).values())) for size in decision.sizes]
-    head = (decision.study.axis.label, *(f"times {name}" for name in NAMES))
+    head = (decision.study.axis.label, *(f"relative to {name}" for name in NAMES))
     missing = " ".join(f"{one}." for one in _missing(decision))
     found = paragraphs(table(head, rows, right=range(len(head))), missing)
     return folded(f"Speedup over three baselines, {decision.study.name(decision.mode)}", found.text)

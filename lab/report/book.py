@@ -71,7 +71,7 @@ class Book:
         return tuple(study for study in found if study is not None)
 
     def with_published(self, *experiments: str) -> Iterator[Study]:
-        """Yield the runs that the pages show, and beside one of yours the newest published one of its kind."""
+        """Yield the runs that pages show, and beside one of yours the newest published one of its kind."""
         for experiment in experiments:
             shown = self.page(experiment).study
             mine = shown is not None and not self.is_published(shown)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from lab.analysis import break_even as analysis
 from lab.analysis.break_even import OWN, PLAIN, Crossing, Curve
+from lab.analysis.configurations import select
 from lab.analysis.engines import ways
 from lab.analysis.intervals import Estimate
 from lab.data.engines import ordered
@@ -13,6 +14,7 @@ from lab.formats import (
     estimate,
     length,
     listing,
+    number,
     percent,
     seconds,
     short_estimate,
@@ -47,24 +49,33 @@ def sentence(study: Study) -> str:
     return f"{told}{others}{_batch_rule(study)}. Ray's documentation advises about {documented} or more."
 
 
-def in_three_words(study: Study) -> str:
-    """Return from which length on one task a call pays off, as the title of a small figure; or nothing."""
-    found = analysis.crossing(speedup(study, *way(PLAIN)))
+def in_few_words(study: Study, batching: str = "none") -> str:
+    """Return from which length on one Ray task a call, or an equal batch, pays off: the title of a figure."""
+    name = {"none": "One task a call", "equal": "Equal batches"}[batching]
+    found = analysis.crossing(speedup(study, str(PLAIN["engine"]), batching))
     if found is None or found.place != "within" or found.value is None:
-        return ""
-    return f"Pays off from tasks of {seconds(found.value)}"
+        return name
+    scale, unit = unit_of_time(found.value)
+    return f"{name}: Ray pays from {number(scale * found.value, 2)} {unit}"
 
 
 def _batch_rule(study: Study) -> str:
     cost = analysis.cost(study.compared, *way(PLAIN))
     if cost.high is None:
         return ""
-    size = count(analysis.batch_size(cost.high), "task")
-    short, most = length(analysis.SHORT_SECONDS), percent(analysis.ALLOWED, 1)
-    return (
-        f"; of shorter work, put at least {size} of {short} into a call, whose cost of up to "
-        f"{seconds(cost.high)} is then at most {most} of the work"
-    )
+    size, short = count(analysis.batch_size(cost.high), "task"), length(analysis.SHORT_SECONDS)
+    call = f"a call alone costs up to {seconds(cost.high)}"
+    return f"; of shorter work, put at least {size} of {short} into a call, since {call}{in_batches(study)}"
+
+
+def in_batches(study: Study) -> str:
+    """Return how fast batches of short tasks were measured to be: a call's cost is not all."""
+    found = speedup(study, str(PLAIN["engine"]), "equal").get(analysis.SHORT_SECONDS)
+    if found is None or found.value is None:
+        return ""
+    asked = {"engine": PLAIN["engine"], "batching": "equal", "task_seconds": analysis.SHORT_SECONDS}
+    size = count(int(select(study.run.trials, asked)["batch"].max()), "task")
+    return f"; in calls of {size} Ray was {short_estimate(found)} times as fast as a plain loop here"
 
 
 def way(chosen: object) -> Way:
@@ -161,7 +172,8 @@ def costs(study: Study) -> Markdown:
     told = (
         f"With 95 % intervals. The cost is that of tasks of {pooled}, pooled: of longer ones it is a small "
         "difference of large numbers. The last but one column is the fewest tasks in a call for which the "
-        f"upper end of that cost is at most {percent(analysis.ALLOWED, 1)} of their work. Between two "
+        f"upper end of that cost is at most {percent(analysis.ALLOWED, 1)} of their work; few long calls "
+        "that end at different times cost more than that. Between two "
         "lengths that were timed, the cost of a task is taken to be the same; the interval of a "
         "break-even length goes over all lengths at which the speedup may be 1."
     )
@@ -176,10 +188,10 @@ def _batch(cost: Estimate) -> object:
 def speedups(study: Study) -> Markdown:
     """Show speedup over a plain loop against the length of a task, one task a call and in batches."""
     panels = {}
-    for title, how in (("One task a call", "none"), ("Equal batches", "equal")):
+    for how in ("none", "equal"):
         curves = {engine: speedup(study, engine, one) for engine, one in timed(study) if one in (how, "own")}
         if any(curves.values()):
-            panels[title] = curves
+            panels[in_few_words(study, how)] = curves
     if not panels:
         return Markdown("")
     drawn = figures.speedups(panels, study.workers, "Speedup over a plain loop, against the length of a task")

@@ -8,8 +8,9 @@ from lab.analysis.trials import script_modes
 from lab.data.store import Run
 from lab.formats import count, listing
 from lab.report.decision import Decision
-from lab.report.markdown import safe
+from lab.report.markdown import capital, safe
 from lab.report.nodes import at_size, own_cores, workers_nodes
+from lab.report.series import WORDS
 from lab.report.study import Study
 
 
@@ -31,7 +32,9 @@ def of_one_work(study: Study) -> str | None:
     """Say which kind of work answers are of, where a run has several."""
     if len(study.modes) < 2:
         return None
-    return f"Where nothing else is said, answers are of *{study.name(study.main_mode)}*."
+    known = [f"a task of *{study.name(mode)}* {WORDS[mode]}" for mode in study.modes if mode in WORDS]
+    told = f" {capital(listing(known))}." if known else ""
+    return f"Where nothing else is said, answers are of *{study.name(study.main_mode)}*.{told}"
 
 
 def _failed(decision: Decision) -> pd.DataFrame:

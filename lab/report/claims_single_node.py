@@ -89,7 +89,8 @@ def replay(study: Study) -> Markdown:
         "static",
         nodes,
     )
-    drawn = figures.replayed(curves, curve, "Efficiency of replayed tasks over nodes")
+    title = "Efficiency of replayed tasks over nodes"
+    drawn = figures.replayed(curves, curve, title, _finding(batches, curves, curve))
     counts = " and ".join(f"{tasks} tasks of {bits} bits" for bits, _, tasks in batches)
     caption = (
         f"{counts}, drawn from this run's task times, replayed {REPLAYS:,} times on nodes with one worker "
@@ -149,6 +150,17 @@ def _replayed(
 ) -> dict[int, Estimate]:
     drawn = [(pool, tasks) for _, pool, tasks in batches]
     return {one: replayed_efficiency(drawn, one, schedule, REPLAYS, seed=one) for one in nodes}
+
+
+def _finding(batches: Sequence[tuple[int, list[float], int]], curves: Levels, report: pd.DataFrame) -> str:
+    """Return what the replay explains of the report's curve, as the title of the figure."""
+    known = min(len(set(pool)) for _, pool, _ in batches) >= FEW
+    if not known or tuple((bits, tasks) for bits, _, tasks in batches) != reference.BATCHES:
+        return "Whether shares alone explain it is not known"
+    several = report["nodes"].to_numpy() > 1
+    static = np.array([one.value for one in curves["static"].values()], float)
+    close = np.abs(static - report["node_efficiency"].to_numpy())[several] <= CLOSE
+    return f"Equal shares alone explain {close.sum()} of {len(close)} sizes"
 
 
 def _explained(

@@ -9,6 +9,7 @@ import numpy as np
 from lab.analysis.ratios import Ratio
 from lab.analysis.two_runs import KEY
 from lab.analysis.verdicts import Verdict, at_least, judge
+from lab.figures.style import label
 from lab.formats import UNKNOWN, count, level, listing, number, percent, short_estimate
 from lab.report.disturbances import beyond
 from lab.report.markdown import Markdown, folded, literal, paragraphs, safe, shortened, table
@@ -34,15 +35,22 @@ WORDS = {
 
 
 def in_short(two: TwoRuns) -> str:
-    """Return the verdict in a few words."""
+    """Return the verdict as the title of a figure."""
+    if two.comparison.change != "undecided":
+        return _told(two)
+    differ = {one.what: label(one.second) for one in two.differences}
+    second = f"Ray {differ['Ray version']}" if [*differ] == ["Ray version"] else "the second run"
+    return f"Whether {second} is slower is not decided"
+
+
+def _told(two: TwoRuns) -> str:
     return WORDS[two.comparison.change].format(margin=f"{100 * two.comparison.margin:g} %")
 
 
 def headline(two: TwoRuns) -> str:
     """Return the verdict and the ratio that it is about, in a line."""
-    overall = two.comparison.overall.estimate
+    overall, told = two.comparison.overall.estimate, _told(two)
     found = overall.value
-    told = in_short(two)
     if found is None:
         return told
     if (
@@ -116,7 +124,7 @@ def power(two: TwoRuns) -> str:
     if None in found.values():
         return "How small a slow-down this would have found is not known: too few blocks have both sides."
     told = ", ".join(f"one of {percent(loss, 2)} in {100 * one:g} %" for one, loss in found.items())
-    return f"Power: of slow-downs of all configurations, it would find {told} of cases."
+    return f"Power: of slow-downs of all configurations, all rows together would find {told} of cases."
 
 
 def noisy(two: TwoRuns) -> str:
@@ -137,9 +145,8 @@ def rows(two: TwoRuns) -> list[tuple[str, ...]]:
         (name, *(number(float(np.exp(np.nanmean(one)))) for one in both), *_cells(ratio, comparison.margin))
         for (name, ratio), *both in zip(_named(two), first.to_numpy(), second.to_numpy(), strict=True)
     ]
-    return (
-        [*lines, (ALL, "", "", *_cells(comparison.overall, comparison.margin))] if len(lines) > 1 else lines
-    )
+    together = ALL, "", "", *_cells(comparison.overall, comparison.margin)
+    return [*lines, together] if len(lines) > 1 else lines
 
 
 def heads(two: TwoRuns, escaped: Callable[[str], str] = str) -> tuple[str, ...]:
@@ -149,7 +156,7 @@ def heads(two: TwoRuns, escaped: Callable[[str], str] = str) -> tuple[str, ...]:
     return (
         *("configuration", f"first, {unit}", f"second, {unit}"),
         "pairs" if two.comparison.paired else "blocks",
-        *("second / first (interval)", "slow-down that this row finds in 80 %"),
+        *("second / first (interval)", "slow-down that this row alone finds in 80 %"),
     )
 
 

@@ -56,8 +56,8 @@ def _beside_throughput(study: Study) -> str:
         return of_memory
     slower = int((both["first"] > both["second"]).sum())
     return (
-        f"Workers started in {short_estimate(start)} times the host's time on average; {slower} of "
-        f"{count(len(both), 'start')} took longer than the host's. {of_memory}"
+        f"Workers started in {short_estimate(start)} times the host's time on average; in {slower} of "
+        f"{count(len(both), 'block')} they took longer, all sizes together. {of_memory}"
     )
 
 
@@ -72,10 +72,15 @@ def comparison(study: Study) -> Markdown:
         ratios: dict[str, dict[int, Estimate]] = {}
         for (name, x), one in each.items():
             ratios.setdefault(name, {})[x] = one
-        drawn = sides(ratios, containers.margin(study), f"Containers / host, {mode}", study.axis)
+        pooled = containers.of_all(study, mode)
+        told = (
+            f"Containers / host: {containers.in_words(study, mode, pooled)}"
+            if pooled
+            else "Containers / host"
+        )
+        drawn = sides(ratios, containers.margin(study), f"Containers / host, {mode}", study.axis, told)
         caption = f"Mode {study.name(mode)}. Ratios of throughput, paired by block, with {intervals(study)}."
         parts.append(figure(drawn, caption, source(study)))
-        pooled = containers.of_all(study, mode)
         named = [*((f"{x}{_size(name)}", one) for (name, x), one in each.items()), ("all, pooled", pooled)]
         rows += [
             (
@@ -190,8 +195,14 @@ def cores(study: Study) -> Markdown:
     told = [containers.unfair(study, mode) for mode in study.modes]
     listed = [f"In {study.name(mode)}, {one}" for mode, one in zip(study.modes, told, strict=True) if one]
     if not listed and all(containers.compared(study, mode) for mode in study.modes):
-        listed = ["Both sides had equal cores, or one for every worker."]
+        listed = [f"{_equal(study)}."]
     return paragraphs(table(head, rows, right=(1, 2, 3, 4, 5)), *listed) if rows else Markdown("")
+
+
+def _equal(study: Study) -> str:
+    """Say in what the sides are alike: in their cores, or in that every worker had one."""
+    used = latest(study.run.nodes).query("holds_workers")["quota_cores"]
+    return "Both sides had equal cores" if used.nunique() == 1 else "Both sides had a core for every worker"
 
 
 def levels(study: Study) -> Markdown:

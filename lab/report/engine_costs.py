@@ -69,9 +69,8 @@ def _dask(study: Study, mode: str) -> str | None:
     )
     return reason + large * (
         " Dask starts its workers with "
-        "`MALLOC_TRIM_THRESHOLD_=65536`: each large array is then fetched from the kernel page by page; "
-        "a plain loop with that variable, without any Dask, has many times the page faults, too. It is a "
-        "default of Dask, which its setting `distributed.nanny.pre-spawn-environ` changes."
+        "`MALLOC_TRIM_THRESHOLD_=65536`: each large array is then fetched from the kernel page by page. "
+        "It is a default of Dask, which its setting `distributed.nanny.pre-spawn-environ` changes."
     )
 
 

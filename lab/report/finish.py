@@ -15,6 +15,13 @@ TABLE = re.compile(r'<table class="table">.*?</table>', re.DOTALL)
 HEAD = re.compile(r"<th\b[^>]*>(.*?)</th>", re.DOTALL)
 INTERVAL = re.compile(r"(<p>(?:<strong>)?[-+−]?[\d.,]+)( %)? (\([^()<]* to [^()<]*\))([^<\d(]*)(?=<)")
 """A number, its unit, its interval in brackets, and a unit that stands behind that."""
+CODE = re.compile(r'<span class="pre">([^<]*)</span>')
+WHOLE = 22
+"""Letters of a name in a table that no line parts; a longer one is parted, where it can be after a sign."""
+TOGETHER = re.compile(
+    r"<(pre|code|svg|script|style)\b.*?</\1>|<[^>]*>|\d(?:</\w+>)?\s%|\bn\s=\s\d", re.DOTALL
+)
+"""What stays as it is, code and tags, or else a number and its unit, which no line parts."""
 CARDS_FROM = 3
 """Columns from which on a narrow screen shows the rows of a table as cards, with two columns at most."""
 
@@ -33,9 +40,9 @@ def set_address(_app: Any, config: Any) -> None:
 
 
 def finish_page(app: Any, page: str, _template: str, context: dict[str, Any], _tree: Any) -> None:
-    """Make the tables of a page fit for narrow screens, and say what a link to it shows."""
+    """Make the tables of a page fit for narrow screens, numbers whole, and say what a link to it shows."""
     if "body" in context:
-        context["body"] = with_labels(context["body"])
+        context["body"] = unbroken(with_labels(context["body"]))
     if where := app.config.html_baseurl:
         title = html.unescape(re.sub(r"<[^>]+>", "", context.get("title", app.config.html_title)))
         context["metatags"] = context.get("metatags", "") + address.tags(where, page, title, found_in_short())
@@ -83,13 +90,26 @@ def with_labels(body: str) -> str:
     return TABLE.sub(lambda found: _labelled(found[0]), body)
 
 
+def unbroken(body: str) -> str:
+    """Return HTML in which no line ends between a number and its %, or within `n = 5`; code stays."""
+    return TOGETHER.sub(lambda one: one[0] if one[0][0] == "<" else re.sub(r"\s", "\u00a0", one[0]), body)
+
+
 def _labelled(table: str) -> str:
     head = [html.escape(_plain(one)) for one in HEAD.findall(table)]
     first, *rows = re.split(r"(?=<tr\b)", table)
     lines = [_row(INTERVAL.sub(r'\1\2\4 <span class="lab-interval">\3</span>', row), head) for row in rows]
     kind = f"table lab-columns-{len(head)}" + " lab-cards" * (len(head) >= CARDS_FROM)
+    lines = [CODE.sub(_parted, line) for line in lines]
     first = first.replace('class="table"', f'class="{kind}" role="table"')
     return first + "".join(lines).replace("<th ", '<th role="columnheader" ')
+
+
+def _parted(name: re.Match[str]) -> str:
+    if len(html.unescape(name[1])) <= WHOLE:
+        return name[0]
+    parted = re.sub("(?<=[_/:])", "<wbr>", name[1])
+    return f'<span class="pre lab-long">{parted}</span>'
 
 
 def _row(row: str, head: list[str]) -> str:

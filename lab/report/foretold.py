@@ -1,6 +1,8 @@
 """The section of the Validation page on real sweeps: fitted on their first sizes, predicted, and measured."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 
@@ -8,13 +10,15 @@ from lab.analysis.extrapolation import FARTHEST, Fitted, fit
 from lab.analysis.intervals import Estimate, geometric_estimate
 from lab.analysis.sweeps import FEWEST_SIZES, Refusal, Sweep
 from lab.analysis.verdicts import Outcome, judge, within
-from lab.formats import UNKNOWN, fixed, percent, short_estimate
+from lab.formats import UNKNOWN, count, fixed, percent, short_estimate
 from lab.report.book import Book
-from lab.report.decision import decide
-from lab.report.markdown import Markdown, paragraphs, safe, table
+from lab.report.decision import Decision, main_series
+from lab.report.markdown import Markdown, literal, paragraphs, safe, table
 from lab.report.page import NO_RUN
-from lab.report.provenance import named_briefly
+from lab.report.provenance import where
 from lab.report.purposes import refused
+from lab.report.series import GROWING
+from lab.report.source import stale
 from lab.report.study import Study
 
 NEAR = 0.05
@@ -47,6 +51,22 @@ class Foretold:
         """Return whether the prediction is within NEAR of what was measured."""
         return judge(self.off, within(NEAR))
 
+    @property
+    def band(self) -> str:
+        """Return whether the band and the interval of what was measured have anything in common."""
+        if isinstance(self.predicted, Refusal):
+            return "refused"
+        return "misses" if judge(self.off, within(0.0)) == "does not hold" else "meets it"
+
+
+def sweeps(study: Study) -> Iterator[Decision]:
+    """Yield the sweeps of a run with sizes to predict: of each mode the main series, and every one on Ray."""
+    for mode in study.modes:
+        for series in dict.fromkeys((main_series(study, mode), *study.rays(mode))):
+            found = Decision(study, mode, series)
+            if len(found.sizes) > FEWEST_SIZES:
+                yield found
+
 
 def foretold(sweep: Sweep) -> tuple[Found, list[Foretold]]:
     """Return what its first four sizes say, and each later size up to twice the fourth."""
@@ -66,24 +86,16 @@ def real(book: Book) -> Markdown:
     """Show every sweep of the book that has sizes to predict, and how far off the predictions were."""
     rows: list[tuple[object, ...]] = []
     every: list[Foretold] = []
-    for study in book.sweeps:
-        sweep = decide(study, study.main_mode).sweep
-        if len(sweep.sizes) > FEWEST_SIZES and sweep.own_processors:
-            fitted, found = foretold(sweep)
-            knees = ", ".join(map(_knee, (fitted, fit(sweep))))
-            rows += [_row(study, one, knees) for one in found]
-            every += found
+    for decision in chain.from_iterable(map(sweeps, book.sweeps)):
+        fitted, found = foretold(decision.sweep)
+        knees = ", ".join(map(_knee, (fitted, decision.fitted)))
+        rows += [_row(decision, one, knees) for one in found]
+        every += found
     if not rows:
         return Markdown(NO_RUN)
     head = (
-        *(
-            "run, fitted on its first four sizes",
-            "size",
-            "predicted (90 % band)",
-            "measured (95 %)",
-            "off, %",
-        ),
-        *(f"within {percent(NEAR, 1)}", "knee: foretold, of all sizes"),
+        *("sweep, fitted on its first four sizes", "size", "predicted (90 % band)", "measured (95 %)"),
+        *("off, %", f"within {percent(NEAR, 1)}", "band", "knee: foretold, of all sizes"),
     )
     return paragraphs(_in_words(every), table(head, rows, right=(1, 2, 3, 4)))
 
@@ -92,20 +104,30 @@ def _in_words(every: list[Foretold]) -> str:
     values = [one.off.value for one in every if one.off.value is not None]
     near = sum(abs(value - 1) <= NEAR for value in values)
     sure, wrong = (sum(one.outcome == found for one in every) for found in ("holds", "does not hold"))
-    # the band and the interval of what was measured have nothing in common
-    missed = sum(judge(one.off, within(0.0)) == "does not hold" for one in every)
+    refusals, missed = (sum(one.band == found for one in every) for found in ("refused", "misses"))
     return (
-        f"Sizes after the first four: {len(every)}, of which foretold: {len(values)}, to within "
-        f"{percent(NEAR, 1)} of the mean that was measured: {near}. That near for certain: {sure}; not that "
-        f"near for certain: {wrong}. Bands that miss the interval of what was measured: {missed}."
+        f"Of {count(len(every), 'size')} after the first four the laws refused {refusals}. Of the other "
+        f"{len(every) - refusals} they foretold {near} to within {percent(NEAR, 1)} of the mean that was "
+        f"measured, {sure} of them for certain; farther off for certain: {wrong}. Bands that miss the "
+        f"interval of what was measured: {missed}."
     )
 
 
-def _row(study: Study, one: Foretold, knees: str) -> tuple[object, ...]:
-    name = f"{named_briefly(study)}, {safe(study.unit(study.main_mode))}"
+def _row(decision: Decision, one: Foretold, knees: str) -> tuple[object, ...]:
     off = UNKNOWN if one.off.value is None else fixed(100 * (one.off.value - 1), 1)
     told = refused(one.predicted) if isinstance(one.predicted, Refusal) else short_estimate(one.predicted)
-    return name, one.size, told, short_estimate(one.measured), off, one.outcome, knees
+    measured = short_estimate(one.measured)
+    return _name(decision), one.size, told, measured, off, one.outcome, one.band, knees
+
+
+def _name(decision: Decision) -> str:
+    """Return a sweep as a row names it: work, series, where it ran, its run, and what it counts."""
+    study, mode = decision.study, decision.mode
+    source = study.works.get(mode, {}).get("source")
+    work = literal(str(source)) if source else study.name(mode)
+    old = ", stale" * bool(stale(study.run.environment))
+    run = f"{where(study)}{GROWING * study.grows} ({literal(study.run.run_id)}{old})"
+    return f"{work}, {decision.series}: {run}, {safe(study.unit(mode))}"
 
 
 def _knee(found: Found) -> str:

@@ -7,9 +7,9 @@ from math import isfinite
 from lab.analysis import break_even as analysis
 from lab.figures import engines as engine_figures
 from lab.figures.lines import Panel, chart
-from lab.formats import count, length, listing, number, percent, seconds
+from lab.formats import count, length, listing, seconds
 from lab.report import break_even, containers, ray_vs_multiprocessing, scaling, short_answers
-from lab.report.answers import NOTE, Answer, answers, beside_processes_in_all, in_one_line
+from lab.report.answers import NOTE, PROCESSES_QUESTION, Answer, answers, beside_processes_in_all
 from lab.report.book import Book
 from lab.report.caveats import of_one_work, unequal_nodes
 from lab.report.decision import decide
@@ -18,6 +18,7 @@ from lab.report.nodes import at_size
 from lab.report.page import no_run
 from lab.report.source import of_run, stale
 from lab.report.study import Study
+from lab.report.titles import in_few_words, in_one_line
 
 SMALL_INCHES = 3.3
 """The width of each of the three panels."""
@@ -106,11 +107,7 @@ def rows(group: Group) -> Iterator[Answer]:
     """Yield the answers of a group of runs, question by question."""
     sweep = group.sweeps[0] if group.sweeps else None
     if sweep is not None:
-        yield from (
-            one
-            for one in answers(sweep, sweep.main_mode)
-            if not one.question.startswith(("Does Ray pay", "Ray or plain"))
-        )
+        yield from (one for one in answers(sweep, sweep.main_mode) if one.question != PROCESSES_QUESTION)
     several = group.others.get("multi_node")
     if several is not None and several is not sweep:
         yield short_answers.over_nodes(several)
@@ -140,17 +137,15 @@ def _situations(group: Group) -> str:
         cost = analysis.cost(study.compared, str(analysis.PLAIN["engine"]), str(analysis.PLAIN["batching"]))
         plain = analysis.crossing(break_even.speedup(study, *break_even.way(analysis.PLAIN)))
         if cost.high is not None:
-            most = cost.high
-            size = count(analysis.batch_size(most), "task")
-            short, part = length(analysis.SHORT_SECONDS), percent(analysis.ALLOWED, 1)
+            size = count(analysis.batch_size(cost.high), "task")
             lines.append(
-                f"Tasks of {short}? Put {size} or more into a call: a call costs up to {seconds(most)}, then "
-                f"at most {part} of the work."
+                f"Tasks of {length(analysis.SHORT_SECONDS)}? Put {size} or more into a call: a call alone "
+                f"costs up to {seconds(cost.high)}{break_even.in_batches(study)}."
             )
         if plain is not None and plain.value is not None and plain.high is not None and isfinite(plain.high):
             lines.append(
-                f"Tasks longer than {seconds(plain.high)}? One Ray task a call is faster than "
-                f"a plain loop with {count(study.workers, 'worker')}."
+                f"Tasks longer than {seconds(plain.high)}? With {count(study.workers, 'worker')}, one Ray "
+                "task a call is faster than a plain loop."
             )
     sweep = group.sweeps[0] if group.sweeps else None
     if sweep is not None and sweep.axis.column == "workers" and len(decide(sweep, sweep.main_mode).sizes) > 1:
@@ -173,7 +168,7 @@ def _figure(group: Group) -> str:
         panel = scaling.relative_panel(study, study.main_mode)
         if panel is not None and len(drawn) < 2:
             title = "Over nodes" if study.axis.column == "nodes" else "Over workers"
-            panel = dataclasses.replace(panel, title=_gained(study) or f"{title}, relative to one")
+            panel = dataclasses.replace(panel, title=in_few_words(decide(study, study.main_mode)))
             drawn.append(_small(f"{title}: {in_one_line(study)}", panel))
             sources.append(of_run(study))
     evened = group.others.get("break_even")
@@ -181,29 +176,19 @@ def _figure(group: Group) -> str:
         ways = {"ray_tasks": ("ray_tasks", "none"), "ray": ("ray", "own")}
         curves = {name: break_even.speedup(evened, *way) for name, way in ways.items()}
         if any(curves.values()):
-            title = break_even.in_three_words(evened) or "Over the length of a task"
+            title = break_even.in_few_words(evened)
             panel = engine_figures.speedup_panel(title, curves, evened.workers)
             told = f"Speedup over a plain loop against the length of a task. {break_even.sentence(evened)}"
             drawn.append(_small(told.replace("**", ""), panel))
             sources.append(of_run(evened))
     if not drawn:
         return ""
-    told = "Means with 95 % intervals over the repeats; the black line is what the cores or nodes allow."
+    told = "Means with 95 % intervals over the repeats; the line without marks is what cores or nodes allow."
     panels = "\n".join(drawn)
     return (
         f'<figure class="lab-chart lab-three">\n<div>\n{panels}\n</div>\n<figcaption>{told}</figcaption>\n'
         f'</figure>\n\n<div class="lab-source">\n\nData: {"; ".join(sources)}\n\n</div>'
     )
-
-
-def _gained(study: Study) -> str:
-    """Return how many times as fast the work gets, as the title of a small figure; empty if not known."""
-    decision = decide(study, study.main_mode)
-    size = decision.size if decision.size > 1 else decision.sizes[-1]
-    gained = decision.beside(decision.one, size)
-    if gained.value is None or decision.one is None:
-        return ""
-    return f"{count(size, study.axis.column.removesuffix('s'))}: {number(gained.value)} × one"
 
 
 def _small(title: str, panel: Panel) -> str:

@@ -139,7 +139,9 @@ def _configuration(trial: pd.Series, mine: pd.DataFrame) -> str:
     told += [f"transfer {several['transfer']}"] if "transfer" in several else []
     told.append(count(int(trial["workers"]), "worker"))
     nodes = int(trial["nodes"])
-    tasks = f"tasks of {seconds(float(trial['task_seconds']))}" if pd.notna(trial["task_seconds"]) else ""
+    tasks = (
+        f"tasks made for {seconds(float(trial['task_seconds']))}" if pd.notna(trial["task_seconds"]) else ""
+    )
     return ", ".join(filter(None, (*told, f"{nodes} nodes" * (nodes > 1), tasks)))
 
 

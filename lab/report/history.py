@@ -8,7 +8,7 @@ from lab.data.environment import ENVIRONMENT
 from lab.figures.curves import curve
 from lab.figures.lines import Line, Panel, chart
 from lab.figures.style import BLUE, INK, VERMILION, Look
-from lab.formats import count, level, listing, short_estimate
+from lab.formats import count, level, listing, number, short_estimate
 from lab.report.book import Book
 from lab.report.histories import Entry, History, changed, histories
 from lab.report.markdown import Markdown, figure, folded, literal, paragraphs, safe, shortened, table
@@ -61,7 +61,7 @@ def _told(one: History) -> str:
     drawn = chart(f"{_work(one)} over time", [_panel(one)], height_inches=2.6)
     caption = (
         f"Throughput with {safe(one.configuration)}, a point a run: 95 % intervals over the blocks of each. "
-        "Nothing is drawn between runs."
+        "No line joins the runs; a dashed line is the mean of those that it spans."
     )
     head = ("run", "begun", f"level, {safe(one.unit)}", "blocks", "what had changed", "code since")
     lines = folded(f"{count(len(one.entries), 'run')} in numbers", table(head, _rows(one), right=(2, 3)))
@@ -84,6 +84,14 @@ def _finding(one: History) -> str:
         )
     told = [_change(known, part) for part in found[1:]]
     return f"**The level changed {_times(len(told))}.** " + " ".join(told)
+
+
+def _title(one: History) -> str:
+    """Return the finding as the title of the figure."""
+    if len(one.known) < 2 * FEWEST:
+        return "Too few runs to tell a change"
+    told = [f"× {number(part.ratio.value or nan)}" for part in one.levels if part.ratio is not None]
+    return f"The level changed {_times(len(told))}: {listing(told)}" if told else "No change is found"
 
 
 def _change(known: Sequence[Entry], part: Level) -> str:
@@ -110,11 +118,10 @@ def _panel(one: History) -> Panel:
     lines = [Line("run", RUN, *curve({at[id(each)]: each.found for each in one.known}))]
     for part in one.levels:
         ends = [at[id(one.known[place])] for place in (part.begin, part.end - 1)]
-        lines.append(Line("mean between changes", MEAN, ends, [part.mean.value or nan] * 2))
+        lines.append(Line("mean", MEAN, ends, [part.mean.value or nan] * 2))
     gaps = [(at[id(each)], GAP) for each in one.entries if each.found.value is None]
     x_label = f"{unit} since the first run"
-    title = "The level of each run"
-    return Panel(title, one.unit, lines, x_label, failed=gaps, failed_as="missing level")
+    return Panel(_title(one), one.unit, lines, x_label, failed=gaps, failed_as="missing level")
 
 
 def _rows(one: History) -> Iterator[tuple[object, ...]]:

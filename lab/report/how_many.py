@@ -22,11 +22,15 @@ from lab.report.markdown import Markdown, figure, folded, paragraphs, safe, tabl
 from lab.report.purposes import refused
 from lab.report.source import source
 from lab.report.study import Study
+from lab.report.titles import in_few_words
 
 if TYPE_CHECKING:
     from lab.report.book import Book
 
-BAND = Look(INK, ":", "")
+BAND = Look(INK, "--", "")
+
+LOOKED_AT = 0.15
+"""Sizes that lose less than this part of the best throughput are drawn once more, larger."""
 
 POINTS = 60
 """Points of a law's curve in the figure."""
@@ -49,21 +53,30 @@ def drawn(decision: Decision) -> str:
     """Return the figure of the throughput, and of the laws up to twice the largest size."""
     study, axis = decision.study, decision.study.axis
     lines = [*_band(decision), *lines_of({decision.series: decision.levels}, axis=axis)]
-    best = max(one.value or 0.0 for one in decision.levels.values())
-    panel = Panel(
-        f"Throughput of {decision.series}",
-        study.unit(decision.mode),
-        lines,
-        axis.label,
-        level=((1 - PART) * best, f"{percent(PART, 1)} below the best mean"),
-    )
+    panels = [Panel(in_few_words(decision), study.unit(decision.mode), lines, axis.label), *_near(decision)]
     caption = (
         f"{study.lead(decision.mode)}. Means with 95 % intervals, n = {study.blocks}"
-        f"{'; the dotted lines are the 90 % band of the laws that remain' * (len(lines) > 1)}."
+        f"{'; the dashed lines are the 90 % band of the laws that remain' * (len(lines) > 1)}."
     )
     return figure(
-        chart(f"Throughput against {axis.label}, and the laws that fit", [panel]), caption, source(study)
+        chart(f"Throughput against {axis.label}, and the laws that fit", panels), caption, source(study)
     )
+
+
+def _near(decision: Decision) -> list[Panel]:
+    """Return the panel of the sizes around the best, where there are several: beside 0 they look alike."""
+    best = max(one.value or 0.0 for one in decision.levels.values())
+    near = {
+        size: one.times(1 / best)
+        for size, one in decision.levels.items()
+        if best and (one.value or 0.0) >= (1 - LOOKED_AT) * best
+    }
+    if len(near) < 2:
+        return []
+    band = (1 - PART, 1.0, f"within {percent(PART, 1)} of the best mean")
+    axis = decision.study.axis
+    lines = lines_of({decision.series: near}, axis=axis)
+    return [Panel("The same, near the best", "of the best mean", lines, axis.label, band=band)]
 
 
 def _band(decision: Decision) -> list[Line]:
@@ -128,7 +141,9 @@ def laws(decision: Decision) -> str:
         ]
         knee = found.knee()
         if knee is not None and knee.value is not None:
-            told.append(f"From {_size(knee)} on, one more brings less than {percent(PART, 1)}.")
+            told.append(
+                f"From {_size(knee)} on, one more brings less than {percent(PART, 1)}{_by_law(decision)}."
+            )
     if len({one.law.name for one in found.remaining}) > 1:
         told.append("They cannot be told apart here: the band holds all of them.")
     weights = [
@@ -138,6 +153,12 @@ def laws(decision: Decision) -> str:
     head = ("law", "Akaike weight", "error at the largest size, fitted without it")
     more = folded("All laws compared", table(head, weights, right=(1, 2)))
     return paragraphs(" ".join(told), more).text
+
+
+def _by_law(decision: Decision) -> str:
+    """Tell the laws' answer from that of the trials, where these alone decide nothing."""
+    open_ = decision.choice is None or decision.choice.size is None
+    return ", if the work follows these laws; the trials alone do not decide it" * open_
 
 
 def _named(name: str, parameters: dict[str, Estimate]) -> str:

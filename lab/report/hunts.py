@@ -33,7 +33,7 @@ BY_LEVEL = f"{percent(EACH, 2)} intervals"
 SOON_SECONDS = 0.5
 THEORY_MARGIN = 0.25
 LATE_PART = 0.05
-EFFORT = "seconds spent / seconds that theory expects"
+AS_THEORY = "The first factor takes the effort of theory"
 OURS, THEORY = Look(BLUE, "-", "o"), Look(INK, "--", "")
 
 
@@ -81,12 +81,12 @@ def _faster(study: Study, steps: pd.DataFrame) -> Iterator[Verdict]:
         )
         for one, other in itertools.pairwise(sizes)
     }
-    told = (f"from {step} to {short_estimate(ratio)} of what it was" for step, ratio in found.items())
+    told = "; ".join(f"{step}: × {short_estimate(ratio)}" for step, ratio in found.items())
     yield Verdict(
         f"A number is split in less time with more {study.axis.label}",
         "the time is below that of the size before, at each of them",
         all_of(judge(one, at_most(1.0)) for one in found.values()),
-        f"the time goes {listing(told)}, {BY_LEVEL}, n = {count(len(times), 'number')}",
+        f"{told}; {BY_LEVEL}, n = {count(len(times), 'number')}",
     )
 
 
@@ -125,10 +125,10 @@ def _as_theory(study: Study, steps: pd.DataFrame) -> Iterator[Verdict]:
     # those that no curve split took the most curves
     left = f"; {count(every - len(found), 'number')} had no factor by a curve" if every > len(found) else ""
     yield Verdict(
-        "A factor takes as many curves as theory says",
-        f"the mean effort is within {percent(THEORY_MARGIN, 2)} of that in which one factor is expected",
+        AS_THEORY,
+        f"the mean effort is within {percent(THEORY_MARGIN, 2)} of 1, at which theory expects one factor",
         "not decided" if left else judge(mean, within(THEORY_MARGIN)),
-        f"{short_estimate(mean)} times as many, {BY_LEVEL}, n = {count(mean.n, 'number')}{left}",
+        f"mean effort {short_estimate(mean)}, {BY_LEVEL}, n = {count(mean.n, 'number')}{left}",
     )
 
 
@@ -168,8 +168,10 @@ def times(study: Study) -> Markdown:
         return Markdown("")
     middle = {int(str(size)): median_estimate(found[size]) for size in found}
     dots = [(float(str(size)), float(value)) for size in found for value in found[size].dropna()]
-    ends = dict.fromkeys((min(middle), max(middle)))
-    told = [f"{seconds(middle[size].value)} with {size}" for size in ends]
+    named = {size: str(size) for size in sorted({min(middle), max(middle)})}
+    # the noun stands once
+    named[min(middle)] = count(min(middle), study.axis.label.split()[0].removesuffix("s"))
+    told = [f"{number(middle[size].value, 2)} s with {name}" for size, name in named.items()]
     line = Line("median of the numbers", OURS, *curve(middle), dots=dots)
     title = f"A number takes {listing(told)}"
     svg = chart("Time of a number in a hunt", [Panel(title, "seconds", [line], study.axis.label)])
@@ -184,19 +186,21 @@ def times(study: Study) -> Markdown:
 
 def first_factor(study: Study) -> Markdown:
     """Show the distribution of the effort until the first factor, beside that of theory."""
-    found = np.sort(_efforts(study, _steps(study)).to_numpy(dtype=float))
+    steps = _steps(study)
+    found = np.sort(_efforts(study, steps).to_numpy(dtype=float))
     if not len(found):
         return Markdown("")
+    (verdict,) = _as_theory(study, steps)
     left = [1 - place / len(found) for place in range(len(found) + 1)]
     grid = np.linspace(0, max(4.0, float(found[-1])), 60)
     theory = Line("theory: exponential", THEORY, grid.tolist(), [exp(-one) for one in grid])
     line = Line("hunts", OURS, [0.0, *found.tolist()], left, steps=True)
     mean = mean_estimate(found, EACH)
-    title = f"The first factor takes {number(mean.value, 2)} times the effort of theory"
-    panel = Panel(title, "part without a factor", [line, theory], EFFORT, top=1.05)
+    title = f"{AS_THEORY}: {verdict.outcome}"
+    panel = Panel(title, "part without a factor", [line, theory], "effort", top=1.05)
     caption = (
-        "At an effort of 1, theory expects one factor: each curve counts with its chance to find a factor of "
-        f"that size. n = {len(found)} numbers, mean {short_estimate(mean)} ({percent(EACH, 2)} interval)."
+        "The effort adds up each curve's chance to find a factor of that size: at 1, theory expects one. "
+        f"n = {len(found)} numbers, mean effort {short_estimate(mean)} ({percent(EACH, 2)} interval)."
     )
     return Markdown(
         figure(chart("Effort until the first factor", [panel]), caption, source(study, "tasks.csv"))

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import pandas as pd
 
 from lab.analysis.alone import SOURCES
-from lab.analysis.causes import main
+from lab.analysis.causes import LEAST, main
 from lab.analysis.losses import WORK, Account, loss_estimates, share_estimate
 from lab.analysis.trials import script_modes
 from lab.figures.losses import Bar, stacked
-from lab.formats import count, estimate, fixed
+from lab.formats import count, estimate, fixed, listing, percent
 from lab.report.caveats import doubts as doubts_of
 from lab.report.decision import account_of, causes_of
 from lab.report.levels import intervals
@@ -33,6 +33,9 @@ SCHEDULES = ("dynamic", "static")
 
 VIEW = ["mode", "schedule", "cluster"]
 """What the configurations of one figure or table have in common."""
+
+TOLD = 0.005
+"""The least part of the core time that a sentence names."""
 
 SHOWN = 20
 """Doubts that stand on the page."""
@@ -81,8 +84,15 @@ def where_the_time_went(study: Study) -> Markdown:
         _figure(study, estimates, view),
         _compared(selected.main),
         folded("What the terms mean", meanings()),
-        folded(f"Shares of the core time, %, {safe(_named(view))}", share_table(estimates)),
-        folded(f"By node, {size_name(*selected.size)}, {safe(_named(view))}, %", node_table(largest)),
+        folded(
+            f"Shares of the core time, %, {safe(_named(view))}",
+            f"In brackets: {intervals(study)}.\n\n{share_table(estimates)}",
+        ),
+        *(
+            [folded(f"By node, {size_name(*selected.size)}, {safe(_named(view))}, %", node_table(largest))]
+            if selected.size[0] > 1
+            else []
+        ),
         *(
             folded(
                 f"Shares of the core time, %, {safe(_named(one))}",
@@ -100,6 +110,19 @@ def drawn(study: Study) -> str:
     if selected.known.empty:
         return ""
     return _figure(study, loss_estimates(selected.main), selected.views[0])
+
+
+def of_size(study: Study, nodes: int, workers: int) -> str:
+    """Say where the core time of a configuration of the main work went, the largest part first."""
+    found = loss_estimates(_selected(study).main).get((nodes, workers), {})
+    # of both together where they are not told apart
+    split = "useful" in found and found["useful"].n == found[WORK].n
+    parts = {term: one.value or 0.0 for term, one in found.items() if term in NAMES and one.n}
+    for left_out in (WORK,) if split else ("useful", "slower"):
+        parts.pop(left_out, None)
+    large = sorted((term for term, part in parts.items() if part >= TOLD), key=lambda term: -parts[term])
+    told = listing(f"{NAMES[term]} {fixed(100 * parts[term], 1)} %" for term in large)
+    return f"Of the core time of {_in_prose(nodes, workers)}: {told}." if large else ""
 
 
 def in_one_sentence(study: Study, selected: Selected) -> str:
@@ -170,7 +193,8 @@ def _lost(study: Study, selected: Selected) -> str:
         return f"the largest loss was {CAUSES[first.name]}, {estimate(first.share, '%', 100)}"
     if found.bound is None:
         return "with one trial of this size, no loss can be told from noise"
-    return f"no single loss is shown, and none seen above {fixed(100 * found.bound, 1)} %"
+    none = f"no single cause of {percent(LEAST, 1)} or more is certain"
+    return f"{none}, and none was seen above {fixed(100 * found.bound, 1)} %"
 
 
 def _figure(study: Study, estimates: Shares, view: Sequence[str]) -> str:
@@ -184,7 +208,7 @@ def _figure(study: Study, estimates: Shares, view: Sequence[str]) -> str:
         note = f"{fixed(100 * first, 0)} % {'useful' if split else 'tasks'}"
         bars.append(Bar(size_name(*size), note, drawn))
     caption = (
-        f"{study.lead(view[0])}, {view[1]} schedule. Means of the trials' shares; below, {intervals(study)}. "
+        f"{study.lead(view[0])}, {view[1]} schedule. Means of the trials' shares. "
         "The parts of a bar add up to 100 %; where tasks took less processor time than alone, useful work is "
         "drawn as what they took."
     )

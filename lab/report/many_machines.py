@@ -35,17 +35,18 @@ def driver(book: Book) -> Markdown:
     rate = seen.value if seen else None
     columns, told, sources = {}, [], []
     if found and seen and rate:
-        columns["one task a call"] = 1 / rate
+        columns["one task a call, no row"] = 1 / rate
         told.append(
-            f"One driver hands out {short_estimate(seen)} tasks a second, each in a call of its own, on "
-            f"cores that it shares with them; Ray's makers publish {MICROBENCHMARK[TASK]:,.0f}."
+            f"One driver hands out {short_estimate(seen)} empty tasks a second, each in a call of its own, "
+            "with no row written, on cores that it shares with them; Ray's makers publish "
+            f"{MICROBENCHMARK[TASK]:,.0f}."
         )
         sources.append(found.source)
     for study, cost in known[:1]:
         columns["Ray, batched"] = cost.value or 0.0
         told.append(
-            f"With *Ray, batched*, a task takes {duration(cost)} of the driver's processor, "
-            "with all else that it does."
+            f"With *Ray, batched*, a task takes {duration(cost)} of the driver's processor, its row and "
+            "all else that the driver does included."
         )
         sources.append(source(study, "trials.csv"))
     if not columns:

@@ -36,16 +36,16 @@ TOLD = "told in the section itself"
 """In place of the name of claims: their verdicts stand in a table of the section's own."""
 PARTIES = {
     "driver: add.remote(a, b)": ("driver", "Ray", "add.remote(a, b)"),
-    "driver: it returns a reference, ray.get is called": ("Ray", "driver", "a reference; ray.get is called"),
+    "driver: it returns a reference, ray.get is called": ("Ray", "driver", "a reference; then ray.get"),
     "Ray: the owner asks for a worker": ("Ray", "Ray", "a worker is asked for"),
     "Ray: the call goes to the worker": ("Ray", "worker", "the call"),
-    "Ray: the worker takes the call": ("worker", "worker", "takes the call, asks for a and b"),
-    "Ray: the arguments are there and are read": ("Ray", "worker", "a has come; a and b are read"),
+    "Ray: the worker takes the call": ("worker", "worker", "takes it, asks for a and b"),
+    "Ray: the arguments are there and are read": ("Ray", "worker", "a has come; both are read"),
     "body: it begins": ("worker", "worker", "the body begins"),
     "body: it ends": ("worker", "worker", "the body ends"),
-    "Ray: the result goes into the store": ("worker", "Ray", "the result, into the store"),
-    "Ray: the owner knows that it has ended": ("Ray", "Ray", "the owner knows of the end"),
-    "driver: ray.get returns": ("Ray", "driver", "ray.get returns the result"),
+    "Ray: the result goes into the store": ("worker", "Ray", "the result is stored"),
+    "Ray: the owner knows that it has ended": ("Ray", "Ray", "the owner knows it ended"),
+    "driver: ray.get returns": ("Ray", "driver", "ray.get returns"),
 }
 """Who does each step, whom it reaches, and its name in the diagram."""
 WAITS = (
@@ -69,7 +69,10 @@ class Measured:
         nodes, slots, repeats = (_whole(given.get(one)) for one in ("nodes", "node_slots", "repeats"))
         # elsewhere the cluster's own size counts, and not these parameters
         known = nodes * slots if given.get("cluster") == "local" else 0
-        return Values(self.values.rows[self.values.rows["experiment"] == experiment], repeats, known)
+        rows = self.values.rows[self.values.rows["experiment"] == experiment]
+        # what names no number of nodes is of all of them
+        rows = rows.assign(nodes=rows["nodes"].fillna(nodes)) if known else rows
+        return Values(rows, repeats, known)
 
     @property
     def source(self) -> str:
@@ -176,7 +179,7 @@ def operations(found: Measured, values: Values) -> list[str | None]:
                 short_estimate(geometric_mean(theirs)),
                 short_estimate(ratio(ours, theirs)),
                 verdict.outcome,
-                number(published),
+                f"{published:,.0f}",
             )
         )
     clients = values.all_of("nodes", CLIENTS, "rate")

@@ -29,10 +29,11 @@ NAMES: Mapping[str, str] = {
 }
 """What a copy is compared by."""
 
-
+ALL = "all, once"
+"""In place of the mode, where all share what was compared."""
 HOURS_FROM = 3.0
 """Runs that last longer have an axis in hours, others in minutes."""
-DRIFT = (Look(INK, "-", ""), Look(INK, ":", ""), Look(INK, ":", ""))
+DRIFT = (Look(INK, "-", ""), Look(INK, "--", ""), Look(INK, "--", ""))
 NAMED = ("drift", "its 95 % interval", "its 95 % interval")
 """The looks and names of the slope and of the ends of its interval."""
 
@@ -44,9 +45,11 @@ def noise(study: Study) -> Markdown:
     found = study.copies
     if not found:
         return paragraphs("This run has no A/A arm: nothing was timed twice in a block.", limits(study))
+    modes = {one.mode for one in found}
+    shared = {one for one in NAMES if sum(copy.metric == one for copy in found) == 1 < len(modes)}
     rows = [
         (
-            safe(shortened(one.mode)),
+            ALL if one.metric in shared else safe(shortened(one.mode)),
             NAMES[one.metric],
             short_estimate(one.ratio) if one.ratio.n else ABSENT,
             one.ratio.n,

@@ -13,7 +13,7 @@ from lab.data.store import read_run
 from lab.errors import LabError
 from lab.report import provenance
 from lab.report.markdown import Markdown, literal, paragraphs, safe, table
-from lab.report.own_told import FOLDED, OF_EXAMPLES, place_of, titled, told
+from lab.report.own_told import place_of, titled, told
 from lab.report.page import no_run
 from lab.report.provenance import where
 from lab.report.source import link
@@ -29,7 +29,7 @@ EXPERIMENT = "own"
 class OwnPage:
     """The newest complete run of each work that can be read, newest first, and all other runs.
 
-    Of runs that were published with the lab it has the answer and OF_EXAMPLES.
+    Of runs that were published with the lab fewer sections are folded below the answer.
     """
 
     found: tuple[tuple[Listed, Study], ...]
@@ -56,10 +56,9 @@ class OwnPage:
     def _told(self) -> list[tuple[Listed, Study, str | LabError]]:
         found: list[tuple[Listed, Study, str | LabError]] = []
         for one, study in self.found:
-            folds = OF_EXAMPLES if one.run_id in self.published else tuple(FOLDED)
             place = sum(not isinstance(text, LabError) for *_, text in found)
             try:
-                found.append((one, study, told(study, place, folds)))
+                found.append((one, study, told(study, place, one.run_id in self.published)))
             except LabError as error:
                 # one run that cannot be shown must not keep those of other people from being shown
                 found.append((one, study, error))

@@ -1,6 +1,6 @@
 """What is said of one run of own work: the answer, and folded below it the sections that it has."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 
 from lab.report import (
     answers,
@@ -82,10 +82,11 @@ OF_EXAMPLES = (
 """What is folded below a run that was published with the lab; a reader's own has all."""
 
 
-def told(study: Study, place: int, folds: Collection[str]) -> str:
-    """Return what is said of a run: heading, answer, figure and table; below, these of FOLDED."""
+def told(study: Study, place: int, published: bool) -> str:
+    """Return what is said of a run: heading, answer, figure and table; below, the folded sections."""
     warning = disturbances.warning(study).text
-    parts = [f'<h2 id="{place_of(place)}">{titled(study)}</h2>', *_told(study)]
+    heading = f'<h2 id="{place_of(place)}">{titled(study)}, {provenance.where(study)}</h2>'
+    parts = [heading, "*A published example.*" * published, *_told(study)]
     for mode in study.modes:
         found = answers.answers(study, mode) + own_answers.of_items(study, mode)
         parts += [f"**{study.name(mode)}**" * (len(study.modes) > 1), answers.answer_table(found).text]
@@ -97,7 +98,7 @@ def told(study: Study, place: int, folds: Collection[str]) -> str:
     if not study.modes:
         parts += ["**No trial ended well.** What went wrong stands below.", own_answers.raised(study).text]
     parts.append(provenance.which_run(study).text)
-    for title in folds:
+    for title in OF_EXAMPLES if published else FOLDED:
         words, sections = FOLDED[title]
         texts = [section(study).text for section in sections]
         if any(texts):

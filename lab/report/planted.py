@@ -69,8 +69,8 @@ def verdict(book: Book, level: float = EACH) -> Verdict:
     part = proportion_estimate(alone, len(every), level)
     least = min(_by_case(every).values(), key=lambda rows: sum(one.alone for one in rows) / len(rows))
     evidence = (
-        f"It was so in {alone} of {count(len(every), 'run')}: {rounded(part, 100)} %. Of no cause in fewer "
-        f"than {sum(one.alone for one in least)} of {len(least)}."
+        f"It was so in {alone} of {count(len(every), 'run')}: {rounded(part, 100)} %. The worst cause: "
+        f"{sum(one.alone for one in least)} of {len(least)}."
     )
     return Verdict(claim, rule, judge(part, at_least(OFTEN)), evidence)
 

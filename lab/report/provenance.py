@@ -101,7 +101,7 @@ def _cluster(study: Study) -> str:
     host = f", of a {_kind(study)} with {count(seen, 'core')}" if study.placement.shared and seen else ""
     most = int(study.run.trials["nodes"].max())
     what = f"up to {sized(study, most)}" if most > 1 else sized(study, most)
-    return f"{what}, {own_cores(study)} each{host}; {safe(', '.join(models))}"
+    return f"{what} with {own_cores(study)}{' each' * (most > 1)}{host}; {safe(', '.join(models))}"
 
 
 def how_measured(study: Study) -> Markdown:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from lab.analysis import engines as analysis
-from lab.analysis.configurations import compare, select
-from lab.analysis.intervals import Estimate
+from lab.analysis.configurations import compare, pooled_pairs, select
+from lab.analysis.intervals import Estimate, detectable_ratio, log_ratios, ratio_estimate
 from lab.analysis.noise import CopyComparison, told_apart
+from lab.analysis.ray_ways import OTHERS
 from lab.data.engines import label, ordered
 from lab.figures import engines as figures
 from lab.formats import count, estimate, listing, number, percent, short_estimate
@@ -15,9 +16,10 @@ from lab.published.images_claims import growth_with_tasks
 from lab.published.report_b import MEGABYTE
 from lab.report.levels import ABSENT, intervals
 from lab.report.markdown import Markdown, figure, paragraphs, safe, table
-from lab.report.ray_cost import cost_in_words
+from lab.report.ray_cost import MATTERS, cost_in_words
 from lab.report.source import source
 from lab.report.study import Study
+from lab.report.verdicts import is_open
 
 NONE = Estimate(0)
 MEBIBYTE = 2.0**-20
@@ -56,18 +58,19 @@ def answer(study: Study) -> Markdown:
 
 
 def sentence(study: Study) -> str:
-    """Say which engine was fastest, and how Ray compares with multiprocessing; empty without a trial."""
+    """Say which way was fastest, and how Ray compares with multiprocessing; empty without a trial."""
     found = modes(study)
     if not found:
         return ""
     mode = found[0]
     speeds = of_engines(study, mode, "throughput")
     best = next(iter(speeds))
-    speed = estimate(speeds[best], safe(study.unit(mode)))
+    speed, counts = estimate(speeds[best], safe(study.unit(mode))), _counts(study, mode)
+    over = f"Over {listing(counts)} of them, " * (len(counts) > 1)
     return (
         f"On {work(study, mode)} with {count(study.workers, 'worker')}, **{label(best)} had the highest mean "
-        f"of {count(len(speeds), 'way')} to run them**, {speed}{_alike(study, mode, best)}; "
-        f"{_ray_beside_pool(study, mode)}."
+        f"of {count(len(speeds), 'way')} to run them**, {speed}. {over}"
+        f"{_ray_beside_pool(study, mode)}{_alike(study, mode, best)}."
     )
 
 
@@ -81,34 +84,54 @@ def work(study: Study, mode: str) -> str:
     return f"{count(tasks, 'range')} of numbers"
 
 
+def _counts(study: Study, mode: str) -> list[int]:
+    """Return the counts of tasks that engines are compared on, ascending."""
+    chosen = {name: one for name, one in study.work(mode).items() if name != "planned_tasks"}
+    return sorted(int(one) for one in select(study.compared, chosen)["planned_tasks"].unique())
+
+
+def _over_counts(study: Study, mode: str, first: str, second: str) -> tuple[Estimate, float]:
+    """Return the ratio of the throughputs of two engines over all counts of tasks, and what it would miss."""
+    works = [{**study.work(mode), "planned_tasks": one} for one in _counts(study, mode)]
+    sides = [({**one, "engine": first}, {**one, "engine": second}) for one in works]
+    both = pooled_pairs(study.compared, "throughput", sides)
+    tops, bottoms = both["first"].tolist(), both["second"].tolist()
+    return ratio_estimate(tops, bottoms), (detectable_ratio(log_ratios(tops, bottoms)) or 1.0) - 1
+
+
+def _missed(part: float) -> str:
+    return f"a difference below {percent(part, 2)} could have been missed"
+
+
 def _alike(study: Study, mode: str, best: str) -> str:
     """Return a clause that names the engines which cannot be told from the fastest, or nothing."""
-    rows = study.of_work(mode)
-    same = []
+    same = {}
     for name in fastest_first(study, mode):
-        ratio = compare(rows, "throughput", {"engine": best}, {"engine": name})
-        if name != best and ratio.n and told_apart(ratio, copy_of(study, mode)) is False:
-            same.append(label(name))
+        ratio, missed = _over_counts(study, mode, best, name)
+        if name != best and told_apart(ratio, copy_of(study, mode)) is False:
+            same[label(name)] = missed
     if not same:
         return ""
     few = listing(same) if len(same) < 4 else f"{len(same)} of the others"
-    return f", and {few} {'is' if len(same) == 1 else 'are'} not measurably slower"
+    return f". Not measurably slower than {label(best)}: {few} ({_missed(max(same.values()))})"
 
 
 def _ray_beside_pool(study: Study, mode: str) -> str:
-    """Say how Ray's throughput compares with that of multiprocessing.Pool, and what noise there is."""
-    ratio = analysis.against(study.compared, "throughput", study.work(mode))
+    """Say how the throughput of each way to use Ray compares with that of multiprocessing.Pool."""
+    ratio, missed = _over_counts(study, mode, "ray", "pool")
     if ratio.value is None:
         return "Ray cannot be compared with multiprocessing.Pool, as no block has both"
-    copy = copy_of(study, mode)
-    said = cost_in_words(ratio)
-    told = f"*Ray, batched* reached {estimate(ratio, 'of the throughput of multiprocessing.Pool')}"
-    if copy is None or copy.ratio.value is None:
-        return f"{told}: {said}"
-    noise = f"a copy of Ray reached {short_estimate(copy.ratio)} of its own"
-    seen = copy.detectable_ratio
-    limit = "" if seen is None else f", so that a difference of {percent(seen - 1, 2)} would have been seen"
-    return f"{told}: {said} ({noise}{limit})"
+    copy, said = copy_of(study, mode), cost_in_words(ratio)
+    if is_open(ratio, MATTERS):
+        slower = f"measurably {'slower' if ratio.value < 1 else 'faster'}; {said}"
+        said = slower if told_apart(ratio, copy) else f"{said} ({_missed(missed)})"
+    told = f"*Ray, batched* reached {estimate(ratio, 'of the throughput of multiprocessing.Pool')}: {said}"
+    if copy is not None and copy.alarmed:
+        told += f" (a copy of Ray reached {short_estimate(copy.ratio)} of its own)"
+    own = {label(name): _over_counts(study, mode, name, "pool")[0] for name in OTHERS}
+    others = [f"{name} {short_estimate(one)}" for name, one in own.items() if one.value is not None]
+    slow = ", all measurably slower" * all(one.high is not None and one.high < 1 for one in own.values())
+    return f"{told}. Ray's own ways{slow}: {listing(others)}" if others else told
 
 
 def throughput(study: Study) -> Markdown:
@@ -159,7 +182,7 @@ def scale(study: Study) -> Markdown:
     if not chosen:
         return Markdown("")
     rows = select(study.compared, {name: one for name, one in chosen.items() if name != "planned_tasks"})
-    counts = sorted(int(one) for one in rows["planned_tasks"].unique())
+    counts = _counts(study, "images")
     heads = [count(one, "image") for one in counts]
     drawn = _ratios(study, "images", rows, "planned_tasks", counts, heads)
     growth, counted = growth_with_tasks(study.compared, chosen)

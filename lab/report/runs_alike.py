@@ -109,8 +109,8 @@ def in_words(decision: Decision) -> str:
     within = f"{short_estimate(one.within)} {unit} with {at_size(decision.study, one.size)}"
     if one.between.low is None:
         return (
-            f"The level, {within}, is of this run: no other run of the same work and parameters is here from "
-            "this machine since it was last started. The same run once more tells what runs differ by."
+            f"The level, {within}, is of this run alone: the data hold no other run of this work on this "
+            "machine since it was started. Run it again to see how runs differ."
         )
     return (
         f"The level is of this machine: {short_estimate(one.between)} {unit} over "

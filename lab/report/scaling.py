@@ -11,11 +11,13 @@ from lab.figures.style import IDEAL
 from lab.formats import short_estimate
 from lab.published import report_a as reference
 from lab.report import nodes, ray_cost
+from lab.report.decision import decide
 from lab.report.levels import intervals, level_table, report_columns, report_of
 from lab.report.markdown import Markdown, figure, folded, paragraphs, safe, table
 from lab.report.series import COUNTED, PROCESSES
 from lab.report.source import source
 from lab.report.study import Study
+from lab.report.titles import in_few_words
 
 ONE = {"workers": "1 worker", "nodes": "one node"}
 """What throughput is relative to, by what the series run over."""
@@ -33,7 +35,7 @@ def relative_panel(study: Study, mode: str) -> Panel | None:
     name, ideal = ("ideal", counts) if axis.column == "nodes" else (CEILING, _cores(study, counts))
     report = figures.report_lines(report_of(study), "ratio", axis)
     lines = [Line(name, IDEAL, counts, ideal), *curves.lines_of(found, axis=axis), *report]
-    return Panel(figures.RELATIVE[axis.column], "ratio", lines, axis.label)
+    return Panel(figures.RELATIVE[axis.column], "times as fast", lines, axis.label)
 
 
 def throughput(study: Study) -> Markdown:
@@ -64,6 +66,7 @@ def drawn(study: Study, mode: str) -> str:
         f"Throughput {'of ' * (study.kind == 'docker')}{what}, {mode}",
         axis,
         _ceiling(study, levels),
+        "Throughput" if study.kind == "docker" else in_few_words(decide(study, mode)),
     )
     told = [f"{study.lead(mode)}. Means with {intervals(study)}; dots are single trials."]
     if axis.column == "nodes":

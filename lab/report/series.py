@@ -31,6 +31,15 @@ UNITS = {
 }
 """What the modes of runs count that do not say so themselves, the steadier work first."""
 
+WORDS = {
+    "images": "filters images",
+    "search": "finds every prime of a range of numbers",
+    "find": "finds one random prime",
+    "factor": "factors a number",
+    "spin": "computes for a stated time",
+}
+"""What a task of these modes does."""
+
 GROWING = ", which grows with the workers (weak scaling)"
 """What is said of the work of a weak sweep."""
 

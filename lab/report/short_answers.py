@@ -10,6 +10,7 @@ from lab.report import break_even, containers, ray_vs_multiprocessing
 from lab.report.answers import Answer, how_far, how_many, sure
 from lab.report.decision import decide
 from lab.report.ray_cost import MATTERS
+from lab.report.series import WORDS
 from lab.report.study import Study
 from lab.report.verdicts import is_open
 
@@ -38,8 +39,11 @@ def task_length(study: Study) -> Answer:
         beside_processes(study, "both batched", analysis.OWN, "equal"),
     )
     other = f" Against plain processes: {'; '.join(one for one in beside if one)}." if any(beside) else ""
+    doing = f" ({WORDS[study.main_mode]})" if study.main_mode in WORDS else ""
     answer = f"Against a plain loop: {'; '.join(told)}.{other}" if told else ""
-    return Answer("From which task length?", answer, f"in brackets, n = {study.blocks}", "pays.md")
+    where = f"{study.name(study.main_mode)}{doing}, {count(study.workers, 'worker')}"
+    measured = f"{where}; in brackets, n = {study.blocks}"
+    return Answer("From which task length?", answer, measured, "pays.md")
 
 
 def beside_processes(study: Study, what: str, chosen: Mapping[str, object], batching: str) -> str:
@@ -49,7 +53,7 @@ def beside_processes(study: Study, what: str, chosen: Mapping[str, object], batc
     if not ratios:
         return ""
     told = (
-        f"{short_estimate(ratios[one])} times as fast with tasks of {length(one)}{_open(ratios[one])}"
+        f"× {short_estimate(ratios[one])} with tasks of {length(one)}{_open(ratios[one])}"
         for one in sorted({min(ratios), max(ratios)})
     )
     return f"{what}, {listing(told)}"

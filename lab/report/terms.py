@@ -7,6 +7,8 @@ from typing import Any
 
 from docutils import nodes
 
+from lab.report.markdown import capital
+
 PAGE = "book/terms"
 NOT_IN = (
     nodes.title,
@@ -19,6 +21,9 @@ NOT_IN = (
     nodes.raw,
 )
 """Where a word is a heading, a question, a link, or code."""
+
+OTHERWISE = ("power cut", "numbers in a window", "^windows$", "slot and attempt")
+"""Words, as patterns, in which a term has another meaning; `windows` alone are those of numbers."""
 
 
 def setup(app: Any) -> dict[str, bool]:
@@ -39,10 +44,13 @@ def link_terms(app: Any, tree: nodes.document, page: str) -> None:
         return
     meanings = meanings_of(app.env.get_doctree(PAGE))
     place = app.builder.get_relative_uri(page, PAGE)
-    left = {name.lower(): (f"{place}#{place_of(name)}", meaning) for name, meaning in meanings.items()}
+    left = {name: (f"{place}#{place_of(name)}", meaning) for name, meaning in meanings.items()}
     for text in list(tree.findall(nodes.Text)):
         if left and not _within(text):
-            found = _linked(str(text), left)
+            # two texts may be equal
+            place = [*map(id, text.parent)].index(id(text))
+            before = "".join(one.astext() for one in text.parent[:place])
+            found = _linked(str(text), before, left)
             if len(found) > 1:
                 text.parent.replace(text, found)
 
@@ -69,18 +77,23 @@ def _within(text: nodes.Text) -> bool:
     return False
 
 
-def _linked(text: str, left: dict[str, tuple[str, str]]) -> list[nodes.Node]:
-    """Return a text with links in place of the terms that are left, which those are then no more."""
+def _linked(text: str, before: str, left: dict[str, tuple[str, str]]) -> list[nodes.Node]:
+    """Return a text with links in place of the terms that are left, which those are then no more.
+
+    A term is written as in the glossary; it has a capital only where a sentence begins. `before` is what
+    stands before the text.
+    """
     found: list[nodes.Node] = []
-    while left:
-        names = "|".join(map(re.escape, sorted(left, key=len, reverse=True)))
-        match = re.search(rf"(?<![\w-])({names})s?(?![\w-])", text, re.IGNORECASE)
-        if match is None:
-            break
-        address, meaning = left.pop(match[1].lower())
-        link = nodes.reference(
-            "", match[0], refuri=address, reftitle=meaning, internal=True, classes=["lab-term"]
-        )
-        found += [nodes.Text(text[: match.start()]), link]
-        text = text[match.end() :]
-    return [*found, nodes.Text(text)]
+    names = sorted((*left, *map(capital, left)), key=len, reverse=True)
+    either = "|".join(map(re.escape, names))
+    done = 0
+    for match in re.finditer(rf"(?<![\w-])(?:{'|'.join(OTHERWISE)}|({either})s?)(?![\w-])", text):
+        name = match[1] or ""
+        if name not in left and re.search(r"(^|[.!?:])\s*$", before + text[: match.start()]):
+            name = name[:1].lower() + name[1:]
+        if name in left:
+            address, meaning = left.pop(name)
+            facts = {"refuri": address, "reftitle": meaning, "internal": True, "classes": ["lab-term"]}
+            found += [nodes.Text(text[done : match.start()]), nodes.reference("", match[0], **facts)]
+            done = match.end()
+    return [*found, nodes.Text(text[done:])]

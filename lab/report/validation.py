@@ -1,6 +1,7 @@
 """The Validation page: all claims about the measurements, other instruments beside the lab's, and kills."""
 
 import dataclasses
+from collections.abc import Iterator
 from math import log
 from pathlib import Path
 
@@ -34,6 +35,7 @@ TASK_TIMES, MEMORY, COST = "task times", "memory", "measuring on/off"
 DIFFERENCES = (TASK_TIMES, "task begins")
 """Checks of which differences are taken, and not ratios."""
 
+VALUES = ["lab_value", "reference_value"]
 TASK_SECONDS = 0.002
 MEMORY_PART = 0.05
 LEAST_THROUGHPUT = 0.99
@@ -57,7 +59,7 @@ class Checks:
     def of(self, check: str) -> pd.DataFrame:
         """Return the rows of a check of which both values are known."""
         mine = self.rows[self.rows["check"] == check]
-        return mine.dropna(subset=["lab_value", "reference_value"])
+        return mine.dropna(subset=VALUES)
 
 
 def summary(book: Book) -> Markdown:
@@ -114,7 +116,7 @@ def instruments(book: Book) -> Markdown:
     if found is None:
         runs = all_listed(book.folder("validation"), "validation")
         return paragraphs(f"{NO_RUN} `{COMMAND}` makes one.", not_shown(runs))
-    rows = [_row(found, str(check)) for check in dict.fromkeys(found.rows["check"])]
+    rows = [_row(name, mine) for name, mine in _parts(found.rows)]
     head = ("check", "n", "what is compared", "found (95 % interval)", "values without a partner")
     return paragraphs(
         f"Run {literal(found.directory.name)}: {link(found.directory, FILE)}, "
@@ -167,8 +169,17 @@ def ratio(rows: pd.DataFrame, level: float = LEVEL) -> Estimate:
     return geometric_estimate(ratios.map(log).groupby(known["block"]).mean().tolist(), level)
 
 
-def _row(found: Checks, check: str) -> tuple[object, ...]:
-    rows, every = found.of(check), found.rows[found.rows["check"] == check]
+def _parts(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the rows of each check; what measuring costs stands apart for containers and embedded Ray."""
+    for check, mine in rows.groupby(rows["check"].astype(str), sort=False):
+        if check == COST:
+            yield from ((", ".join((check, str(where))), one) for where, one in mine.groupby("node"))
+        else:
+            yield check, mine
+
+
+def _row(check: str, every: pd.DataFrame) -> tuple[object, ...]:
+    rows = every.dropna(subset=VALUES)
     units, missing = dict.fromkeys(every["unit"]), len(every) - len(rows)
     if check in DIFFERENCES:
         apart = difference_seconds(rows)

@@ -30,7 +30,8 @@ def _whole(facts: Facts, name: str) -> int:
 def _cores(facts: Facts) -> str:
     found = float(facts.get("cores", 0))
     cores = f"{found:.3g}"
-    return "the one core is at work" if cores == "1" else f"all {cores} cores are at work"
+    every = {"1": "the one core is", "2": "both cores are"}
+    return f"{every.get(cores, f'all {cores} cores are')} at work"
 
 
 def _slower(facts: Facts) -> str:
@@ -132,11 +133,22 @@ def in_full(study: Study) -> Markdown:
     )
     return paragraphs(
         in_short(decision)[0],
+        _of_the_answer(decision),
         losses.drawn(study),
         causes_table(decision).text,
         # a script has no rows of tasks to draw
         *((told, figure) if figure else ()),
     )
+
+
+def _of_the_answer(decision: Decision) -> str:
+    """Say where the core time of the size to use went, where causes are told of a larger one."""
+    study, size = decision.study, decision.size
+    if size == decision.sizes[-1] or study.grows:
+        return ""
+    each = study.known[decision.series].get("workers_per_node")
+    nodes, workers = (1, size) if study.axis.column == "workers" else (size, int(str(each or 1)))
+    return losses.of_size(study, nodes, workers)
 
 
 def in_short(decision: Decision) -> tuple[str, str]:
@@ -148,10 +160,11 @@ def in_short(decision: Decision) -> tuple[str, str]:
     holding = [one for one in causes if one.name != "unused"] or list(causes)
     at = f"With {at_size(decision.study, decision.sizes[-1])}, "
     n = max(one.share.n for one in decision.causes)
-    level = f"{_level(decision)}, n = {n}"
+    level = f"{_level(decision.causes[0].share)}, n = {n}"
     kept, gained = _keeps_up(decision)
     if kept and not any(one.name == "cores" for one in holding):
-        return f"{at}nothing does: they are {short_estimate(gained)} times as fast as one.", level
+        told = f"It still scales. {at}the work is done {short_estimate(gained)} times as fast as with one."
+        return told, f"{_level(gained)}, n = {gained.n}"
     if not holding:
         if n < 2:
             rows = "one repeat cannot tell: run 5" if n else "there are no rows of tasks to tell it from"
@@ -184,25 +197,28 @@ def _part(one: Cause) -> str:
 def _remedy(decision: Decision, one: Cause) -> str:
     """Say what to change: fewer workers would be slower where the most that were measured are fastest."""
     if one.name == "slower" and decision.choice is not None and decision.choice.largest:
-        return "less traffic with memory, or more machines: fewer workers would be slower"
+        return "less traffic with memory, or more machines; fewer workers would be slower"
     return REMEDIES[one.name](one.facts)
 
 
-def _level(decision: Decision) -> str:
-    return f"{100 * decision.causes[0].share.level:.3g} % intervals"
+def _level(found: Estimate) -> str:
+    return f"{100 * found.level:.3g} % intervals"
 
 
 def causes_table(decision: Decision) -> Markdown:
     """Show the causes that hold with what to change, and all others folded."""
-    holding = [one for one in decision.causes if one.outcome == "holds"]
-    others = [one for one in decision.causes if one.outcome != "holds"]
+    every = decision.causes
+    holding, others = ([one for one in every if (one.outcome == "holds") == held] for held in (True, False))
     gains = any(_gain(one) for one in holding)
     head = ("cause", "% of the core time", "what to change", *(("gain at most",) if gains else ()))
     shown = table(head, [_row(decision, one)[: len(head)] for one in holding]) if holding else None
+    level = f"In brackets: {_level(every[0].share)}, which hold together. " if every else ""
+    gain = "*Gain at most* is without this cause alone; where hyperthreads share a core, less comes of it."
     rules = {one.name: OTHER_RULES.get(one.name, "") for one in others}
     rest = [(f"{CAUSES[one.name]}{rules[one.name]}", _share(one), one.outcome) for one in others]
     return paragraphs(
         shown,
+        f"{level}{gain * gains}".strip(),
         folded(
             f"Causes that are ruled out, or not decided: true from {percent(LEAST, 1)} of the core time on",
             table(("cause", "% of the core time", "verdict"), rest),
