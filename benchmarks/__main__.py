@@ -28,7 +28,7 @@ def of_primes() -> Iterator[Line]:
         rates = primes.measure(generators, bits, 0.7, ROUNDS)
         for ours, theirs in (("find (ours)", "gmpy2.next_prime"), ("search (ours)", "FLINT next prime")):
             yield (
-                f"primes of {bits} bits, {ours[:6].strip()}",
+                f"primes of {bits} bits, {ours.removesuffix(' (ours)')}",
                 theirs,
                 ratio_estimate(rates[ours], rates[theirs]),
             )

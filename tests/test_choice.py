@@ -44,7 +44,7 @@ def test_noise_leaves_sizes_open_and_says_what_would_decide():
 
 
 def test_a_size_far_from_the_best_does_not_blur_the_others():
-    """One worker that scatters by 10 %, and is far below the rest for certain, leaves their noise as it is."""
+    """One worker that scatters widely, and is far below the rest for certain, leaves their noise as it is."""
     logs = sweep([100, 190, 202, 202], 0.003)
     logs[:, 0] += np.linspace(-0.2, 0.2, len(logs))
     assert pooled_spread(logs)[0] > 0.04
