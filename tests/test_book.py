@@ -346,7 +346,7 @@ def test_a_term_leads_to_the_glossary_once(book: Path, page: str) -> None:
 def test_a_term_is_no_other_word(text: str, before: str, linked: list[str]) -> None:
     """A term has a capital where a sentence begins, and nowhere else; words of another meaning are left."""
     left = dict.fromkeys(("power", "window", "head"), ("#", "meaning"))
-    found = terms._linked(text, before, left)
+    found = terms._linked(text, before, left, terms.pattern(left))
     assert [one.astext() for one in found if "refuri" in getattr(one, "attributes", ())] == linked
     assert "".join(one.astext() for one in found) == text
 

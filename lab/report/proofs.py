@@ -157,7 +157,7 @@ def _counted_row(one: Counted) -> tuple[object, ...]:
 
 def scale() -> Markdown:
     """Time the account of a made-up run of many nodes, here and now."""
-    run = large_run(ROWS, NODES)
+    run = large_run(ROWS, NODES, trials=2)
     rows = len(run.tasks) + len(run.samples)
     began = time.perf_counter()
     account(run)

@@ -1,7 +1,7 @@
 """A Sphinx extension: the first use of a term on a page leads to the glossary, and tells what it means."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +45,13 @@ def link_terms(app: Any, tree: nodes.document, page: str) -> None:
     meanings = meanings_of(app.env.get_doctree(PAGE))
     place = app.builder.get_relative_uri(page, PAGE)
     left = {name: (f"{place}#{place_of(name)}", meaning) for name, meaning in meanings.items()}
+    terms = pattern(meanings)
     for text in list(tree.findall(nodes.Text)):
         if left and not _within(text):
             # two texts may be equal
             place = [*map(id, text.parent)].index(id(text))
             before = "".join(one.astext() for one in text.parent[:place])
-            found = _linked(str(text), before, left)
+            found = _linked(str(text), before, left, terms)
             if len(found) > 1:
                 text.parent.replace(text, found)
 
@@ -77,17 +78,24 @@ def _within(text: nodes.Text) -> bool:
     return False
 
 
-def _linked(text: str, before: str, left: dict[str, tuple[str, str]]) -> list[nodes.Node]:
+def pattern(terms: Collection[str]) -> re.Pattern[str]:
+    """Return what finds terms, as written or with a capital; its group is empty for what is OTHERWISE."""
+    names = sorted((*terms, *map(capital, terms)), key=len, reverse=True)
+    either = "|".join(map(re.escape, names))
+    return re.compile(rf"(?<![\w-])(?:{'|'.join(OTHERWISE)}|({either})s?)(?![\w-])")
+
+
+def _linked(
+    text: str, before: str, left: dict[str, tuple[str, str]], terms: re.Pattern[str]
+) -> list[nodes.Node]:
     """Return a text with links in place of the terms that are left, which those are then no more.
 
     A term is written as in the glossary; it has a capital only where a sentence begins. `before` is what
     stands before the text.
     """
     found: list[nodes.Node] = []
-    names = sorted((*left, *map(capital, left)), key=len, reverse=True)
-    either = "|".join(map(re.escape, names))
     done = 0
-    for match in re.finditer(rf"(?<![\w-])(?:{'|'.join(OTHERWISE)}|({either})s?)(?![\w-])", text):
+    for match in terms.finditer(text):
         name = match[1] or ""
         if name not in left and re.search(r"(^|[.!?:])\s*$", before + text[: match.start()]):
             name = name[:1].lower() + name[1:]
