@@ -13,6 +13,7 @@ from written import write_run
 
 from lab import paths
 from lab.analysis.history import levels
+from lab.data import code
 from lab.data.code import changed_since, measuring_digest
 from lab.report.book import Book
 from lab.report.histories import histories
