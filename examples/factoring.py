@@ -22,8 +22,8 @@ from lab import Workload
 SMALLEST_BITS = 16
 LARGEST_BITS = 200
 
-PARI_BITS = range(64, LARGEST_BITS + 1)
-"""Sizes at which PARI is faster: below, FLINT is; above, none by much."""
+PARI_BITS = range(65, LARGEST_BITS + 1)
+"""Sizes at which PARI is faster: a number of one word FLINT factors faster; above, none is by much."""
 LARGEST_TRIAL = 1 << 16
 """Up to here PARI keeps a table of primes."""
 STACK_BYTES = 1 << 28
