@@ -46,7 +46,7 @@ def test_one_run_is_of_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     """Without another run of the configuration the level is said to be of this run, and what would tell."""
     written(tmp_path, "run1")
     told = answered(tmp_path, "run1", capsys)
-    assert "is of this run: no other run of the same work and parameters is here" in told
+    assert "is of this run alone: the data hold no other run of this work" in told
     assert "is of this run" in own_page(tmp_path).works().text
 
 
