@@ -182,6 +182,21 @@ def test_a_torn_last_line_is_ignored_and_cut_off(tmp_path):
         assert path.read_bytes().startswith(content[:last])
 
 
+def test_rows_that_come_while_a_file_is_read_are_for_the_next_time(tmp_path, monkeypatch):
+    """A run that goes on may add rows after they were counted."""
+    path = written(tmp_path / "a", TASK) / "tasks.csv"
+    blocks = reading._blocks
+
+    def growing(file: Path, record: type):
+        file.write_bytes(file.read_bytes() + 3 * file.read_bytes().splitlines(keepends=True)[-1])
+        return blocks(file, record)
+
+    monkeypatch.setattr(reading, "_blocks", growing)
+    assert len(read_table(path)) < 4
+    monkeypatch.setattr(reading, "_blocks", blocks)
+    assert read_table(path)["task"].tolist() == [0] * 4
+
+
 def test_a_torn_header_is_written_again(tmp_path):
     """A kill while the header was written leaves a folder that the next start makes whole."""
     directory = written(tmp_path / "a")

@@ -86,7 +86,7 @@ def test_a_weak_sweep_is_never_mixed_with_a_strong_one(tmp_path: Path) -> None:
     assert set(found) == {"weak", "strong"}
     assert {name: one.sweep.work for name, one in found.items()} == {"weak": "grows", "strong": "fixed"}
     texts = {study.run.run_id: text for study, text in own_page(tmp_path).shown}
-    assert "which grows with the workers (weak scaling)</h2>" in texts["weak"]
+    assert "which grows with the workers (weak scaling), 4 cores</h2>" in texts["weak"]
     assert "weak scaling" not in texts["strong"]
     works = {one.run_id: one.work for one in all_listed(tmp_path)}
     assert works["weak"] == "my_job.py:work (weak scaling)"

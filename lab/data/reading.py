@@ -48,9 +48,10 @@ def _whole(path: Path, record: type) -> pd.DataFrame:
     whole = {one.name: pd.Series(index=range(lines), dtype=_DTYPES[one.kind]) for one in columns(record)}
     rows = 0
     for block in _blocks(path, record):
-        number = len(next(iter(block.values())))
+        # a run that goes on adds rows meanwhile: they are for the next time
+        number = min(len(next(iter(block.values()))), lines - rows)
         for name, values in block.items():
-            whole[name].iloc[rows : rows + number] = values
+            whole[name].iloc[rows : rows + number] = values.iloc[:number]
         rows += number
     return pd.DataFrame(whole, copy=False).iloc[:rows]
 

@@ -114,7 +114,8 @@ def drawn(study: Study) -> str:
 
 def of_size(study: Study, nodes: int, workers: int) -> str:
     """Say where the core time of a configuration of the main work went, the largest part first."""
-    found = loss_estimates(_selected(study).main).get((nodes, workers), {})
+    selected = _selected(study)
+    found = {} if selected.known.empty else loss_estimates(selected.main).get((nodes, workers), {})
     # of both together where they are not told apart
     split = "useful" in found and found["useful"].n == found[WORK].n
     parts = {term: one.value or 0.0 for term, one in found.items() if term in NAMES and one.n}
