@@ -203,7 +203,7 @@ def test_a_run_is_stale_where_its_code_has_changed(tmp_path: Path, monkeypatch: 
     example.write_text("def work(item): return item\n")
     assert changed_since(environment) == ("examples/job.py",)
     (tmp_path / "lab" / "measure.py").write_text("x = 2\n")
-    code._of_source.cache_clear()
+    code._todays.cache_clear()
     assert stale(environment, "; ") == "; stale: the lab's measuring and examples/job.py changed since"
     assert changed_since(environment | {"parameters": {"work": "elsewhere/job.py:work"}}) == (
         "the lab's measuring",

@@ -26,17 +26,18 @@ READERS = (
 
 
 def measuring_digest() -> str:
-    """Return 16 hexadecimal digits of the lab's source that measures, as it was when first asked for."""
-    return _of_source(paths.ROOT)
-
-
-@cache
-def _of_source(root: Path) -> str:
-    digest = hashlib.sha256()
+    """Return 16 hexadecimal digits of the lab's source that measures."""
+    digest, root = hashlib.sha256(), paths.ROOT
     for path in sorted((root / "lab").rglob("*.py")):
         if path.relative_to(root / "lab").parts[0] not in READERS:
             digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+@cache
+def _todays(_root: Path) -> str:
+    """Return the digest of this root's source, read once: a book compares it with every run's."""
+    return measuring_digest()
 
 
 def changed_since(environment: Mapping[str, Any]) -> tuple[str, ...]:
@@ -46,7 +47,7 @@ def changed_since(environment: Mapping[str, Any]) -> tuple[str, ...]:
     """
     found = []
     measuring = (environment.get("code") or {}).get("digest")
-    if measuring is not None and measuring != measuring_digest():
+    if measuring is not None and measuring != _todays(paths.ROOT):
         found.append("the lab's measuring")
     for facts in filter(None, (environment.get("works") or {}).values()):
         file = _example(environment, str(facts.get("source") or ""))
