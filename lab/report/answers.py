@@ -66,7 +66,7 @@ def answer_table(found: list[Answer]) -> Markdown:
 def how_far(decision: Decision) -> Answer:
     """Say how many times as fast the work gets, and what part of the ideal that is."""
     question, study = "How far does it scale?", decision.study
-    size = decision.size if decision.size > 1 else decision.sizes[-1]
+    size = decision.more_than_one
     gained, one = decision.beside(decision.one, size), decision.one
     if one is None or gained.value is None:
         measured = f"Only {listing(decision.sizes)} {'were' if len(decision.sizes) > 1 else 'was'} measured"

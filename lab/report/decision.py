@@ -86,6 +86,11 @@ class Decision:
         return choice.size or choice.possible[0]
 
     @property
+    def more_than_one(self) -> int:
+        """Return the size of which answers tell what it gains over one: that to use, or the largest."""
+        return self.size if self.size > 1 else self.sizes[-1]
+
+    @property
     def one(self) -> tuple[str, int] | None:
         """Return the configuration of one worker, or node, of the series; None where it was not measured."""
         if 1 in self.sizes:

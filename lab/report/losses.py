@@ -1,12 +1,13 @@
 """The sections on losses: where the core time of each configuration went, and what is wrong with files."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from lab.analysis.alone import SOURCES
 from lab.analysis.causes import LEAST, main
+from lab.analysis.intervals import Estimate
 from lab.analysis.losses import WORK, Account, loss_estimates, share_estimate
 from lab.analysis.trials import script_modes
 from lab.figures.losses import Bar, stacked
@@ -116,14 +117,19 @@ def of_size(study: Study, nodes: int, workers: int) -> str:
     """Say where the core time of a configuration of the main work went, the largest part first."""
     selected = _selected(study)
     found = {} if selected.known.empty else loss_estimates(selected.main).get((nodes, workers), {})
-    # of both together where they are not told apart
-    split = "useful" in found and found["useful"].n == found[WORK].n
-    parts = {term: one.value or 0.0 for term, one in found.items() if term in NAMES and one.n}
-    for left_out in (WORK,) if split else ("useful", "slower"):
-        parts.pop(left_out, None)
+    parts = {term: found[term].value or 0.0 for term in _terms(found)}
     large = sorted((term for term, part in parts.items() if part >= TOLD), key=lambda term: -parts[term])
     told = listing(f"{NAMES[term]} {fixed(100 * parts[term], 1)} %" for term in large)
     return f"Of the core time of {_in_prose(nodes, workers)}: {told}." if large else ""
+
+
+def _terms(found: Mapping[str, Estimate]) -> list[str]:
+    """Return the terms that add up to all core time: useful and slower work as one where one is not known."""
+    if not found:
+        return []
+    # means over different trials would not add up
+    left_out = (WORK,) if found["useful"].n == found[WORK].n else ("useful", "slower")
+    return [term for term in NAMES if term not in left_out]
 
 
 def in_one_sentence(study: Study, selected: Selected) -> str:
@@ -201,12 +207,9 @@ def _lost(study: Study, selected: Selected) -> str:
 def _figure(study: Study, estimates: Shares, view: Sequence[str]) -> str:
     bars = []
     for size, found in estimates.items():
-        # means over different trials would not add up
-        split = found["useful"].n == found[WORK].n
-        left_out = (WORK,) if split else ("useful", "slower")
-        drawn = _netted({term: found[term].value or 0.0 for term in NAMES if term not in left_out})
+        drawn = _netted({term: found[term].value or 0.0 for term in _terms(found)})
         first = next(iter(drawn.values()))
-        note = f"{fixed(100 * first, 0)} % {'useful' if split else 'tasks'}"
+        note = f"{fixed(100 * first, 0)} % {'useful' if 'useful' in drawn else 'tasks'}"
         bars.append(Bar(size_name(*size), note, drawn))
     caption = (
         f"{study.lead(view[0])}, {view[1]} schedule. Means of the trials' shares. "

@@ -14,7 +14,7 @@ from lab.report.verdicts import is_open
 def in_one_line(study: Study) -> str:
     """Return the finding of a run as one sentence, which may be a title."""
     decision = decide(study, study.main_mode)
-    size = decision.size if decision.size > 1 else decision.sizes[-1]
+    size = decision.more_than_one
     gained, choice = decision.beside(decision.one, size), decision.choice
     told = "How far it scales is not decided"
     if gained.value is not None and decision.one is not None:
@@ -41,7 +41,7 @@ def in_few_words(decision: Decision) -> str:
         possible = decision.choice.possible
         between = "or" if len(possible) == 2 else "to"
         return f"Not decided: {possible[0]} {between} {possible[-1]} {decision.study.axis.column}"
-    size = decision.size if decision.size > 1 else decision.sizes[-1]
+    size = decision.more_than_one
     gained = decision.beside(decision.one, size)
     if gained.value is None or decision.one is None:
         return f"Throughput of {decision.series}"
